@@ -1,0 +1,176 @@
+"""A file as lines, and the shortest list of edits between two such lists.
+
+The edits decide the bytes of a patch (docs/canonical-patch.md), so every choice among equally
+short lists is fixed here: nothing is left to a library or to the version of the language.
+
+Source: E. W. Myers, "An O(ND) Difference Algorithm and Its Variations", Algorithmica 1, 1986,
+figure 2 (the greedy algorithm, forward).
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MAX_WORK = 1 << 23
+"""Steps of the search after which the rest is taken as replaced whole (a few seconds)."""
+
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+
+
+@dataclass(frozen=True)
+class LineEdit:
+    """``old[old_start:old_end]`` becomes ``new[new_start:new_end]``; lines are counted from 0."""
+
+    old_start: int
+    old_end: int
+    new_start: int
+    new_end: int
+
+
+def split_lines(data: bytes) -> list[bytes]:
+    """The lines of ``data``, each with its newline; the last one may lack it.
+
+    Only ``\\n`` ends a line, so a carriage return is part of its line and
+    ``b"".join(split_lines(data)) == data``.
+    """
+    return _LINE.findall(data)
+
+
+def line_edits(old: Sequence[bytes], new: Sequence[bytes]) -> tuple[LineEdit, ...]:
+    """The edits that turn ``old`` into ``new``, in order, with at least one line between two.
+
+    As few lines as possible are deleted and inserted, unless the search needs more than
+    ``MAX_WORK`` steps; then everything between the common beginning and end is replaced.  An edit
+    that only inserts or only deletes and could as well sit elsewhere is moved by ``_settle``.
+    """
+    start = 0
+    shorter = min(len(old), len(new))
+    while start < shorter and old[start] == new[start]:
+        start += 1
+    end = 0
+    while end < shorter - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    kept = _kept_pairs(old[start : len(old) - end], new[start : len(new) - end])
+    edits = []
+    i = j = start
+    for a, b in [*((a + start, b + start) for a, b in kept), (len(old) - end, len(new) - end)]:
+        if a > i or b > j:
+            edits.append(LineEdit(i, a, j, b))
+        i, j = a + 1, b + 1
+    return _settle(old, new, edits)
+
+
+def _kept_pairs(old: Sequence[bytes], new: Sequence[bytes]) -> list[tuple[int, int]]:
+    """Indices of the lines that stay: a longest common subsequence, or nothing beyond the cap."""
+    numbers = {line: number for number, line in enumerate(dict.fromkeys(old))}
+    shared = {numbers[line] for line in set(new) if line in numbers}
+    # a line that the other side lacks is never kept, so the search need not see it
+    a = [(i, numbers[line]) for i, line in enumerate(old) if numbers[line] in shared]
+    b = [(j, numbers[line]) for j, line in enumerate(new) if line in numbers]
+    matches = _myers([number for _, number in a], [number for _, number in b])
+    return [(a[x][0], b[y][0]) for x, y in matches]
+
+
+def _myers(a: list[int], b: list[int]) -> list[tuple[int, int]]:
+    """Index pairs of a longest common subsequence; empty beyond ``MAX_WORK``."""
+    if not a or not b:
+        return []
+    n, m = len(a), len(b)
+    # reach[k]: the furthest x on diagonal k = x - y; k runs negative, which lists index from the
+    # end, so the list holds all diagonals that n + m edits can touch, and two more
+    reach = [0] * (2 * (n + m) + 3)
+    rounds: list[array[int]] = []
+    work = 0
+    for d in range(n + m + 1):
+        for k in range(-d, d + 1, 2):
+            down = k == -d or (k != d and reach[k - 1] < reach[k + 1])
+            x = reach[k + 1] if down else reach[k - 1] + 1
+            y = x - k
+            first = x
+            while x < n and y < m and a[x] == b[y]:
+                x += 1
+                y += 1
+            work += x - first + 1
+            reach[k] = x
+            if x >= n and y >= m:
+                return _trace_back(rounds, n, m)
+        rounds.append(array("q", [reach[k] for k in range(-d, d + 1, 2)]))
+        if work > MAX_WORK:
+            return []
+    return []  # not reached: n + m edits always suffice
+
+
+def _trace_back(rounds: list[array[int]], n: int, m: int) -> list[tuple[int, int]]:
+    """The kept pairs on the path that ended at (n, m) after ``len(rounds)`` edits."""
+    pairs = []
+    x, y = n, m
+    for d in range(len(rounds), 0, -1):
+        before = rounds[d - 1]  # diagonals -(d-1), -(d-3), ..., d-1
+        k = x - y
+        index = (k + d) // 2  # of diagonal k + 1
+        down = k == -d or (k != d and before[index - 1] < before[index])
+        from_x = before[index] if down else before[index - 1]
+        from_y = from_x - (k + 1 if down else k - 1)
+        edge = from_x if down else from_x + 1
+        while x > edge:
+            x -= 1
+            y -= 1
+            pairs.append((x, y))
+        x, y = from_x, from_y
+    while x > 0:
+        x -= 1
+        pairs.append((x, x))
+    pairs.reverse()
+    return pairs
+
+
+def _settle(
+    old: Sequence[bytes], new: Sequence[bytes], edits: list[LineEdit]
+) -> tuple[LineEdit, ...]:
+    """Move each pure insertion or deletion to where a reader expects it.
+
+    A block of lines inserted (or deleted) can slide by one line wherever the line before it equals
+    its last one, or the line after it its first.  Of all places that leave a line between it and
+    the neighbouring edits, it goes to the one whose first line is least indented (blank lines
+    count as indented most), the last of them if there are several: blocks then begin with their
+    heading.  Edits are settled from first to last.
+    """
+    settled: list[LineEdit] = []
+    for index, edit in enumerate(edits):
+        if edit.old_start != edit.old_end and edit.new_start != edit.new_end:
+            settled.append(edit)
+            continue
+        lines, start, end = (
+            (new, edit.new_start, edit.new_end)
+            if edit.old_start == edit.old_end
+            else (old, edit.old_start, edit.old_end)
+        )
+        # room, in lines that stay, before and after
+        above = edit.old_start - (settled[-1].old_end + 1 if settled else 0)
+        is_last = index + 1 == len(edits)
+        below = (len(old) if is_last else edits[index + 1].old_start - 1) - edit.old_end
+        up = 0
+        while up < above and lines[start - up - 1] == lines[end - up - 1]:
+            up += 1
+        down = 0
+        while down < below and lines[start + down] == lines[end + down]:
+            down += 1
+        best = min(range(-up, down + 1), key=lambda by: (_indent(lines[start + by]), -by))
+        settled.append(
+            LineEdit(
+                edit.old_start + best,
+                edit.old_end + best,
+                edit.new_start + best,
+                edit.new_end + best,
+            )
+        )
+    return tuple(settled)
+
+
+def _indent(line: bytes) -> int:
+    """White-space bytes before the text; for a blank line more than any line has."""
+    text = line.lstrip(b" \t\r\n\f\v")
+    return len(line) - len(text) if text else 1 << 62
