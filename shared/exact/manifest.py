@@ -16,6 +16,7 @@ from typing import Any
 
 from shared.errors import PinError
 from shared.exact import tables
+from shared.exact.bounds import Shape, check_bounds
 
 FORMAT = "rehydration-pin/1"
 ARITHMETIC = "exact/1"
@@ -27,23 +28,6 @@ MAX_DIMENSION = 1 << 24
 """No width, count or vocabulary is larger; keeps arithmetic on sizes far from overflow."""
 
 _REPIN = "pin the model again with this version of the program"
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Sizes of a transformer.
-
-    ``heads * head_dim`` is the width of the queries and may differ from ``dim``.
-    """
-
-    vocab: int
-    dim: int
-    layers: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    mlp_dim: int
-    max_positions: int
 
 
 @dataclass(frozen=True)
@@ -96,6 +80,7 @@ class Manifest:
         problem = _problem(self)
         if problem:
             raise PinError(f"the manifest is not usable: {problem}", remedy=_REPIN)
+        check_bounds(self.shape)
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: ASCII, keys sorted, no spaces, floats in hexadecimal, newline at end."""
@@ -206,8 +191,6 @@ def _problem(manifest: Manifest) -> str | None:
             return f"{name} is {size}"
     if shape.max_positions > MAX_POSITIONS:
         return f"max_positions is {shape.max_positions}, above {MAX_POSITIONS}"
-    if shape.heads % shape.kv_heads or shape.head_dim % 2:
-        return "heads must be a multiple of kv_heads, and head_dim even"
     if not (0 < manifest.rms_eps < 1 and 1 <= manifest.rope_theta < 1e12):
         return f"rms_eps {manifest.rms_eps} or rope_theta {manifest.rope_theta} out of range"
     if not 1 <= manifest.usable_vocab <= shape.vocab:

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from shared.errors import PinError
-from shared.exact.manifest import Manifest, Shape, Source, layout
+from shared.exact.bounds import Shape
+from shared.exact.manifest import Manifest, Source, layout
 from shared.exact.tensorfile import map_tensors
 
 __all__ = ["Pin", "Manifest", "Shape", "Source", "load_pin", "pins_home", "resolve_pin"]
