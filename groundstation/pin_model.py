@@ -22,13 +22,13 @@ from groundstation.gguf_source import read_gguf
 from groundstation.hf_source import read_folder
 from groundstation.sources import SourceModel
 from shared.errors import InputError, PinError
+from shared.exact.bounds import WEIGHT_LIMIT
 from shared.exact.manifest import Manifest, layout
 from shared.exact.pin import MANIFEST_NAME, MODEL_NAME, TOKENIZER_NAME, Pin, load_pin
 from shared.exact.tables import exp_table, rope_tables
 from shared.exact.tensorfile import write_tensors
 from shared.terminal import Report, silent
 
-WEIGHT_LIMIT = 127
 _BLOCK_ROWS = 4096
 _PENDING_SHA256 = "0" * 64
 

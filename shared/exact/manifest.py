@@ -15,8 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from shared.errors import PinError
-from shared.exact import tables
-from shared.exact.bounds import Shape, check_bounds
+from shared.exact.bounds import EXP_ENTRIES, Shape, check_bounds
 
 FORMAT = "rehydration-pin/1"
 ARITHMETIC = "exact/1"
@@ -82,16 +81,19 @@ class Manifest:
             raise PinError(f"the manifest is not usable: {problem}", remedy=_REPIN)
         check_bounds(self.shape)
 
-    def to_bytes(self) -> bytes:
-        """Canonical JSON: ASCII, keys sorted, no spaces, floats in hexadecimal, newline at end."""
-        facts = asdict(self) | {
+    def as_json(self) -> dict[str, Any]:
+        """The manifest as a JSON object, with the versions; floats are hexadecimal texts."""
+        return asdict(self) | {
             "format": FORMAT,
             "arithmetic": ARITHMETIC,
             "activation_bits": ACTIVATION_BITS,
             "rms_eps": self.rms_eps.hex(),
             "rope_theta": self.rope_theta.hex(),
         }
-        text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON: ASCII, keys sorted, no spaces, newline at the end."""
+        text = json.dumps(self.as_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return text.encode("ascii") + b"\n"
 
     @staticmethod
@@ -165,7 +167,7 @@ def layout(manifest: Manifest) -> dict[str, TensorSpec]:
             matrix(f"layers.{i}.{name}", rows, columns)
             if manifest.family == "qwen2" and name in ("wq", "wk", "wv"):
                 specs[f"layers.{i}.{name}.b"] = TensorSpec("F64", (rows,))
-    specs["tables.exp"] = TensorSpec("I64", (tables.EXP_ENTRIES,))
+    specs["tables.exp"] = TensorSpec("I64", (EXP_ENTRIES,))
     for name in ("rope.cos", "rope.sin"):
         specs[name] = TensorSpec("I32", (shape.max_positions, shape.head_dim // 2))
     order = ("F64", "I64", "I32", "I8")

@@ -17,11 +17,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from shared.errors import PinError
-from shared.exact.bounds import Shape
+from shared.exact.bounds import EXP_ONE, TURN_ONE, WEIGHT_LIMIT, Shape
 from shared.exact.manifest import Manifest, Source, layout
 from shared.exact.tensorfile import map_tensors
 
@@ -41,17 +42,22 @@ class Pin:
 
     Attributes:
         folder: where it lies; not part of its identity.
-        manifest: its facts.
+        facts: what it is.
         digest: SHA-256 of the manifest's bytes (32 bytes), the name of the pin.
         tensors: read-only arrays by name, see ``manifest.layout``.
         tokenizer_path: the tokenizer of the ``tokenizers`` library.
     """
 
     folder: Path
-    manifest: Manifest
+    facts: Manifest
     digest: bytes
     tensors: Mapping[str, NDArray[Any]]
     tokenizer_path: Path
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """The facts as the JSON object of the manifest."""
+        return MappingProxyType(self.facts.as_json())
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer, read once, shared by all callers.
@@ -95,19 +101,15 @@ def load_pin(folder: Path, *, verify: bool = True, expected: bytes | None = None
             expected=expected.hex(),
             remedy="use the pin that the other end uses, or initialise again with this one",
         )
-    manifest = Manifest.from_bytes(data)
-    tensors = map_tensors(folder / MODEL_NAME, layout(manifest))
+    facts = Manifest.from_bytes(data)
+    tensors = map_tensors(folder / MODEL_NAME, layout(facts))
     tokenizer_path = folder / TOKENIZER_NAME
     if not tokenizer_path.is_file():
         raise PinError(f"{tokenizer_path} is missing", remedy=_RESTORE)
     if verify:
-        _verify(
-            {
-                folder / MODEL_NAME: manifest.model_sha256,
-                tokenizer_path: manifest.tokenizer_sha256,
-            }
-        )
-    return Pin(folder, manifest, digest, MappingProxyType(tensors), tokenizer_path)
+        _verify({folder / MODEL_NAME: facts.model_sha256, tokenizer_path: facts.tokenizer_sha256})
+        _check_values(tensors)
+    return Pin(folder, facts, digest, MappingProxyType(tensors), tokenizer_path)
 
 
 def pins_home() -> Path:
@@ -167,6 +169,30 @@ def _verify(wanted: Mapping[Path, str]) -> None:
         if actual != digest:
             raise PinError(
                 f"{path} is damaged: its sha256 is {actual}", expected=digest, remedy=_RESTORE
+            )
+
+
+def _check_values(tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse numbers with which a sum could leave its range or an operation be undefined.
+
+    The bounds of exact arithmetic are proven for weights of at most WEIGHT_LIMIT; a digest only
+    says that the numbers are those that somebody pinned.
+    """
+    for name, values in tensors.items():
+        if name.endswith(".q"):
+            sound = int(values.min()) >= -WEIGHT_LIMIT
+        elif name == "tables.exp":
+            sound = bool(values.min() >= 1 and values.max() <= EXP_ONE)
+        elif name in ("rope.cos", "rope.sin"):
+            sound = bool(values.min() >= -TURN_ONE and values.max() <= TURN_ONE)
+        else:
+            sound = bool(np.isfinite(values).all())
+            sound = sound and (not name.endswith(".s") or bool((values > 0).all()))
+        if not sound:
+            raise PinError(
+                f"the tensor {name} holds numbers out of range",
+                expected="numbers as docs/pin-format.md describes them",
+                remedy="pin the model again",
             )
 
 

@@ -14,13 +14,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-EXP_ENTRIES = 131072
-"""Entries of the exponential table: arguments 0 to 32 in steps of 1 / EXP_STEPS."""
-EXP_STEPS = 4096
-EXP_UNIT_BITS = 40
-"""exp(0) = 1 is stored as 2**40: 2**17 such frequencies still add up to less than 2**60."""
-ROPE_UNIT_BITS = 30
-"""cos(0) = 1 is stored as 2**30, which an int32 holds with its sign."""
+from shared.exact.bounds import EXP_ENTRIES, EXP_ONE, EXP_STEPS, TURN_ONE
 
 FRACTION_BITS = 160
 _DECIMAL = Context(prec=80, rounding=ROUND_HALF_EVEN)
@@ -38,7 +32,7 @@ def exp_table() -> NDArray[np.int64]:
     entries = np.empty(EXP_ENTRIES, dtype=np.int64)
     value = 1 << FRACTION_BITS
     for i in range(EXP_ENTRIES):
-        entries[i] = max(1, _rounded(value, EXP_UNIT_BITS))
+        entries[i] = max(1, _rounded(value, EXP_ONE))
         value = value * step >> FRACTION_BITS
     return entries
 
@@ -67,8 +61,8 @@ def rope_tables(
         step_cos, step_sin = _cos_sin(_fixed(exponent.exp(_DECIMAL)))
         cos, sin = 1 << FRACTION_BITS, 0
         for p in range(positions):
-            cosines[p, j] = _rounded(cos, ROPE_UNIT_BITS)
-            sines[p, j] = _rounded(sin, ROPE_UNIT_BITS)
+            cosines[p, j] = _rounded(cos, TURN_ONE)
+            sines[p, j] = _rounded(sin, TURN_ONE)
             cos, sin = (
                 (cos * step_cos - sin * step_sin) >> FRACTION_BITS,
                 (sin * step_cos + cos * step_sin) >> FRACTION_BITS,
@@ -82,10 +76,9 @@ def _fixed(value: Decimal) -> int:
     return int(scaled.to_integral_value(ROUND_HALF_EVEN))
 
 
-def _rounded(value: int, unit_bits: int) -> int:
-    """A fixed-point number to the nearest multiple of 2**-unit_bits, ties upwards."""
-    shift = FRACTION_BITS - unit_bits
-    return (value + (1 << (shift - 1))) >> shift
+def _rounded(value: int, one: int) -> int:
+    """A fixed-point number to the nearest integer where ``one`` stands for 1, ties upwards."""
+    return (value * one + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS
 
 
 def _cos_sin(angle: int) -> tuple[int, int]:
