@@ -1,0 +1,29 @@
+"""``groundstation inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from groundstation.inspect import inspect_envelope
+from shared.errors import InputError
+from shared.terminal import print_json, reports_errors
+
+
+@reports_errors
+def inspect(
+    file: Annotated[Path, typer.Argument(help="An envelope that `author` wrote.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+) -> None:
+    """Show what an envelope holds, field by field; no key and no model needed."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from error
+    inspection = inspect_envelope(data)
+    if as_json:
+        print_json(inspection.as_dict())
+    else:
+        typer.echo("\n".join(inspection.lines()))

@@ -1,0 +1,146 @@
+"""What an envelope holds, field by field; needs no key and trusts nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.digest import sha256
+from shared.envelope import KEY_ID_BYTES, SIGNATURE_BYTES, Envelope, parse_envelope
+from shared.seeds.coins import SeedSource, seed_from_bytes
+from shared.wire import pieces
+
+_SHOWN_BYTES = 16
+
+
+@dataclass(frozen=True)
+class FieldView:
+    """One field of an envelope.
+
+    Attributes:
+        name: as in docs/wire-format.md.
+        offset: of its first byte in the file.
+        data: its bytes.
+        meaning: for people.
+    """
+
+    name: str
+    offset: int
+    data: bytes
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """An envelope laid open.
+
+    Attributes:
+        envelope: taken apart, not verified.
+        fields: all of them, in order; joined they are the file.
+        sha256: of the file.
+    """
+
+    envelope: Envelope
+    fields: tuple[FieldView, ...]
+    sha256: bytes
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of the file."""
+        return sum(len(field.data) for field in self.fields)
+
+    @property
+    def overhead_bytes(self) -> int:
+        """What is neither stream, seed, blobs nor signature."""
+        message = self.envelope.message
+        payload = len(message.stream) + len(message.seed) + len(message.blobs)
+        return self.total_bytes - payload - SIGNATURE_BYTES
+
+    def as_dict(self) -> dict[str, object]:
+        """For ``--json`` output."""
+        message = self.envelope.message
+        return {
+            "total_bytes": self.total_bytes,
+            "overhead_bytes": self.overhead_bytes,
+            "signature_bytes": SIGNATURE_BYTES,
+            "stream_bytes": len(message.stream),
+            "seed_bytes": len(message.seed),
+            "blobs_bytes": len(message.blobs),
+            "version": message.version,
+            "kind": message.kind.name.lower(),
+            "seed_source": message.seed_source.name.lower(),
+            "counter": message.counter,
+            "key_id": f"{self.envelope.key_id:02x}",
+            "pin_prefix": message.pin_prefix.hex(),
+            "baseline_prefix": message.baseline_prefix.hex(),
+            "patch_digest": message.patch_digest.hex(),
+            "sha256": self.sha256.hex(),
+            "fields": [
+                {
+                    "name": field.name,
+                    "offset": field.offset,
+                    "bytes": len(field.data),
+                    "hex": field.data.hex(),
+                    "meaning": field.meaning,
+                }
+                for field in self.fields
+            ],
+        }
+
+    def lines(self) -> list[str]:
+        """A table for people: offset, size, name, bytes, meaning."""
+        rows = [
+            f"{'offset':>6} {'bytes':>6}  {'field':<15}  {'hex':<{2 * _SHOWN_BYTES + 3}}  meaning"
+        ]
+        for field in self.fields:
+            shown = field.data[:_SHOWN_BYTES].hex() + "..." * (len(field.data) > _SHOWN_BYTES)
+            rows.append(
+                f"{field.offset:>6} {len(field.data):>6}  {field.name:<15}  "
+                f"{shown:<{2 * _SHOWN_BYTES + 3}}  {field.meaning}"
+            )
+        rows.append(
+            f"{self.total_bytes} bytes: {self.overhead_bytes} overhead, {SIGNATURE_BYTES} "
+            f"signature, {self.total_bytes - self.overhead_bytes - SIGNATURE_BYTES} payload; "
+            "the signature is not checked here"
+        )
+        return rows
+
+
+def inspect_envelope(data: bytes) -> Inspection:
+    """Lays an envelope open.
+
+    Raises:
+        MalformedMessage: the bytes are no envelope.
+        UnsupportedVersion: a version or feature that this program does not know.
+    """
+    envelope = parse_envelope(data)
+    named = [
+        ("key id", data[:KEY_ID_BYTES]),
+        *pieces(envelope.message),
+        ("signature", envelope.signature),
+    ]
+    fields = []
+    offset = 0
+    for name, part in named:
+        fields.append(FieldView(name, offset, part, _meaning(name, envelope)))
+        offset += len(part)
+    return Inspection(envelope, tuple(fields), sha256(data))
+
+
+def _meaning(name: str, envelope: Envelope) -> str:
+    message = envelope.message
+    source = message.seed_source.name.lower()
+    coded = message.seed_source is SeedSource.CODED
+    blobs = "with blobs" if message.blobs else "no blobs"
+    return {
+        "key id": "first byte of the public key's sha256",
+        "head": f"version {message.version}, {message.kind.name.lower()}, {source} seed, {blobs}",
+        "counter": str(message.counter),
+        "pin prefix": "first byte of the model's digest",
+        "baseline prefix": "first byte of the onboard tree's digest",
+        "patch digest": "first bytes of the sha256 of what is regenerated",
+        "seed": str(seed_from_bytes(message.seed)),
+        "stream size": str(len(message.stream)),
+        "stream": "prompt and coded seed" if coded else "prompt",
+        "blobs": "classical deltas and stored bytes",
+        "signature": "Ed25519",
+    }[name]
