@@ -14,7 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.sources import SourceModel, TokenizerFacts, unsupported
+from groundstation.sources import (
+    SourceModel,
+    TokenizerFacts,
+    missing_package,
+    unsupported,
+)
 from groundstation.tokenizer_json import PRE_TOKENIZERS, byte_level_bpe
 from shared.errors import PinError
 from shared.exact.bounds import Shape
@@ -45,8 +50,10 @@ def read_gguf(path: Path) -> SourceModel:
     Raises:
         PinError: damaged, another family, or a feature that a pin does not have.
     """
-    from gguf import GGUFReader
-
+    try:
+        from gguf import GGUFReader
+    except ImportError as error:
+        raise missing_package(error) from error
     try:
         reader = GGUFReader(path)
         facts = {key: field.contents() for key, field in reader.fields.items()}

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.sources import SourceModel, unsupported
+from groundstation.sources import SourceModel, missing_package, unsupported
 from groundstation.tokenizer_json import from_tokenizer_json
 from shared.errors import PinError
 from shared.exact.bounds import Shape
@@ -97,9 +97,13 @@ def _config(folder: Path) -> Any:
     family = raw.get("model_type")
     if family not in FAMILIES:
         unsupported(f"its model_type is {family}", " or ".join(FAMILIES))
-    from transformers import LlamaConfig, Qwen2Config
-    from transformers.utils import logging
-
+    try:
+        import safetensors  # noqa: F401
+        import torch  # noqa: F401
+        from transformers import LlamaConfig, Qwen2Config
+        from transformers.utils import logging
+    except ImportError as error:
+        raise missing_package(error) from error
     logging.set_verbosity_error()
     try:
         config = {"llama": LlamaConfig, "qwen2": Qwen2Config}[family].from_dict(raw)

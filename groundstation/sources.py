@@ -67,3 +67,12 @@ def unsupported(what: str, expected: str) -> NoReturn:
         expected=expected,
         remedy="choose a Llama- or Qwen2-family model without this feature",
     )
+
+
+def missing_package(error: ImportError) -> PinError:
+    """What to tell when the packages that read checkpoints are not installed."""
+    return PinError(
+        f"the package {error.name} is not installed",
+        expected="the packages of the ground station",
+        remedy="pip install 'rehydration-uplink[ground]'",
+    )
