@@ -1,0 +1,160 @@
+"""The numbered checks of the probe: decisions about values, no I/O.
+
+Rules, in this order; the first that fails refuses the message with its own error and exit code:
+
+    1 size       at most ``Limits.max_envelope_bytes``                   OversizedMessage    12
+    2 form       one envelope in its one encoding,                       MalformedMessage    11
+                 of a version and kind that this program knows           UnsupportedVersion  13
+    3 key        a trusted key bears the id                              UnknownKey          14
+    4 signature  that key signed this for the pin and tree on record     BadSignature        15
+    5 counter    above the last one used, at most ``max_counter_jump``   Replayed            16
+    6 pin        message, record and the model on disk agree             WrongPin            17
+    7 baseline   message, record and the tree on disk agree              WrongBaseline       18
+
+Steps 1 to 5 (``authenticate``) look only at the envelope and at what the probe has on record, so a
+forger costs it one signature check: no model is opened and no tree is read for him.  Steps 6 and 7
+then compare the record with what is on board now; the caller reads it in between.
+
+A signature binds pin and tree in full, so one made for another of either fails at step 4.  A byte
+of each in the message then names the refusal WrongPin, WrongBaseline or Replayed instead of
+BadSignature.  Such a name is the sender's claim; the refusal stands either way.
+
+The bound on the jump means that a thief of the key must get many messages applied to burn the
+counters up to their end (2**32), which would close the probe to its owner.  It is a brake, not a
+cure: whoever has the key can do worse with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from shared import envelope as signed
+from shared.digest import sha256
+from shared.envelope import Limits
+from shared.errors import BadSignature, Replayed, UnsupportedVersion, WrongBaseline, WrongPin
+from shared.recipe import Kind
+from shared.wire import Message
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the probe knows without looking at model or tree.
+
+    Attributes:
+        keys: trusted public keys.
+        limits: bounds on envelopes and counters.
+        counter: the last one used.
+        pin: digest of the model, 32 bytes.
+        tree: digest of the tree that init or the last change put in place, 32 bytes.
+        applied: digests of envelopes applied before, as far as the history goes.
+    """
+
+    keys: tuple[Ed25519PublicKey, ...]
+    limits: Limits
+    counter: int
+    pin: bytes
+    tree: bytes
+    applied: Collection[bytes] = ()
+
+
+def authenticate(data: bytes, record: Record) -> Message:
+    """Steps 1 to 5.
+
+    Raises:
+        Refusal: of the family that the step names.
+    """
+    # 1. size
+    signed.check_size(data, record.limits)
+    # 2. form
+    envelope = signed.parse_envelope(data)
+    _check_kind(envelope.message)
+    # 3. key
+    keys = signed.keys_named(envelope, record.keys)
+    # 4. signature
+    _check_signature(data, envelope, keys, record)
+    # 5. counter
+    signed.check_counter(envelope.message, record.counter, record.limits)
+    return envelope.message
+
+
+def check_pin(message: Message, record: Record, found: bytes) -> None:
+    """Step 6.
+
+    Args:
+        message: an authentic message.
+        record: what the probe knows.
+        found: digest of the model on disk now.
+
+    Raises:
+        WrongPin: they do not agree.
+    """
+    signed.check_pin(message, record.pin)
+    if found != record.pin:
+        raise WrongPin(
+            f"the model on board is now the pin {found.hex()}",
+            expected=record.pin.hex(),
+            remedy="restore the model's folder, or trust the new one with probe init --renew",
+        )
+
+
+def check_baseline(message: Message, record: Record, found: bytes) -> None:
+    """Step 7.
+
+    Args:
+        message: an authentic message.
+        record: what the probe knows.
+        found: digest of the tree on disk now.
+
+    Raises:
+        WrongBaseline: they do not agree.
+    """
+    signed.check_baseline(message, record.tree)
+    if found != record.tree:
+        raise WrongBaseline(
+            f"the tree on board was altered: it is now {found.hex()}",
+            expected=record.tree.hex(),
+            remedy="restore it (probe rollback, if the previous tree will do), "
+            "or take it as it is with probe init --renew",
+        )
+
+
+def check_patch(message: Message, patch: bytes) -> bool:
+    """Whether a regenerated patch has the digest that the message names."""
+    return sha256(patch).startswith(message.patch_digest)
+
+
+def _check_kind(message: Message) -> None:
+    if message.kind is not Kind.CODE:
+        raise UnsupportedVersion(
+            f"the message is of the kind {message.kind.name.lower()}",
+            expected="a patch of the onboard software",
+            remedy="send it to a probe that takes this kind",
+        )
+
+
+def _check_signature(
+    data: bytes,
+    envelope: signed.Envelope,
+    keys: tuple[Ed25519PublicKey, ...],
+    record: Record,
+) -> None:
+    try:
+        signed.check_signature(
+            envelope,
+            keys,
+            record.pin,
+            record.tree,
+            last_counter=record.counter,
+            limits=record.limits,
+        )
+    except BadSignature:
+        # After a change of trees an old envelope no longer verifies, and a byte of the digest does
+        # not always tell.  The history knows it by all its bytes.
+        if sha256(data) in record.applied:
+            raise Replayed(
+                "this very message was applied before", expected="each message once"
+            ) from None
+        raise

@@ -1,0 +1,135 @@
+"""Making a state folder: what the probe trusts from then on.
+
+``config.json`` is written last: a state folder without it does not count, and ``init`` may simply
+be run again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from probe.filesystem import Filesystem
+from probe.slots import Slots, lay_out
+from probe.store import MAX_HISTORY, Config, Entry, Ledger, Operation, Store, open_store, storing
+from probe.transaction import recover
+from shared.envelope import NO_COUNTER, Limits
+from shared.errors import InputError, StoreError
+from shared.tree import read_tree
+
+DEFAULT_IGNORE = (".git",)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the operator decides.
+
+    Attributes:
+        root: folder of the onboard software.
+        model: folder of the pinned model.
+        pin: its digest, 32 bytes.
+        keys: trusted Ed25519 public keys, 32 bytes each.
+        counter: the last counter that counts as used; None is none, or with ``renew`` the ledger's.
+        ignore: names that are no part of the tree.
+        limits: largest accepted envelope and step of the counter.
+    """
+
+    root: Path
+    model: Path
+    pin: bytes
+    keys: Collection[bytes]
+    counter: int | None = None
+    ignore: Collection[str] = DEFAULT_IGNORE
+    limits: Limits = field(default_factory=Limits)
+
+
+def initialise(
+    state: Path,
+    setup: Setup,
+    *,
+    now_s: float,
+    renew: bool = False,
+    files: Filesystem | None = None,
+) -> Ledger:
+    """Make a state folder, or with ``renew`` take new decisions and keep counter and history.
+
+    Returns:
+        The ledger as written.
+
+    Raises:
+        InputError: the root is no folder that can be updated, or there is no key.
+        StoreError: there is a state already (without ``renew``), or none (with it), or the disk
+            refuses.
+    """
+    if not setup.keys:
+        raise InputError("no trusted key", remedy="name the file with the ground's public key")
+    if not setup.root.is_dir():
+        raise InputError(f"{setup.root} is not a folder", expected="the onboard software tree")
+    state, root = state.resolve(), setup.root.resolve()
+    with storing("make the state folder"):
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open_store(state, files) as store:
+        old = _existing(store, renew)
+        folder, swap = lay_out(store.files, root, state)
+        config = Config(
+            root=os.fspath(root),
+            slots=os.fspath(folder),
+            swap=swap,
+            ignore=tuple(sorted({*setup.ignore})),
+            model=os.fspath(setup.model.resolve()),
+            pin=setup.pin.hex(),
+            keys=tuple(sorted({key.hex() for key in setup.keys})),
+            max_counter_jump=setup.limits.max_counter_jump,
+            max_envelope_bytes=setup.limits.max_envelope_bytes,
+        )
+        ledger = _ledger(old, setup.counter, _root_digest(config), now_s)
+        Slots.of(config).clear(store.files, keep=ledger.previous_slot)
+        store.write(ledger)
+        store.write(config)
+        return ledger
+
+
+def _existing(store: Store, renew: bool) -> Ledger | None:
+    """The ledger to go on with, if any."""
+    if renew:
+        recover(store, Slots.of(store.config()))
+        return store.ledger()
+    if (store.folder / "config.json").exists():
+        raise StoreError(
+            f"{store.folder} is a state folder already",
+            expected="a new folder",
+            remedy="name another folder, or add --renew to keep counter and history",
+        )
+    if (store.folder / "journal.json").exists():
+        store.clear_journal()
+    return None
+
+
+def _ledger(old: Ledger | None, counter: int | None, tree: str, now_s: float) -> Ledger:
+    used = old.counter if old else NO_COUNTER
+    entry = Entry(
+        operation=Operation.INIT,
+        time_s=now_s,
+        counter=max(used, NO_COUNTER if counter is None else counter),
+        old_tree=old.tree if old else "",
+        new_tree=tree,
+        envelope="",
+        recovered=False,
+    )
+    fresh = old or Ledger(0, used, tree, previous="", previous_slot="", history=())
+    # The previous tree is that of another root or another time: it is given up.
+    return replace(
+        fresh,
+        sequence=fresh.sequence + 1,
+        counter=entry.counter,
+        tree=tree,
+        previous="",
+        previous_slot="",
+        history=(*fresh.history, entry)[-MAX_HISTORY:],
+    )
+
+
+def _root_digest(config: Config) -> str:
+    return read_tree(Path(config.root), ignore=config.ignore).digest.hex()
