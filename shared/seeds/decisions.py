@@ -22,7 +22,7 @@ from typing import Protocol
 
 from shared.errors import RegenerationError
 from shared.seeds.coins import CodedCoins, Coins, DrawnCoins, GreedyCoins, SeedSource
-from shared.seeds.interval import IntervalDecoder, IntervalEncoder
+from shared.seeds.interval import MAX_TOTAL, IntervalDecoder, IntervalEncoder
 from shared.seeds.sampler import Frequencies, most_frequent, symbol_interval
 
 
@@ -122,8 +122,8 @@ class DecisionCounter:
     def uniform(self, total: int, wanted: int | None = None, label: str = "") -> int:
         """See ``Decisions``."""
         index = _known(wanted)
-        if not 0 <= index < total:
-            raise ValueError(f"{index} is not in [0, {total})")
+        if not 0 <= index < total < MAX_TOTAL:
+            raise ValueError(f"{index} is not in [0, {total}), or that reaches 2**62")
         self.tally.add_prompt(1, total, label)
         return index
 
