@@ -68,9 +68,10 @@ def initialise(
     if not setup.root.is_dir():
         raise InputError(f"{setup.root} is not a folder", expected="the onboard software tree")
     state, root = state.resolve(), setup.root.resolve()
-    with storing("make the state folder"):
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open_store(state, files) as store:
+    if not renew:
+        with storing("make the state folder"):
+            state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open_store(state, files, create=not renew) as store:
         old = _existing(store, renew)
         folder, swap = lay_out(store.files, root, state)
         config = Config(

@@ -180,15 +180,17 @@ class Store:
 
 
 @contextmanager
-def open_store(folder: Path, files: Filesystem | None = None) -> Iterator[Store]:
+def open_store(
+    folder: Path, files: Filesystem | None = None, *, create: bool = False
+) -> Iterator[Store]:
     """Lock a state folder and work on it; the system drops the lock with the process.
 
     Raises:
-        StoreError: there is no such folder, or another command holds it.
+        StoreError: this is no state folder (unless ``create``), or another command holds it.
     """
-    path = folder / "lock"
-    with storing("open the state folder"):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+    with storing("open the state folder", _missing(folder)):
+        descriptor = os.open(folder / "lock", flags, 0o600)
     try:
         with storing("lock the state folder", _busy):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -210,6 +212,19 @@ def storing(
             f"cannot {attempt}: {error}",
             remedy="see to the disk and its permissions; the next command recovers what was begun",
         ) from error
+
+
+def _missing(folder: Path) -> Callable[[OSError], StoreError | None]:
+    def explain(error: OSError) -> StoreError | None:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            return None
+        return StoreError(
+            f"{folder} is no state folder",
+            expected="a folder made by probe init",
+            remedy="run probe init, or name the right folder with --state",
+        )
+
+    return explain
 
 
 def _busy(error: OSError) -> StoreError | None:

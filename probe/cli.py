@@ -1,0 +1,183 @@
+"""The probe's command line: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from probe import report
+from probe.onboard import Probe, open_probe, roll_back
+from probe.setup import DEFAULT_IGNORE, Setup, initialise
+from probe.update import apply, read_envelope, regenerate, verify
+from shared.envelope import Limits
+from shared.errors import InputError
+from shared.terminal import print_json, progress, reports_errors
+from shared.trust import load_trusted_keys
+
+_CODES = "\n\n".join(f"{code:3}  {meaning}" for code, meaning in report.exit_codes())
+
+app = typer.Typer(
+    help="Verify, regenerate and apply patches on board.",
+    epilog=f"Exit codes:\n\n{_CODES}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+State = Annotated[Path, typer.Option("--state", help="The probe's state folder.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The received envelope.")]
+Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+MaxTokens = Annotated[
+    int, typer.Option(min=1, help="Most tokens that the model may read or write.")
+]
+MaxSeconds = Annotated[float, typer.Option(min=0.1, help="Longest time to regenerate.")]
+MaxMemory = Annotated[int, typer.Option(min=16, help="Most memory to take while regenerating.")]
+
+
+@app.command()
+@reports_errors
+def init(
+    state: State,
+    root: Annotated[Path, typer.Option(help="Folder of the onboard software.")],
+    model: Annotated[str, typer.Option(help="Folder or name of the pinned model.")],
+    trust: Annotated[Path, typer.Option(help="File with the ground's public keys.")],
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="Name that is no part of the tree; may be repeated.")
+    ] = None,
+    counter: Annotated[
+        int | None, typer.Option(min=0, help="Last counter that counts as used.")
+    ] = None,
+    max_counter_jump: Annotated[
+        int, typer.Option(min=1, help="Largest accepted step of the counter.")
+    ] = Limits().max_counter_jump,
+    max_envelope_bytes: Annotated[
+        int, typer.Option(min=1, help="Largest accepted envelope.")
+    ] = Limits().max_envelope_bytes,
+    renew: Annotated[
+        bool, typer.Option(help="Take the decisions anew, keep counter and history.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the state folder: what to look after, which model, whom to trust."""
+    from probe.model import check_model
+
+    folder, pin = check_model(model)
+    setup = Setup(
+        root=root,
+        model=folder,
+        pin=pin,
+        keys=[key.public_bytes_raw() for key in load_trusted_keys(_read(trust))],
+        counter=counter,
+        ignore=(*DEFAULT_IGNORE, *(ignore or ())),
+        limits=Limits(max_envelope_bytes, max_counter_jump),
+    )
+    _show(report.of_setup(initialise(state, setup, now_s=time.time(), renew=renew), state), as_json)
+
+
+@app.command("verify")
+@reports_errors
+def verify_command(file: File, state: State, as_json: Json = False) -> None:
+    """Check an envelope: size, form, key, signature, counter, model, tree. Opens no model."""
+    with _opened(state) as probe:
+        data = read_envelope(file, probe.config.max_envelope_bytes)
+        _show(report.of_verified(verify(probe, data), len(data)), as_json)
+
+
+@app.command("regenerate")
+@reports_errors
+def regenerate_command(
+    file: File,
+    state: State,
+    out: Annotated[str, typer.Option(help="File for the patch; - is standard output.")] = "-",
+    max_tokens: MaxTokens = 1 << 16,
+    max_seconds: MaxSeconds = 3600.0,
+    max_memory_mib: MaxMemory = 4096,
+    as_json: Json = False,
+) -> None:
+    """Verify an envelope and write out the patch it becomes; the tree stays as it is."""
+    if as_json and out == "-":
+        raise typer.BadParameter("--json needs --out FILE, since both go to standard output")
+    from probe.model import budget_of, regenerator
+
+    with _opened(state) as probe, progress() as tell:
+        data = read_envelope(file, probe.config.max_envelope_bytes)
+        budget = budget_of(max_tokens, max_seconds, max_memory_mib)
+        done = regenerate(verify(probe, data), regenerator(probe.config, budget, tell))
+    if out == "-":
+        sys.stdout.buffer.write(done.patch)
+        return
+    _write(Path(out), done.patch)
+    _show(report.of_regenerated(done), as_json)
+
+
+@app.command("apply")
+@reports_errors
+def apply_command(
+    file: File,
+    state: State,
+    max_tokens: MaxTokens = 1 << 16,
+    max_seconds: MaxSeconds = 3600.0,
+    max_memory_mib: MaxMemory = 4096,
+    as_json: Json = False,
+) -> None:
+    """Verify an envelope, regenerate its patch, and put the new tree in place: all or nothing."""
+    from probe.model import budget_of, regenerator
+
+    with _opened(state) as probe, progress() as tell:
+        data = read_envelope(file, probe.config.max_envelope_bytes)
+        budget = budget_of(max_tokens, max_seconds, max_memory_mib)
+        done = apply(probe, data, regenerator(probe.config, budget, tell), time.time)
+    _show(report.of_applied(done), as_json)
+
+
+@app.command()
+@reports_errors
+def rollback(state: State, as_json: Json = False) -> None:
+    """Put the previous tree back, bit for bit; the counter stays."""
+    with _opened(state) as probe:
+        _show(report.of_rolled_back(roll_back(probe, now_s=time.time())), as_json)
+
+
+@app.command()
+@reports_errors
+def status(state: State, as_json: Json = False) -> None:
+    """Report tree, model, counter, keys and history, on record and as found."""
+    with _opened(state) as probe:
+        recovered = probe.recovered.value if probe.recovered else None
+        _show({**report.of_status(probe), "recovered": recovered}, as_json)
+
+
+@contextmanager
+def _opened(state: Path) -> Iterator[Probe]:
+    """The open probe; says on standard error what a crash left to recover."""
+    with open_probe(state) as probe:
+        if probe.recovered:
+            typer.echo(f"recovered: an interrupted change was {probe.recovered.value}", err=True)
+        yield probe
+
+
+def _show(facts: report.Report, as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+    else:
+        typer.echo("\n".join(report.lines(facts)))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,144 @@
+"""What the probe's commands say: plain values for ``--json``, lines of text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from probe.onboard import Probe
+from probe.store import Entry, Ledger
+from probe.update import Applied, Regenerated, Verified, pin_digest
+from shared import errors
+from shared.errors import RehydrationError
+
+Report = Mapping[str, Any]
+
+
+def of_setup(ledger: Ledger, state: Path) -> Report:
+    """A state folder made."""
+    return {
+        "initialised": True,
+        "state": str(state),
+        "tree": ledger.tree,
+        "counter": ledger.counter,
+    }
+
+
+def of_verified(verified: Verified, envelope_bytes: int) -> Report:
+    """A message that may be regenerated."""
+    message = verified.message
+    return {
+        "verified": True,
+        "counter": message.counter,
+        "seed_source": message.seed_source.name.lower(),
+        "envelope_bytes": envelope_bytes,
+        "patch_digest": message.patch_digest.hex(),
+        "baseline": verified.baseline.digest.hex(),
+    }
+
+
+def of_regenerated(regenerated: Regenerated) -> Report:
+    """A patch, and the tree it would give."""
+    return {
+        "regenerated": True,
+        "patch_bytes": len(regenerated.patch),
+        "tokens": regenerated.tokens,
+        "target": regenerated.target.digest.hex(),
+    }
+
+
+def of_applied(applied: Applied) -> Report:
+    """A changed tree."""
+    return {
+        "applied": True,
+        "counter": applied.entry.counter,
+        "old_tree": applied.entry.old_tree,
+        "new_tree": applied.entry.new_tree,
+        "patch_bytes": len(applied.regenerated.patch),
+        "tokens": applied.regenerated.tokens,
+    }
+
+
+def of_rolled_back(entry: Entry) -> Report:
+    """A tree put back."""
+    return {
+        "rolled_back": True,
+        "counter": entry.counter,
+        "old_tree": entry.old_tree,
+        "new_tree": entry.new_tree,
+    }
+
+
+def of_status(probe: Probe) -> Report:
+    """What the probe has on record and what it finds; differences are facts here, not errors."""
+    config, ledger = probe.config, probe.store.ledger()
+    tree = _found(lambda: probe.slots.root_tree().digest)
+    pin = _found(lambda: pin_digest(Path(config.model)))
+    return {
+        "root": config.root,
+        "tree": ledger.tree,
+        "tree_found": tree,
+        "tree_intact": tree == ledger.tree,
+        "model": config.model,
+        "pin": config.pin,
+        "pin_found": pin,
+        "pin_intact": pin == config.pin,
+        "counter": ledger.counter,
+        "max_counter_jump": config.max_counter_jump,
+        "max_envelope_bytes": config.max_envelope_bytes,
+        "keys": list(config.keys),
+        "ignore": list(config.ignore),
+        "swap": config.swap.value,
+        "previous": ledger.previous or None,
+        "history": [asdict(entry) for entry in ledger.history],
+    }
+
+
+def lines(report: Report) -> Iterator[str]:
+    """A report as text, a line for each value."""
+    for name, value in report.items():
+        if name == "history":
+            yield from map(_history_line, value)
+        elif isinstance(value, list):
+            yield from (f"{name:18} {item}" for item in value)
+        elif isinstance(value, bool):
+            yield f"{name:18} {'yes' if value else 'NO'}"
+        else:
+            yield f"{name:18} {'-' if value is None else value}"
+
+
+def exit_codes() -> Iterator[tuple[int, str]]:
+    """Every exit code of the probe and its meaning, ascending."""
+    yield 0, "done"
+    yield 1, "a defect in this program"
+    yield 2, "wrong usage of the command line"
+    families: tuple[type[RehydrationError], ...] = (
+        errors.InputError,
+        errors.PatchError,
+        errors.PinError,
+        errors.Refusal,
+        *sorted(errors.Refusal.__subclasses__(), key=lambda family: family.exit_code),
+        errors.StoreError,
+    )
+    for family in families:
+        yield family.exit_code, " ".join((family.__doc__ or "").split()).rstrip(".")
+
+
+def _history_line(entry: Mapping[str, Any]) -> str:
+    when = datetime.fromtimestamp(entry["time_s"], UTC).strftime("%Y-%m-%d %H:%M:%S")
+    recovered = " (recovered)" if entry["recovered"] else ""
+    return (
+        f"{when}Z  {entry['operation']:9} counter {entry['counter']}  "
+        f"{entry['old_tree'][:12] or '-':12} -> {entry['new_tree'][:12]}{recovered}"
+    )
+
+
+def _found(look: Callable[[], bytes]) -> str | None:
+    """A digest in hex, or None where there is nothing to take one of."""
+    try:
+        return look().hex()
+    except RehydrationError:
+        return None
