@@ -1,0 +1,41 @@
+"""A new file, written by the model from its first line to its last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shared.prompts.context import language, printable_path
+from shared.prompts.transcript import Span, Transcript
+from shared.seeds.decisions import Decisions
+
+CLOSING = b"```\n"
+
+
+def compose(
+    decisions: Decisions,
+    new_transcript: Callable[[], Transcript],
+    path: str,
+    wanted: bytes | None,
+) -> bytes:
+    """Writes or reads the whole text of a new file.
+
+    Args:
+        decisions: takes what is wanted, or yields what was.
+        new_transcript: hands out a transcript.
+        path: the file's path, shown to the model.
+        wanted: the text, not empty, every line ended by a newline; None on the probe.
+
+    Returns:
+        The text.
+
+    Raises:
+        RegenerationError: the text cannot be spelled in the model's vocabulary.
+    """
+    transcript = new_transcript()
+    transcript.give(
+        b"%b (new file):\n```%b\n" % (printable_path(path), language(path).encode("ascii"))
+    )
+    span = Span(CLOSING, len(CLOSING), False, b"", (1, 31))
+    text = transcript.write(decisions, span, wanted)
+    transcript.give(CLOSING + b"\n")
+    return text

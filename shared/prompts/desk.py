@@ -1,0 +1,58 @@
+"""Where transcripts come from: one model, its sessions, and the budget that reading them costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from shared.errors import RegenerationError
+from shared.prompts.model import LanguageModel
+from shared.prompts.settings import Settings
+from shared.prompts.transcript import Transcript
+
+CARRIED_TOKENS = 2048
+"""A transcript longer than this is not carried on to the next file."""
+
+
+@dataclass
+class Desk:
+    """Hands out the transcript that a file is written in.
+
+    Files of one patch share a transcript while it is short, so that later ones see what was
+    changed in the earlier ones.
+
+    Attributes:
+        open_model: opens the pinned model; not called before a file needs it.
+        settings: of the message.
+        spend: called with a number of tokens before the model reads them.
+    """
+
+    open_model: Callable[[], LanguageModel]
+    settings: Settings
+    spend: Callable[[int], None]
+    _current: Transcript | None = field(default=None)
+
+    def transcript(self) -> Transcript:
+        """The transcript for the next text."""
+        current = self._current
+        if current is None or current.tokens > CARRIED_TOKENS:
+            model = self.open_model()
+            current = Transcript(
+                model, model.session(), self.settings.inverse_temperature, self._guarded(model)
+            )
+            self._current = current
+        return current
+
+    def _guarded(self, model: LanguageModel) -> Callable[[int], None]:
+        limit = model.max_positions
+
+        def spend(tokens: int) -> None:
+            current = self._current
+            if current is not None and current.session.length + tokens > limit:
+                raise RegenerationError(
+                    f"a text needs more than the {limit} tokens that the model can read",
+                    remedy="author with fewer lines around the hunks",
+                )
+            self.spend(tokens)
+
+        return spend

@@ -1,0 +1,66 @@
+"""The few choices that a message makes about its prompts, and what each costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from shared.prompts.weights import weights
+from shared.seeds.decisions import Decisions
+
+
+class Shape(IntEnum):
+    """How the old and the new text are shown to the model."""
+
+    FENCED = 0
+    PLAIN = 1
+    DIFF = 2
+
+
+LINES_BEFORE = (80, 30, 160, 12)
+LINES_AFTER = (20, 60, 8, 160)
+INVERSE_TEMPERATURES = (1.0, 1.125, 0.875, 1.25)
+_WEIGHTS = (8, 4, 2, 2)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Prompt and sampler settings of a message.
+
+    Attributes:
+        shape: how old and new text are shown.
+        before: index into LINES_BEFORE: unchanged lines shown before a window's first hunk.
+        after: index into LINES_AFTER: lines shown after it.
+        temperature: index into INVERSE_TEMPERATURES.
+    """
+
+    shape: Shape = Shape.FENCED
+    before: int = 0
+    after: int = 0
+    temperature: int = 0
+
+    @property
+    def lines_before(self) -> int:
+        return LINES_BEFORE[self.before]
+
+    @property
+    def lines_after(self) -> int:
+        return LINES_AFTER[self.after]
+
+    @property
+    def inverse_temperature(self) -> float:
+        return INVERSE_TEMPERATURES[self.temperature]
+
+
+def transcribe_settings(decisions: Decisions, wanted: Settings | None) -> Settings:
+    """Writes or reads the settings; the defaults cost about two bits in all."""
+
+    def choose(likely: tuple[int, ...], value: int | None) -> int:
+        return decisions.prompt(weights(*likely), value, "settings")
+
+    return Settings(
+        shape=Shape(choose((8, 4, 4), None if wanted is None else wanted.shape)),
+        before=choose(_WEIGHTS, None if wanted is None else wanted.before),
+        after=choose(_WEIGHTS, None if wanted is None else wanted.after),
+        temperature=choose((10, 4, 2, 2), None if wanted is None else wanted.temperature),
+    )
