@@ -61,12 +61,16 @@ def from_hex(text: str, *, size: int = DIGEST_BYTES) -> bytes:
         ) from None
 
 
-def git_blob_id(data: bytes) -> str:
-    """Git's name for a file of these bytes: SHA-1 over ``"blob <size>\\0"`` and the bytes.
+def git_blob_id(data: bytes, *, algorithm: str = "sha1") -> str:
+    """Git's name for a file of these bytes: a digest of ``"blob <size>\\0"`` and the bytes.
+
+    Args:
+        data: the file.
+        algorithm: the repository's object format, ``sha1`` or ``sha256``.
 
     Returns:
-        40 lower-case hexadecimal digits.
+        40 or 64 lower-case hexadecimal digits.
     """
-    state = hashlib.sha1(b"blob %d\0" % len(data), usedforsecurity=False)
+    state = hashlib.new(algorithm, b"blob %d\0" % len(data), usedforsecurity=False)
     state.update(data)
     return state.hexdigest()

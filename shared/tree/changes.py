@@ -53,14 +53,15 @@ def changes(base: Tree, target: Tree) -> tuple[Change, ...]:
     """All differences from ``base`` to ``target``, ordered by the bytes of ``path``.
 
     MODIFY covers new contents, a new mode, and a file that becomes a link or a link that becomes a
-    file.  RENAME pairs a deleted with an added path: first identical contents, then the most
-    similar files (``similarity`` of at least ``RENAME_PERCENT``), each path used once.
+    file.  RENAME pairs a deleted with an added file: first identical contents, then the most
+    similar (``similarity`` of at least ``RENAME_PERCENT``), each path used once.  Links are never
+    paired: a patch that renames one does not say so, and git then sees the link still there.
     """
     deleted = {path: entry for path, entry in base.items() if path not in target}
     added = {path: entry for path, entry in target.items() if path not in base}
     found = []
     for pair in (_pair_identical, _pair_similar):
-        for old_path, path in pair(deleted, added):
+        for old_path, path in pair(_files(deleted), _files(added)):
             old, new = deleted.pop(old_path), added.pop(path)
             found.append(Change(ChangeKind.RENAME, path, old_path, old, new))
     for path, entry in deleted.items():
@@ -108,21 +109,26 @@ def _line_similarity(old: _LineCounts, new: _LineCounts) -> int:
     return min(99, common * 100 // max(old.size, new.size))
 
 
+def _files(entries: dict[str, Entry]) -> dict[str, bytes]:
+    """The contents of those entries that are not links."""
+    return {path: entry.data for path, entry in entries.items() if entry.mode.is_file}
+
+
 def _base_name(path: str) -> str:
     return path.rsplit("/", 1)[-1]
 
 
 def _pair_identical(
-    deleted: dict[str, Entry], added: dict[str, Entry]
+    deleted: dict[str, bytes], added: dict[str, bytes]
 ) -> Iterable[tuple[str, str]]:
-    """Old and new paths of equal contents and kind; first those that kept their base name."""
-    free: dict[tuple[bool, bytes], list[str]] = {}
-    for path, entry in deleted.items():
-        free.setdefault((entry.mode.is_file, entry.data), []).append(path)
+    """Old and new paths of equal contents; first those that kept their base name."""
+    free: dict[bytes, list[str]] = {}
+    for path, data in deleted.items():
+        free.setdefault(data, []).append(path)
     pairs: dict[str, str] = {}
     for same_name in (True, False):
-        for path, entry in added.items():
-            sources = free.get((entry.mode.is_file, entry.data), [])
+        for path, data in added.items():
+            sources = free.get(data, [])
             for source in sources:
                 if path in pairs or (same_name and _base_name(source) != _base_name(path)):
                     continue
@@ -132,12 +138,14 @@ def _pair_identical(
     return [(source, path) for path, source in pairs.items()]
 
 
-def _pair_similar(deleted: dict[str, Entry], added: dict[str, Entry]) -> Iterable[tuple[str, str]]:
+def _pair_similar(deleted: dict[str, bytes], added: dict[str, bytes]) -> Iterable[tuple[str, str]]:
     """Old and new paths of similar files, the most similar first, each path once."""
-    olds = {path: _LineCounts.of(e.data) for path, e in deleted.items() if e.mode.is_file}
-    news = {path: _LineCounts.of(e.data) for path, e in added.items() if e.mode.is_file}
-    if len(olds) * len(news) > MAX_RENAME_PAIRS:
+    if len(deleted) * len(added) > MAX_RENAME_PAIRS:
         return []
+    if len(deleted) * len(added) > MAX_RENAME_PAIRS:
+        return []
+    olds = {path: _LineCounts.of(data) for path, data in deleted.items()}
+    news = {path: _LineCounts.of(data) for path, data in added.items()}
     ranked = []
     for path, new in news.items():
         for source, old in olds.items():
