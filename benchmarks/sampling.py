@@ -1,18 +1,22 @@
-"""How the pair lists are drawn: by digest order, never by looking at a codec's result.
+"""How pair lists are drawn: by digest order, never by looking at a codec's result.
 
-``sha256`` of a row's name decides the order, caps keep one package from filling a list, and the
-three lists (pairs, held out, tuning) have no package in common.
+``sha256`` of a name decides the order, and caps keep one package from filling a list.  Rows for
+packages of one's own::
+
+    python -m benchmarks.sampling --language c --archive sdist PACKAGE [PACKAGE ...]
 """
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import hashlib
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from benchmarks.archives import ArchiveCache
-from benchmarks.corpus import PairRow
+from benchmarks.archives import KINDS, ArchiveCache, corpus_home, open_index
+from benchmarks.corpus import PairRow, format_rows
 
 SMALLEST_DIFF_BYTES = 250
 LARGEST_DIFF_BYTES = 4000
@@ -119,3 +123,28 @@ def draw(
             taken += [row for _, row in zip(range(per_step), fresh, strict=False)]
         rows += taken[:per_package]
     return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Draw rows for packages named on the command line and print them as CSV."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling")
+    parser.add_argument("--language", choices=sorted(SUFFIXES), required=True)
+    parser.add_argument("--archive", choices=KINDS, required=True)
+    parser.add_argument("--per-package", type=int, default=2)
+    parser.add_argument("--most-steps", type=int, default=8, help="release steps to look at")
+    parser.add_argument("packages", nargs="+")
+    chosen = parser.parse_args(arguments)
+    with open_index() as index:
+        rows = draw(
+            ArchiveCache(corpus_home(), index),
+            chosen.packages,
+            kind=chosen.archive,
+            language=chosen.language,
+            per_package=chosen.per_package,
+            most_steps=chosen.most_steps,
+        )
+    sys.stdout.write(format_rows(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -35,13 +35,20 @@ class Nest:
 
     def finish(self) -> bytes:
         """The shortest byte string whose fraction, padded with zero bytes, lies in the interval."""
-        size = max(0, (self._whole // self._width).bit_length() // 8 - 1)
-        while True:
-            scale = 1 << (8 * size)
-            number = -(-self._low * scale // self._whole)
-            if number * self._whole < (self._low + self._width) * scale:
-                return number.to_bytes(size, "big")
-            size += 1
+        shortest, longest = 0, (self._whole // self._width).bit_length() // 8 + 1
+        while shortest < longest:
+            middle = (shortest + longest) // 2
+            if self._first(middle) is None:
+                shortest = middle + 1
+            else:
+                longest = middle
+        return (self._first(shortest) or 0).to_bytes(shortest, "big")
+
+    def _first(self, size: int) -> int | None:
+        """The lowest fraction of ``size`` bytes in the interval, without its denominator."""
+        scale = 1 << (8 * size)
+        number = -(-self._low * scale // self._whole)
+        return number if number * self._whole < (self._low + self._width) * scale else None
 
 
 class Unnest:
