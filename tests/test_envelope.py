@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from dataclasses import replace
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundstation.inspect import inspect_envelope
 from groundstation.keys import write_key_pair
 from shared.envelope import (
     NO_COUNTER,
@@ -338,3 +340,43 @@ def test_each_step_alone() -> None:
 def test_digests_are_whole(pin: bytes, baseline: bytes) -> None:
     with pytest.raises(ValueError):
         sign(MESSAGE, pin, baseline, KEY)
+
+
+# --- the specification ------------------------------------------------------------------------
+
+
+def table_rows(text: str) -> list[list[str]]:
+    """Cells of every row of a Markdown table, code marks removed."""
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip().strip("`") for cell in row] for row in rows]
+
+
+def test_worked_examples_of_the_specification() -> None:
+    document = Path(__file__).parent.parent.joinpath("docs", "wire-format.md").read_text("utf-8")
+    example = document.split("## Worked example")[1].split("\n## ")[0]
+    inputs = {row[0]: row[1] for row in table_rows(example) if len(row) == 2}
+    key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(inputs["private key"]))
+    pin, baseline = (bytes.fromhex(inputs[f"{name} digest"]) for name in ("pin", "baseline"))
+    assert pin == hashlib.sha256(b"example pin").digest()
+    assert baseline == hashlib.sha256(b"example baseline").digest()
+    patch = hashlib.sha256(b"example patch").digest()[:8]
+    coded = Recipe(pin, baseline, patch, SeedSource.CODED, bytes.fromhex("1f8b26d40973e85a02c6b1"))
+    drawn = Recipe(
+        pin,
+        baseline,
+        patch,
+        SeedSource.DRAWN,
+        bytes.fromhex("1f8b26"),
+        seed=(1234).to_bytes(2, "big"),
+        blobs=bytes.fromhex("28b52ffd"),
+    )
+    parts = example.split("| offset |")[1:]
+    assert len(parts) == 2
+    for part, recipe, counter in zip(parts, (coded, drawn), (300, 7), strict=True):
+        rows = [row for row in table_rows(part) if row[0].isdigit()]
+        envelope = sign(encode_message(recipe, counter), pin, baseline, key)
+        assert b"".join(bytes.fromhex(hexes) for _, _, hexes in rows) == envelope
+        assert [(offset, name) for offset, name, _ in rows] == [
+            (str(field.offset), field.name) for field in inspect_envelope(envelope).fields
+        ]
+        assert open_envelope(envelope, [key.public_key()], pin, baseline).counter == counter
