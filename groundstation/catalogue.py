@@ -119,7 +119,7 @@ QWEN = KnownModel(
     ),
     size_bytes=491_400_064,
     sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
-    pin_digest="",
+    pin_digest="f7d4b931ab8fd1d96d1bce2c21e0e19428500e3942bd3ebe302b0bed3b2729ed",
 )
 
 KNOWN = {model.name: model for model in (SMOLLM2, QWEN)}

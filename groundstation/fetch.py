@@ -78,9 +78,8 @@ def fetch_weights(model: KnownModel, downloads: Path, *, report: Report = silent
         DownloadError: a part cannot be downloaded or has other bytes; those are deleted.
     """
     folder = downloads / model.name
-    folder.mkdir(parents=True, exist_ok=True)
     weights = folder / model.file_name
-    with _locked(folder):
+    with _writable(folder), _locked(folder):
         if _is_complete(weights, model.sha256):
             return weights
         pieces = [folder / f"part-{number:02}" for number in range(1, len(model.parts) + 1)]
@@ -213,6 +212,19 @@ def _wrong(what: str, found: str, expected: str) -> DownloadError:
 
 def _is_complete(path: Path, sha256: str) -> bool:
     return path.is_file() and file_sha256(path) == sha256
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """A folder that exists; failing to write there is told as what it is."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise DownloadError(
+            f"{folder} cannot be written: {error.strerror}",
+            remedy="make space there, or set XDG_CACHE_HOME to a folder on another disk",
+        ) from error
 
 
 @contextmanager

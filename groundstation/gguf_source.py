@@ -205,6 +205,8 @@ def _tokenizer(facts: Mapping[str, Any], rows: int) -> TokenizerFacts:
     tokens = list(_required(facts, "tokenizer.ggml.tokens"))
     kinds = list(_required(facts, "tokenizer.ggml.token_type"))
     merges = [str(pair).split(" ") for pair in _required(facts, "tokenizer.ggml.merges")]
+    if len(tokens) != len(kinds) or len(set(tokens)) != len(tokens):
+        raise PinError("the tokens of the GGUF file are not distinct, or their types are missing")
     ordinary: dict[str, int] = {}
     added: dict[str, int] = {}
     for index, (text, token_kind) in enumerate(zip(tokens, kinds, strict=True)):

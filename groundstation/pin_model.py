@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,8 @@ def write_pin(
         with (folder / MODEL_NAME).open("wb") as file:
             specs = layout(manifest)
             write_tensors(file, specs, _Quantiser(model, manifest, report).get, digest.update)
-            _sync(file.fileno())
+            file.flush()
+            os.fsync(file.fileno())
         _write(folder / TOKENIZER_NAME, model.tokenizer.data)
         facts = {field: getattr(manifest, field) for field in manifest.__dataclass_fields__}
         final = Manifest(**facts | {"model_sha256": digest.hexdigest()})
@@ -176,32 +177,35 @@ def _new_folder(out: Path) -> Iterator[Path]:
             expected="a folder that does not exist yet",
             remedy="name another folder, or delete this one first",
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    folder: Path | None = None
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
         yield folder
         folder.chmod(0o755)
-        _on_folder(folder, os.fsync)
+        _sync_folder(folder)
         folder.replace(out)
-        _on_folder(out.parent, os.fsync)
+        _sync_folder(out.parent)
+    except OSError as error:
+        raise InputError(
+            f"{out} cannot be written: {error.strerror}",
+            remedy="check the space and the permissions there, or name another folder",
+        ) from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)
         file.flush()
-        _sync(file.fileno())
+        os.fsync(file.fileno())
 
 
-def _sync(descriptor: int) -> None:
-    os.fsync(descriptor)
-
-
-def _on_folder(folder: Path, action: Callable[[int], None]) -> None:
+def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        action(descriptor)
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)

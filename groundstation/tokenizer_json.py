@@ -39,7 +39,6 @@ _GPT2_SINGLE_DIGITS = {
     "pretokenizers": [{"type": "Digits", "individual_digits": True}, _GPT2],
 }
 PRE_TOKENIZERS: Mapping[str, Mapping[str, Any]] = {
-    "default": _GPT2,
     "gpt-2": _GPT2,
     "smollm": _GPT2_SINGLE_DIGITS,
     "starcoder": _GPT2_SINGLE_DIGITS,

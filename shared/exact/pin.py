@@ -206,4 +206,4 @@ def file_sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise PinError(f"{path} cannot be read: {error.strerror}", remedy=_RESTORE) from error
+        raise PinError(f"{path} cannot be read: {error.strerror}") from error

@@ -12,7 +12,7 @@ import json
 import math
 import mmap
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,6 +25,8 @@ from shared.exact.manifest import TensorSpec
 DTYPES = {"F64": "<f8", "I64": "<i8", "I32": "<i4", "I8": "|i1"}
 ALIGNMENT_BYTES = 64
 """The numbers start at a multiple of this: a cache line, and a vector of the widest units."""
+MAX_HEADER_BYTES = 1 << 24
+"""A damaged length must not make the reader swallow the whole file."""
 
 _RESTORE = "copy the pin again, or pin the model again"
 
@@ -62,11 +64,10 @@ def write_tensors(
     Raises:
         PinError: an array is not what its spec promises.
     """
-    pieces: Iterable[tuple[str, TensorSpec]] = specs.items()
     header = encode_header(specs)
     file.write(header)
     written(header)
-    for name, spec in pieces:
+    for name, spec in specs.items():
         array = tensor(name)
         dtype = np.dtype(DTYPES[spec.dtype])
         if array.shape != spec.shape or array.dtype != dtype.newbyteorder("="):
@@ -92,7 +93,9 @@ def map_tensors(path: Path, specs: Mapping[str, TensorSpec]) -> dict[str, NDArra
     try:
         with path.open("rb") as file:
             actual_bytes = os.fstat(file.fileno()).st_size
-            header = file.read(8 + max(0, min(_header_bytes(file, actual_bytes), actual_bytes)))
+            length = int.from_bytes(file.read(8), "little")
+            file.seek(0)
+            header = file.read(8 + min(length, MAX_HEADER_BYTES))
             _compare(path, header, specs, actual_bytes)
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
@@ -108,13 +111,6 @@ def map_tensors(path: Path, specs: Mapping[str, TensorSpec]) -> dict[str, NDArra
 def size_bytes(spec: TensorSpec) -> int:
     """Bytes of a tensor's numbers."""
     return math.prod(spec.shape) * np.dtype(DTYPES[spec.dtype]).itemsize
-
-
-def _header_bytes(file: BinaryIO, actual_bytes: int) -> int:
-    """The header's length as the file tells it; the position is back at the start."""
-    length = int.from_bytes(file.read(8), "little")
-    file.seek(0)
-    return length if actual_bytes >= 8 else 0
 
 
 def _compare(path: Path, header: bytes, specs: Mapping[str, TensorSpec], actual_bytes: int) -> None:
