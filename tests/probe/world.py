@@ -7,13 +7,26 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from powercut import Quick
 
 from probe.filesystem import Filesystem
 from probe.onboard import open_probe, put_in_place
 from probe.setup import Setup, initialise
 from probe.store import Ledger
+from shared.diff import apply_patch, unified_diff
+from shared.digest import sha256
+from shared.envelope import sign
+from shared.recipe import Recipe
+from shared.seeds.coins import SeedSource
 from shared.tree import Entry, Mode, Tree, read_tree
+from shared.wire import Message, encode_message
+
+MANIFEST = b'{"name":"a model that no test of this file opens"}\n'
+PIN = sha256(MANIFEST)
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(100, 132)))
+"""The ground's key in these tests."""
 
 BASE = Tree(
     {
@@ -43,6 +56,39 @@ THIRD = TARGET.replace({"app/main.c": Entry(Mode.REGULAR, b"int third;\n"), "emp
 """A tree after that."""
 
 
+def stored(base: Tree, target: Tree, **changes: object) -> Recipe:
+    """A recipe whose blobs are the patch itself, for ``regenerate_stored``."""
+    patch = unified_diff(base, target)
+    values: dict[str, object] = {
+        "pin": PIN,
+        "baseline": base.digest,
+        "patch_digest": sha256(patch)[:8],
+        "seed_source": SeedSource.CODED,
+        "stream": b"",
+        "blobs": patch,
+    }
+    return Recipe(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def envelope(recipe: Recipe, counter: int, key: Ed25519PrivateKey = KEY) -> bytes:
+    """What the ground would send."""
+    return sign(encode_message(recipe, counter), recipe.pin, recipe.baseline, key)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The result of ``regenerate_stored``."""
+
+    target: Tree
+    patch: bytes
+    tokens: int = 0
+
+
+def regenerate_stored(message: Message, baseline: Tree) -> Stored:
+    """A regenerator without a model: the message's blobs are the patch."""
+    return Stored(apply_patch(baseline, message.blobs), message.blobs)
+
+
 @dataclass(frozen=True)
 class World:
     """Folders of one probe under test."""
@@ -58,11 +104,13 @@ class World:
         return self.folder / "state"
 
     def initialise(self, **changes: object) -> Ledger:
+        (self.folder / "model").mkdir(exist_ok=True)
+        (self.folder / "model/manifest.json").write_bytes(MANIFEST)
         values: dict[str, object] = {
             "root": self.root,
             "model": self.folder / "model",
-            "pin": bytes(range(32)),
-            "keys": [bytes(range(100, 132))],
+            "pin": PIN,
+            "keys": [KEY.public_key().public_bytes_raw()],
         }
         return initialise(self.state, Setup(**{**values, **changes}), now_s=1.5, files=Quick())  # type: ignore[arg-type]
 
