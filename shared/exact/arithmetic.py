@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.exact.bounds import (
-    ACTIVATION_LIMIT,
     EXP_ENTRIES,
     EXP_STEPS,
     FLOAT32_EXACT,
+    LIMB_BASE,
     LIMB_LIMIT,
     NORM_LIMIT,
     SMALLEST_PEAK,
@@ -28,7 +28,6 @@ F64 = NDArray[np.float64]
 I16 = NDArray[np.int16]
 I64 = NDArray[np.int64]
 
-LIMB_BASE: Final = 64
 ROWS_PER_BLOCK_BYTES: Final = 8 << 20
 """Weights are widened to float32 in blocks of about this size, so that memory stays small."""
 
@@ -56,12 +55,13 @@ def rms_norm(x: F64, weight: F64, eps: float) -> F64:
     integers, scale = quantise(x, NORM_LIMIT)
     squares = np.einsum("...i,...i->...", integers, integers)[..., None]
     mean = (squares / x.shape[-1]) * (scale * scale)
-    return (x * (1.0 / np.sqrt(mean + eps))) * weight
+    inverse: F64 = 1.0 / np.sqrt(mean + eps)
+    return (x * inverse) * weight
 
 
 def limbs(activations: F64) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Split integers up to 2047 into ``high * 64 + low``, both within ``[-32, 32]``."""
-    high = np.floor((activations + 32.0) * (1.0 / LIMB_BASE))
+    """Split integers up to 8191 into ``high * 128 + low``, both within ``[-64, 64]``."""
+    high = np.floor((activations + LIMB_LIMIT) * (1.0 / LIMB_BASE))
     low = activations - high * LIMB_BASE
     return high.astype(np.float32), low.astype(np.float32)
 
@@ -69,11 +69,11 @@ def limbs(activations: F64) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 def integer_product(activations: F64, weights: NDArray[np.int8]) -> F64:
     """Exact ``activations @ weights.T`` of integers, by float32 matrix products (section 4).
 
-    Every partial sum of a limb product is an integer of at most ``columns * 127 * 32 <= 2**24``,
+    Every partial sum of a limb product is an integer of at most ``columns * 127 * 64 <= 2**24``,
     so float32 holds it exactly whatever order, blocking or fused operation the BLAS uses.
 
     Args:
-        activations: integers up to 2047 in magnitude, ``[tokens, columns]``.
+        activations: integers up to 8191 in magnitude, ``[tokens, columns]``.
         weights: ``[rows, columns]``.
 
     Returns:
@@ -97,11 +97,6 @@ def integer_product(activations: F64, weights: NDArray[np.int8]) -> F64:
             else:
                 total[:, top : top + height] += joined
     return total
-
-
-def activation_limit(columns: int) -> int:
-    """The largest activation integer, so that a row of products fits 31 bits (section 4)."""
-    return min(ACTIVATION_LIMIT, (2**31 - 1) // (WEIGHT_LIMIT * columns))
 
 
 def dense(
@@ -143,7 +138,8 @@ def exp_lookup(distance: F64, table: I64) -> I64:
 def silu(gate: F64, table: I64) -> F64:
     """``gate * sigmoid(gate)`` through the exponential table (section 7)."""
     decay = exp_lookup(np.abs(gate), table) * 2.0**-40
-    return gate * (np.where(gate >= 0.0, 1.0, decay) / (1.0 + decay))
+    numerator: F64 = np.where(gate >= 0.0, 1.0, decay)
+    return gate * (numerator / (1.0 + decay))
 
 
 def frequencies(

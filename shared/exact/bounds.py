@@ -13,9 +13,13 @@ from typing import Any, Final
 from shared.errors import PinError
 
 WEIGHT_LIMIT: Final = 127
-ACTIVATION_LIMIT: Final = 2047
+ACTIVATION_BITS: Final = 14
+"""Bits of an activation integer with its sign; fewer where rows are long."""
+ACTIVATION_LIMIT: Final = 2 ** (ACTIVATION_BITS - 1) - 1
 SMALLEST_ACTIVATION_LIMIT: Final = 1023
-LIMB_LIMIT: Final = 32
+LIMB_BASE: Final = 128
+LIMB_LIMIT: Final = 64
+"""Largest half of an activation integer, split as ``high * LIMB_BASE + low``."""
 NORM_LIMIT: Final = 2**20 - 1
 KEY_LIMIT: Final = 8191
 QUERY_LIMIT: Final = 4095
@@ -68,6 +72,11 @@ class Shape:
         return cls(**{name: values[name] for name in names})
 
 
+def activation_limit(columns: int) -> int:
+    """The largest activation integer, so that a sum over one weight row fits 31 bits."""
+    return min(ACTIVATION_LIMIT, INT32_MAX // (WEIGHT_LIMIT * columns))
+
+
 def query_limit(head_dim: int) -> int:
     """The largest query integer, so that a score fits 31 bits next to 14-bit keys."""
     return min(QUERY_LIMIT, INT32_MAX // (KEY_LIMIT * head_dim))
@@ -96,7 +105,7 @@ def check_bounds(shape: Shape) -> None:
 def _demands(shape: Shape) -> list[tuple[str, int, int, int]]:
     """``(what, its value, lowest, highest)`` for each bound of docs/exact-arithmetic.md."""
     widest = max(shape.dim, shape.mlp_dim, shape.heads * shape.head_dim)
-    activation = min(ACTIVATION_LIMIT, INT32_MAX // (WEIGHT_LIMIT * widest))
+    activation = activation_limit(widest)
     query = query_limit(shape.head_dim)
     lowest_activation, lowest_query = SMALLEST_ACTIVATION_LIMIT, SMALLEST_ACTIVATION_LIMIT
     keys = shape.max_positions

@@ -17,7 +17,6 @@ from shared.exact.arithmetic import (
     F64,
     I16,
     I64,
-    activation_limit,
     dense,
     exp_lookup,
     quantise,
@@ -31,6 +30,7 @@ from shared.exact.bounds import (
     TURN_ONE,
     VALUE_LIMIT,
     Shape,
+    activation_limit,
     query_limit,
 )
 
@@ -220,5 +220,6 @@ class ReferenceKernel:
         weights[np.broadcast_to(future, weights.shape)] = 0
         total = weights.sum(axis=-1, keepdims=True)
         integers, scale = quantise(weights * value_scales, MIX_LIMIT)
-        mixed = (integers.reshape(-1, len(values)) @ values).reshape(queries.shape)
-        return mixed * (scale / total)
+        factor: F64 = scale / total
+        mixed: F64 = (integers.reshape(-1, len(values)) @ values).reshape(queries.shape)
+        return mixed * factor

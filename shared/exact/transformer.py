@@ -212,7 +212,7 @@ class Session:
 
     def _checked(self, token_ids: Sequence[int]) -> NDArray[np.int32]:
         tokens = np.asarray(token_ids, dtype=np.int64).reshape(-1)
-        if len(tokens) and not (0 <= tokens.min() and tokens.max() < self._model.vocab):
+        if len(tokens) and not (tokens.min() >= 0 and tokens.max() < self._model.vocab):
             raise ValueError(f"a token is outside the vocabulary of {self._model.vocab}")
         if self.length + len(tokens) > self._model.max_positions:
             raise ValueError(
