@@ -58,11 +58,19 @@ def test_drawn_takes_one_word_a_decision_also_without_a_choice() -> None:
         assert coins.choose(frequencies) == sum(end <= target for end in ends)
 
 
-def test_drawn_is_exact_where_floats_are_not() -> None:
+def test_accepted_words_are_exact_where_floats_are_not() -> None:
     # u * total / 2**64 lies within one part in 2**60 of a boundary
     first, last = accepted_words(2**61 + 1, 2, 2**62 - 1) or (0, 0)
     for u, inside in ((first - 1, False), (first, True), (last, True), (last + 1, False)):
         assert (2**61 + 1 <= u * (2**62 - 1) // 2**64 < 2**61 + 3) is inside
+
+
+def test_drawn_at_both_sides_of_a_boundary() -> None:
+    total = 2**62 - 1
+    for seed in range(60):
+        target = word(seed, 0) * total // 2**64
+        assert DrawnCoins(seed).choose(array(target, total - target)) == 1
+        assert DrawnCoins(seed).choose(array(target + 1, total - target - 1)) == 0
 
 
 @given(st.integers(1, 2**62 - 1), st.data())
