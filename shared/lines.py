@@ -10,6 +10,7 @@ figure 2 (the greedy algorithm, forward).
 from __future__ import annotations
 
 import re
+import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -134,9 +135,9 @@ def _settle(
 
     A block of lines inserted (or deleted) can slide by one line wherever the line before it equals
     its last one, or the line after it its first.  Of all places that leave a line between it and
-    the neighbouring edits, it goes to the one whose first line is least indented (blank lines
-    count as indented most), the last of them if there are several: blocks then begin with their
-    heading.  Edits are settled from first to last.
+    the neighbouring edits, it goes to the one where its first line that is not blank is least
+    indented, the last of them if there are several: blocks then begin with their heading.  Edits
+    are settled from first to last.
     """
     settled: list[LineEdit] = []
     for index, edit in enumerate(edits):
@@ -158,7 +159,9 @@ def _settle(
         down = 0
         while down < below and lines[start + down] == lines[end + down]:
             down += 1
-        best = min(range(-up, down + 1), key=lambda by: (_indent(lines[start + by]), -by))
+        best = min(
+            range(-up, down + 1), key=lambda by: (_indent(lines[start + by : end + by]), -by)
+        )
         settled.append(
             LineEdit(
                 edit.old_start + best,
@@ -170,7 +173,10 @@ def _settle(
     return tuple(settled)
 
 
-def _indent(line: bytes) -> int:
-    """White-space bytes before the text; for a blank line more than any line has."""
-    text = line.lstrip(b" \t\r\n\f\v")
-    return len(line) - len(text) if text else 1 << 62
+def _indent(block: Sequence[bytes]) -> int:
+    """White-space bytes before the first text in ``block``; more than any if it is all blank."""
+    for line in block:
+        text = line.lstrip(b" \t\r\n\f\v")
+        if text:
+            return len(line) - len(text)
+    return sys.maxsize

@@ -25,6 +25,7 @@ _COMMIT = re.compile(
 )
 _MESSAGE = re.compile(rb"(?:From|Subject|Date): ")
 _WITHOUT_CONTENTS = re.compile(rb"Binary files .* differ\n|Files .* differ\n|Only in .*: ")
+_STRAYS = (b"--- ", b"+++ ", b"GIT binary patch", b"rename from ", b"new file mode ")
 _COMBINED = (b"diff --cc ", b"diff --combined ")
 
 
@@ -80,10 +81,10 @@ def _starts_plain(cursor: Cursor, in_message: bool) -> bool:
 def _refuse_lost_part(cursor: Cursor) -> None:
     """Refuse a line outside of all sections that tells of a change."""
     line = cursor.peek()
-    if is_hunk_heading(line) or line.startswith((b"GIT binary patch", b"rename from ")):
+    if is_hunk_heading(line) or line.startswith(_STRAYS):
         raise cursor.refusal(
-            f"found {shown(line)} before any file name",
-            expected="'---' and '+++' lines or 'diff --git' before it",
+            f"found {shown(line)} outside of any file's section",
+            expected="'diff --git', or '---' and '+++' lines with hunks after them",
             remedy="get the whole patch",
         )
     if _WITHOUT_CONTENTS.match(line):

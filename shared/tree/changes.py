@@ -6,7 +6,7 @@ changes the bytes of patches.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -122,19 +122,18 @@ def _pair_identical(
     deleted: dict[str, bytes], added: dict[str, bytes]
 ) -> Iterable[tuple[str, str]]:
     """Old and new paths of equal contents; first those that kept their base name."""
-    free: dict[bytes, list[str]] = {}
-    for path, data in deleted.items():
-        free.setdefault(data, []).append(path)
     pairs: dict[str, str] = {}
     for same_name in (True, False):
+        taken = set(pairs.values())
+        free: dict[tuple[bytes, str], deque[str]] = {}
+        for source, data in deleted.items():
+            if source not in taken:
+                key = (data, _base_name(source) if same_name else "")
+                free.setdefault(key, deque()).append(source)
         for path, data in added.items():
-            sources = free.get(data, [])
-            for source in sources:
-                if path in pairs or (same_name and _base_name(source) != _base_name(path)):
-                    continue
-                pairs[path] = source
-                sources.remove(source)
-                break
+            sources = free.get((data, _base_name(path) if same_name else ""))
+            if sources and path not in pairs:
+                pairs[path] = sources.popleft()
     return [(source, path) for path, source in pairs.items()]
 
 
