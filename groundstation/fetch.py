@@ -23,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from groundstation.catalogue import KnownModel, Part
+from groundstation.gguf_source import gguf_reader
 from groundstation.pin_model import read_source, write_pin
 from shared.errors import DownloadError, PinError
 from shared.exact.pin import MANIFEST_NAME, Pin, cache_home, file_sha256, load_pin, pins_home
@@ -58,6 +59,7 @@ def fetch_model(
     folder = pins_home() / model.name if out is None else out
     if (folder / MANIFEST_NAME).exists():
         return _already_pinned(model, folder), True
+    gguf_reader()  # to know before a long download whether its result can be read
     weights = fetch_weights(model, downloads or cache_home() / "downloads", report=report)
     report("reading the weights", 0, 0)
     source = read_source(weights)

@@ -50,12 +50,9 @@ def read_gguf(path: Path) -> SourceModel:
     Raises:
         PinError: damaged, another family, or a feature that a pin does not have.
     """
+    reader_class = gguf_reader()
     try:
-        from gguf import GGUFReader
-    except ImportError as error:
-        raise missing_package(error) from error
-    try:
-        reader = GGUFReader(path)
+        reader = reader_class(path)
         facts = {key: field.contents() for key, field in reader.fields.items()}
     except (OSError, ValueError, KeyError, IndexError, OverflowError, UnicodeDecodeError) as error:
         raise PinError(
@@ -86,6 +83,19 @@ def read_gguf(path: Path) -> SourceModel:
         licence=_licence(facts),
         weight=weights.get,
     )
+
+
+def gguf_reader() -> Any:
+    """The reader class of the gguf package, which only the ground station needs.
+
+    Raises:
+        PinError: the package is not installed.
+    """
+    try:
+        from gguf import GGUFReader
+    except ImportError as error:
+        raise missing_package(error) from error
+    return GGUFReader
 
 
 class _Weights:

@@ -90,7 +90,7 @@ def byte_level_bpe(
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [_added_token(text, added[text]) for text in sorted(added, key=added.get)],  # type: ignore[arg-type]
+        "added_tokens": [_added_token(*item) for item in sorted(added.items(), key=_by_id)],
         "normalizer": None,
         "pre_tokenizer": pre_tokenizer,
         "post_processor": None,
@@ -104,7 +104,7 @@ def byte_level_bpe(
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": ignore_merges,
-            "vocab": dict(sorted(vocabulary.items(), key=lambda item: item[1])),
+            "vocab": dict(sorted(vocabulary.items(), key=_by_id)),
             "merges": [list(pair) for pair in merges],
         },
     }
@@ -146,6 +146,10 @@ def from_tokenizer_json(data: bytes, *, rows: int) -> TokenizerFacts:
         rows=rows,
         ignore_merges=bool(model.get("ignore_merges", False)),
     )
+
+
+def _by_id(item: tuple[str, int]) -> int:
+    return item[1]
 
 
 def _added_token(text: str, index: int) -> dict[str, Any]:
