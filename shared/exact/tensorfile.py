@@ -2,7 +2,7 @@
 
 The file is an 8-byte little-endian length, a JSON header of that length that gives every tensor's
 dtype, shape and byte range, then the row-major little-endian numbers without gaps
-(https://huggingface.co/docs/safetensors, "Format").  Any safetensors library reads what is
+(README of the safetensors project, "Format").  Any safetensors library reads what is
 written here; what is read here must be exactly what the caller expects.
 """
 
