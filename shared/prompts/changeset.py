@@ -208,17 +208,14 @@ def _transcribe_contents(
 def _transcribe_text(
     decisions: Decisions, desk: Desk, path: str, old: Entry | None, plan: FilePlan | None
 ) -> bytes:
-    form = _transcribe_form(
-        decisions,
-        TextForm() if old is None else TextForm.of(old.data),
-        None if plan is None else plan.form,
-    )
+    usual = PLAIN if old is None else TextForm.of(old.data)
+    form = _transcribe_form(decisions, usual, None if plan is None else plan.form)
     if old is None:
         text = compose(
             decisions, desk.transcript, path, None if plan is None else plan.hunks[0].text
         )
     else:
-        lines = form.normalise(old.data)
+        lines = usual.normalise(old.data)
         hunks = rewrite(
             decisions,
             desk.transcript,

@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 
 from shared.prompts.settings import Settings, Shape
 from shared.prompts.transcript import Span, Transcript
+from shared.prompts.weights import weights
 from shared.seeds.decisions import Decisions
 
 LANDMARK_BYTES = 24
@@ -114,6 +115,9 @@ class VersionsWindow:
         length = landmark(resume)
         # the model would rather go on with the old text; both ends know that it does not
         forbidden = old[start] if end > start else resume[:length]
+        unusual = None if wanted is None else int(wanted.startswith(forbidden))
+        if decisions.prompt(weights(255, 1), unusual, "locus"):
+            forbidden = b""
         span = Span(resume, length, False, forbidden, certainty(resume[:length]))
         self._line = end
         return self.transcript.write(decisions, span, wanted)
@@ -160,12 +164,16 @@ class DiffWindow:
     def write(self, decisions: Decisions, start: int, end: int, wanted: bytes | None) -> bytes:
         self.delete(start, end)
         self.transcript.give(b"+")
+        forbidden = self._old[start] if end > start else b""
+        unusual = None if wanted is None else int(bool(forbidden) and wanted.startswith(forbidden))
+        if forbidden and decisions.prompt(weights(255, 1), unusual, "locus"):
+            forbidden = b""
         resume = b" " + b" ".join(self._old[end : end + RESUME_LINES])
         span = Span(
             resume=resume if end < len(self._old) else b"@@ @@\n",
             landmark=1 if end < len(self._old) else 2,
             anywhere=False,
-            forbidden=self._old[start] if end > start else b"",
+            forbidden=forbidden,
             resume_weights=(0, 1),
         )
         marked = None if wanted is None else _mark(wanted)

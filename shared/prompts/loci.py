@@ -56,7 +56,7 @@ class LocusRanker:
             if self.gone and self._words[first + k] & self.gone:
                 weights[k] = 16 * 24
         if fresh:
-            weights[-1] = 0
+            weights[-1] = 1  # nothing but the form of the text changes
             return weights
         near = np.arange(count, dtype=np.int64)
         weights[:count] += (16 * 24) // (4 + near)

@@ -54,7 +54,7 @@ def rewrite(
         wanted: the hunks in order, at least one line apart; None on the probe.
 
     Returns:
-        The hunks, at least one.
+        The hunks; none when nothing but the form of the text changes.
 
     Raises:
         RegenerationError: a text around a hunk cannot be spelled by the model.

@@ -1,0 +1,87 @@
+"""What could be sent for each change: every codec that can carry it, with its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from shared.lines import line_edits
+from shared.prompts import delta
+from shared.prompts.changeset import Codec, FilePlan
+from shared.prompts.rewrite import MAX_REMOVED_LINES, Hunk
+from shared.prompts.textform import TextForm
+from shared.prompts.vocabulary import Vocabulary
+from shared.tree import Change, ChangeKind
+
+MAX_MODEL_BYTES = 48_000
+"""More new text than this is not offered to the model: it would take too long to regenerate."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The ways to send one change.
+
+    Attributes:
+        change: what is to be sent.
+        model: written by the model; None where it cannot be.
+        classical: the shortest of the others.
+    """
+
+    change: Change
+    model: FilePlan | None
+    classical: FilePlan
+
+    @property
+    def classical_bits(self) -> int:
+        """What the classical bytes cost."""
+        return 8 * len(self.classical.blob)
+
+
+def options(change: Change, vocabulary: Vocabulary) -> Options:
+    """The ways to send one change."""
+    base = FilePlan(change.kind, change.path, change.old_path, change.new, Codec.SAME)
+    if change.new is None:
+        return Options(change, None, base)
+    old = b"" if change.old is None else change.old.data
+    new = change.new.data
+    if change.old is not None and old == new:
+        return Options(change, None, base)
+    classical = [replace(base, codec=Codec.STORED, blob=new)]
+    if new:
+        classical.append(replace(base, codec=Codec.DELTA, blob=delta.encode(old, new)))
+    return Options(
+        change, _model_plan(base, change, vocabulary), min(classical, key=lambda p: len(p.blob))
+    )
+
+
+def _model_plan(base: FilePlan, change: Change, vocabulary: Vocabulary) -> FilePlan | None:
+    new, old = change.new, change.old
+    if new is None or not new.mode.is_file or (old is not None and not old.mode.is_file):
+        return None
+    form = TextForm.of(new.data)
+    if not form.fits(new.data):
+        return None
+    text = b"".join(form.normalise(new.data))
+    if old is None or change.kind is ChangeKind.ADD:
+        hunks: Sequence[Hunk] = (Hunk(0, 0, text),)
+        known = b""
+    else:
+        lines = TextForm.of(old.data).normalise(old.data)
+        hunks = hunks_between(lines, form.normalise(new.data))
+        known = b"".join(lines)
+    written = sum(len(hunk.text) for hunk in hunks)
+    if (old is None and not text) or written > MAX_MODEL_BYTES:
+        return None
+    if any(hunk.end - hunk.start > MAX_REMOVED_LINES for hunk in hunks):
+        return None
+    if any(vocabulary.encode(piece) is None for piece in (known, text)):
+        return None
+    return replace(base, codec=Codec.MODEL, hunks=tuple(hunks), form=form)
+
+
+def hunks_between(old: Sequence[bytes], new: Sequence[bytes]) -> tuple[Hunk, ...]:
+    """The shortest list of changed lines, as hunks at least one line apart."""
+    return tuple(
+        Hunk(edit.old_start, edit.old_end, b"".join(new[edit.new_start : edit.new_end]))
+        for edit in line_edits(old, new)
+    )

@@ -1,0 +1,89 @@
+"""From an authored recipe to a signed envelope, and every byte of it accounted for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from groundstation.author import Authored
+from shared.envelope import sign
+from shared.wire import encode_message
+
+SIGNATURE_BYTES = 64
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An envelope and what its bytes are for.
+
+    Attributes:
+        authored: the recipe inside.
+        counter: the message's counter.
+        envelope: the bytes to transmit.
+    """
+
+    authored: Authored
+    counter: int
+    envelope: bytes
+
+    @property
+    def overhead_bytes(self) -> int:
+        """All bytes that are neither prompt, seed, delta nor signature."""
+        return len(self.envelope) - self.authored.payload_bytes - SIGNATURE_BYTES
+
+    def as_dict(self) -> dict[str, object]:
+        """The account, for ``--json`` output."""
+        authored = self.authored
+        settings = authored.settings
+        return {
+            "patch_bytes": len(authored.patch),
+            "prompt_bytes": authored.prompt_bytes,
+            "seed_bytes": authored.seed_bytes,
+            "delta_bytes": authored.delta_bytes,
+            "payload_bytes": authored.payload_bytes,
+            "overhead_bytes": self.overhead_bytes,
+            "signature_bytes": SIGNATURE_BYTES,
+            "total_bytes": len(self.envelope),
+            "seed_source": authored.recipe.seed_source.name.lower(),
+            "search_s": round(authored.search_s, 3),
+            "counter": self.counter,
+            "patch_digest": authored.recipe.patch_digest.hex(),
+            "pin": authored.recipe.pin.hex(),
+            "baseline": authored.recipe.baseline.hex(),
+            "prompt_bits": round(authored.prompt_bits, 2),
+            "token_bits": round(authored.token_bits, 2),
+            "tokens": authored.tokens,
+            "surprises": authored.surprises,
+            "candidates": authored.candidates,
+            "settings": {
+                "shape": settings.shape.name.lower(),
+                "lines_before": settings.lines_before,
+                "lines_after": settings.lines_after,
+                "inverse_temperature": settings.inverse_temperature,
+            },
+            "files": [
+                {
+                    "path": file.path,
+                    "kind": file.kind,
+                    "codec": file.codec,
+                    "bits": round(file.bits, 2),
+                    "classical_bytes": file.classical_bytes,
+                    "hunks": file.hunks,
+                }
+                for file in authored.files
+            ],
+        }
+
+
+def send(authored: Authored, counter: int, key: Ed25519PrivateKey) -> Sent:
+    """Signs a recipe.
+
+    Args:
+        authored: the recipe.
+        counter: above every counter sent to this probe before, below 2**32.
+        key: the ground's key.
+    """
+    recipe = authored.recipe
+    message = encode_message(recipe, counter)
+    return Sent(authored, counter, sign(message, recipe.pin, recipe.baseline, key))
