@@ -1,0 +1,22 @@
+"""The ground station's command line: parse, call, print."""
+
+from __future__ import annotations
+
+import typer
+
+from groundstation.commands.author import author
+from groundstation.commands.compare import compare
+from groundstation.commands.inspect import inspect
+from groundstation.commands.keys import keygen
+from groundstation.commands.model import app as model
+from groundstation.commands.survey import survey
+
+app = typer.Typer(
+    help="Find the prompt and seed that make a far-away probe's pinned model write a patch.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(model, name="model")
+for command in (keygen, author, inspect, compare, survey):
+    app.command()(command)

@@ -1,0 +1,101 @@
+"""``groundstation author``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from groundstation.author import Effort
+from groundstation.author import author as find_recipe
+from groundstation.counter import keep_counter, next_counter
+from groundstation.job import open_model, read_trees
+from groundstation.keys import load_private_key
+from groundstation.send import Sent, send
+from shared.errors import InputError
+from shared.seeds.coins import SeedSource
+from shared.terminal import print_json, progress, reports_errors
+
+
+class Source(StrEnum):
+    """Values of --seed-source."""
+
+    AUTO = "auto"
+    GREEDY = "greedy"
+    DRAWN = "drawn"
+    CODED = "coded"
+
+    @property
+    def seed_source(self) -> SeedSource | None:
+        """As the library names it."""
+        return None if self is Source.AUTO else SeedSource[self.name]
+
+
+@reports_errors
+def author(
+    base: Annotated[Path, typer.Option(help="Folder with the software that is on board.")],
+    model: Annotated[str, typer.Option(help="The model pinned on board: a folder or a name.")],
+    key: Annotated[Path, typer.Option(help="The ground's private key.")],
+    out: Annotated[Path, typer.Option(help="File for the envelope.")],
+    target: Annotated[Path | None, typer.Option(help="Folder as it shall be on board.")] = None,
+    patch: Annotated[
+        Path | None, typer.Option(help="Instead of --target: a git diff against --base.")
+    ] = None,
+    counter: Annotated[
+        int | None,
+        typer.Option(min=0, help="Message counter; without it one more than the key's last."),
+    ] = None,
+    seed_source: Annotated[
+        Source, typer.Option(help="Where the probe's random numbers come from; auto is shortest.")
+    ] = Source.AUTO,
+    budget: Annotated[
+        float, typer.Option(min=0, help="Seconds after which no new prompt is tried.")
+    ] = 30.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+) -> None:
+    """Find the prompt and seed that make the probe's model write a patch; sign them.
+
+    The envelope in --out is all that has to be sent. It is regenerated here, bit for bit, before
+    it is written.
+    """
+    private = load_private_key(key)
+    number = next_counter(key) if counter is None else counter
+    trees = read_trees(base, target, patch)
+    with progress(quiet=as_json) as report:
+        effort = Effort(seed_source.seed_source, max_seconds=budget)
+        authored = find_recipe(*trees, open_model(model), effort=effort, report=report)
+    sent = send(authored, number, private)
+    keep_counter(key, number)
+    try:
+        out.write_bytes(sent.envelope)
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror}") from error
+    if as_json:
+        print_json(sent.as_dict())
+    else:
+        _print(sent, out)
+
+
+def _print(sent: Sent, out: Path) -> None:
+    authored = sent.authored
+    console = Console(highlight=False)
+    files = Table(
+        "file", "change", "sent as", "bytes", "zstd delta", box=None, padding=(0, 2, 0, 0)
+    )
+    for file in authored.files:
+        files.add_row(
+            file.path, file.kind, file.codec, f"{file.bits / 8:.1f}", str(file.classical_bytes)
+        )
+    console.print(files)
+    console.print(
+        f"\npatch {len(authored.patch)} B -> envelope {len(sent.envelope)} B: "
+        f"prompt {authored.prompt_bytes} + seed {authored.seed_bytes} + delta "
+        f"{authored.delta_bytes} + overhead {sent.overhead_bytes} + signature 64\n"
+        f"seed source {authored.recipe.seed_source.name.lower()}, counter {sent.counter}, "
+        f"{authored.candidates} prompts scored in {authored.search_s:.1f} s\n"
+        f"written to {out}"
+    )

@@ -1,0 +1,59 @@
+"""The ground's message counter: a file beside the signing key, so that no number is used twice."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from shared.errors import InputError
+from shared.wire import MAX_COUNTER
+
+
+def counter_path(key: Path) -> Path:
+    """Where the last counter signed with a key is kept."""
+    return key.with_name(key.name + ".counter")
+
+
+def next_counter(key: Path) -> int:
+    """One more than the last counter; 1 before the first message.
+
+    Raises:
+        InputError: the file does not hold a counter, or the last one was used.
+    """
+    path = counter_path(key)
+    try:
+        text = path.read_text("ascii").strip()
+    except FileNotFoundError:
+        return 1
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the counter {path}: {error}") from error
+    if not text.isascii() or not text.isdigit() or int(text) >= MAX_COUNTER:
+        raise InputError(
+            f"{path} holds {text[:40]!r}",
+            expected=f"the last counter used, a number below {MAX_COUNTER}",
+            remedy="write the probe's counter (`probe status`) into it, or pass --counter",
+        )
+    return int(text) + 1
+
+
+def keep_counter(key: Path, counter: int) -> None:
+    """Records a counter before its message leaves; a smaller one never replaces a larger one.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    path = counter_path(key)
+    try:
+        if counter < next_counter(key):
+            return
+        fresh = path.with_name(path.name + ".new")
+        with fresh.open("w", encoding="ascii") as file:
+            file.write(f"{counter}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"cannot keep the counter in {path}: {error.strerror}",
+            remedy="make the folder of the key writable",
+        ) from error
