@@ -39,7 +39,7 @@ def limited_memory(max_bytes: int) -> Iterator[None]:
         raise BudgetExceeded(
             "regeneration needs more memory",
             expected=f"at most {max_bytes >> 20} MiB beside the program itself",
-            remedy="raise --max-memory-mib, or split the patch",
+            remedy="raise --max-memory, or split the patch",
         ) from error
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

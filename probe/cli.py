@@ -36,8 +36,8 @@ Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 MaxTokens = Annotated[
     int, typer.Option(min=1, help="Most tokens that the model may read or write.")
 ]
-MaxSeconds = Annotated[float, typer.Option(min=0.1, help="Longest time to regenerate.")]
-MaxMemory = Annotated[int, typer.Option(min=16, help="Most memory to take while regenerating.")]
+MaxSeconds = Annotated[float, typer.Option(min=0.1, help="Longest time to regenerate, seconds.")]
+MaxMemory = Annotated[int, typer.Option(min=16, help="Most memory to take, MiB.")]
 
 
 @app.command()
@@ -95,9 +95,9 @@ def regenerate_command(
     file: File,
     state: State,
     out: Annotated[str, typer.Option(help="File for the patch; - is standard output.")] = "-",
-    max_tokens: MaxTokens = 1 << 16,
-    max_seconds: MaxSeconds = 3600.0,
-    max_memory_mib: MaxMemory = 4096,
+    max_tokens: MaxTokens = 200_000,
+    max_seconds: MaxSeconds = 24 * 3600.0,
+    max_memory: MaxMemory = 4096,
     as_json: Json = False,
 ) -> None:
     """Verify an envelope and write out the patch it becomes; the tree stays as it is."""
@@ -107,7 +107,7 @@ def regenerate_command(
 
     with _opened(state) as probe, progress() as tell:
         data = read_envelope(file, probe.config.max_envelope_bytes)
-        budget = budget_of(max_tokens, max_seconds, max_memory_mib)
+        budget = budget_of(max_tokens, max_seconds, max_memory)
         done = regenerate(verify(probe, data), regenerator(probe.config, budget, tell))
     if out == "-":
         sys.stdout.buffer.write(done.patch)
@@ -121,9 +121,9 @@ def regenerate_command(
 def apply_command(
     file: File,
     state: State,
-    max_tokens: MaxTokens = 1 << 16,
-    max_seconds: MaxSeconds = 3600.0,
-    max_memory_mib: MaxMemory = 4096,
+    max_tokens: MaxTokens = 200_000,
+    max_seconds: MaxSeconds = 24 * 3600.0,
+    max_memory: MaxMemory = 4096,
     as_json: Json = False,
 ) -> None:
     """Verify an envelope, regenerate its patch, and put the new tree in place: all or nothing."""
@@ -131,7 +131,7 @@ def apply_command(
 
     with _opened(state) as probe, progress() as tell:
         data = read_envelope(file, probe.config.max_envelope_bytes)
-        budget = budget_of(max_tokens, max_seconds, max_memory_mib)
+        budget = budget_of(max_tokens, max_seconds, max_memory)
         done = apply(probe, data, regenerator(probe.config, budget, tell), time.time)
     _show(report.of_applied(done), as_json)
 

@@ -16,9 +16,9 @@ from shared.tree import Tree
 from shared.wire import Message
 
 if TYPE_CHECKING:
-    from shared.regenerate import Budget
-
-    from probe.update import Regenerated, Regenerator
+    from probe.update import Regenerator
+    from shared.prompts.model import LanguageModel
+    from shared.regenerate import Budget, Regenerated
 
 
 def check_model(name_or_folder: str) -> tuple[Path, bytes]:
@@ -41,19 +41,24 @@ def budget_of(max_tokens: int, max_seconds: float, max_memory_mib: int) -> Budge
 
 
 def regenerator(config: Config, budget: Budget, report: Report) -> Regenerator:
-    """What ``update`` calls to follow a message: the shared regeneration, within a budget."""
+    """What ``update`` calls to follow a message: the shared regeneration, within a budget.
 
-    def regenerate(message: Message, baseline: Tree) -> Regenerated:
+    The pin's files are checked in full when the model is opened, that is, when the first token is
+    needed; a message of classical deltas alone opens none.
+    """
+
+    def follow(message: Message, baseline: Tree) -> Regenerated:
         from shared.regenerate import regenerate
 
         with limited_memory(budget.max_memory_bytes):
             return regenerate(message, baseline, open_model, budget, report)
 
-    def open_model() -> object:
+    def open_model() -> LanguageModel:
         from shared.exact.pin import load_pin
-        from shared.prompts.model import Model
+        from shared.prompts.pinned import PinnedModel
 
-        pin = load_pin(Path(config.model), expected=bytes.fromhex(config.pin))
-        return Model.from_pin(pin)
+        return PinnedModel.open(
+            load_pin(Path(config.model), expected=bytes.fromhex(config.pin)),
+        )
 
-    return regenerate
+    return follow

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probe.onboard import Probe
 from probe.store import Entry, Ledger
-from probe.update import Applied, Regenerated, Verified, pin_digest
+from probe.update import Applied, Verified, pin_digest
 from shared import errors
 from shared.errors import RehydrationError
+
+if TYPE_CHECKING:
+    from shared.regenerate import Regenerated
 
 Report = Mapping[str, Any]
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -22,24 +22,11 @@ from shared.errors import DigestMismatch, InputError, PinError
 from shared.tree import Tree
 from shared.wire import Message
 
-
-class Regenerated(Protocol):
-    """What comes of a message: see ``shared.regenerate``."""
-
-    @property
-    def target(self) -> Tree:
-        """The tree after the patch."""
-
-    @property
-    def patch(self) -> bytes:
-        """The canonical patch."""
-
-    @property
-    def tokens(self) -> int:
-        """Tokens that the model wrote."""
+if TYPE_CHECKING:  # it imports all that regeneration needs, and most commands need none of it
+    from shared.regenerate import Regenerated
 
 
-Regenerator = Callable[[Message, Tree], Regenerated]
+Regenerator = Callable[[Message, Tree], "Regenerated"]
 """Follows a message from the tree on board to the patch, within a budget."""
 
 

@@ -8,12 +8,13 @@ from itertools import combinations
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from powercut import Quick
-from world import BASE, KEY, PIN, TARGET, THIRD, World, envelope, regenerate_stored, stored
+from world import BASE, KEY, PIN, TARGET, THIRD, World, classical, envelope, regenerator
 
 from probe import checks
 from probe.checks import Record
 from probe.onboard import Probe, open_probe
 from probe.update import apply, verify
+from shared.diff import unified_diff
 from shared.envelope import Limits
 from shared.errors import (
     BadSignature,
@@ -31,7 +32,7 @@ from shared.tree import Entry, Mode
 from shared.wire import Message
 
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(7, 39)))
-RECIPE = stored(BASE, TARGET)
+RECIPE = classical(BASE, TARGET)
 GOOD = envelope(RECIPE, 5)
 RECORD = Record(
     keys=(KEY.public_key(),), limits=Limits(4096, 50), counter=4, pin=PIN, tree=BASE.digest
@@ -43,8 +44,8 @@ def test_a_good_envelope_passes() -> None:
     assert (message.counter, message.blobs) == (5, RECIPE.blobs)
     checks.check_pin(message, RECORD, PIN)
     checks.check_baseline(message, RECORD, BASE.digest)
-    assert checks.check_patch(message, RECIPE.blobs)
-    assert not checks.check_patch(message, RECIPE.blobs + b"\n")
+    assert checks.check_patch(message, unified_diff(BASE, TARGET))
+    assert not checks.check_patch(message, unified_diff(BASE, TARGET) + b"\n")
 
 
 @pytest.mark.parametrize(
@@ -66,10 +67,10 @@ def test_a_good_envelope_passes() -> None:
         (envelope(RECIPE, 54), RECORD, None),
         (envelope(RECIPE, 55), RECORD, Replayed),
         (envelope(RECIPE, 2**32 - 1), RECORD, Replayed),
-        (envelope(stored(BASE, TARGET, pin=b"\xff" + PIN[1:]), 5), RECORD, WrongPin),
-        (envelope(stored(BASE, TARGET, pin=PIN[:-1] + b"\xff"), 5), RECORD, BadSignature),
-        (envelope(stored(THIRD, TARGET), 5), RECORD, WrongBaseline),
-        (envelope(stored(THIRD, TARGET), 4), RECORD, Replayed),
+        (envelope(classical(BASE, TARGET, pin=b"\xff" + PIN[1:]), 5), RECORD, WrongPin),
+        (envelope(classical(BASE, TARGET, pin=PIN[:-1] + b"\xff"), 5), RECORD, BadSignature),
+        (envelope(classical(THIRD, TARGET), 5), RECORD, WrongBaseline),
+        (envelope(classical(THIRD, TARGET), 4), RECORD, Replayed),
     ],
 )
 def test_steps_1_to_5(data: bytes, record: Record, error: type[Refusal] | None) -> None:
@@ -177,7 +178,7 @@ def test_the_first_failing_check_speaks_and_nothing_is_opened(world: World, coun
 def test_without_faults_it_passes(world: World) -> None:
     with open_probe(world.state, Quick()) as probe:
         assert verify(probe, GOOD).baseline == BASE
-        apply(probe, GOOD, regenerate_stored, lambda: 2.5)
+        apply(probe, GOOD, regenerator, lambda: 2.5)
     assert world.tree() == TARGET
 
 

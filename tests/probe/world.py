@@ -14,12 +14,20 @@ from probe.filesystem import Filesystem
 from probe.onboard import open_probe, put_in_place
 from probe.setup import Setup, initialise
 from probe.store import Ledger
-from shared.diff import apply_patch, unified_diff
+from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.envelope import sign
+from shared.prompts import delta
+from shared.prompts.changeset import Codec, FilePlan, transcribe
+from shared.prompts.desk import Desk
+from shared.prompts.model import LanguageModel
+from shared.prompts.settings import Settings
 from shared.recipe import Recipe
+from shared.regenerate import Regenerated, regenerate
 from shared.seeds.coins import SeedSource
-from shared.tree import Entry, Mode, Tree, read_tree
+from shared.seeds.decisions import DecisionWriter
+from shared.tree import Change, Entry, Mode, Tree, read_tree
+from shared.tree import changes as tree_changes
 from shared.wire import Message, encode_message
 
 MANIFEST = b'{"name":"a model that no test of this file opens"}\n'
@@ -56,18 +64,68 @@ THIRD = TARGET.replace({"app/main.c": Entry(Mode.REGULAR, b"int third;\n"), "emp
 """A tree after that."""
 
 
-def stored(base: Tree, target: Tree, **changes: object) -> Recipe:
-    """A recipe whose blobs are the patch itself, for ``regenerate_stored``."""
-    patch = unified_diff(base, target)
+@dataclass
+class Blobs:
+    """The blobs of a recipe in the making."""
+
+    total: int
+    data: bytes = b""
+
+    def left(self) -> int:
+        """Bytes still to come."""
+        return self.total - len(self.data)
+
+    def take(self, size: int, wanted: bytes | None) -> bytes:
+        """Append what the plan holds."""
+        assert wanted is not None
+        assert len(wanted) == size
+        self.data += wanted
+        return wanted
+
+
+def classical(base: Tree, target: Tree, **changes: object) -> Recipe:
+    """A real recipe that needs no model: every file travels as a delta or stored."""
+    plans = tuple(plan(change) for change in tree_changes(base, target))
+    blobs = Blobs(sum(len(one.blob) for one in plans))
+    writer = DecisionWriter(SeedSource.CODED)
+    settings = Settings()
+    made = transcribe(
+        writer,
+        base,
+        lambda chosen: Desk(no_model, chosen, lambda _: None),
+        blobs,
+        plans,
+        settings,
+        lambda _: None,
+    )
+    assert made == target
     values: dict[str, object] = {
         "pin": PIN,
         "baseline": base.digest,
-        "patch_digest": sha256(patch)[:8],
+        "patch_digest": sha256(unified_diff(base, target))[:8],
         "seed_source": SeedSource.CODED,
-        "stream": b"",
-        "blobs": patch,
+        "stream": writer.finish(),
+        "blobs": blobs.data,
     }
     return Recipe(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def plan(change: Change) -> FilePlan:
+    """How one change travels."""
+    old, new = change.old, change.new
+    codec, blob = Codec.STORED, b""
+    if new is not None:
+        blob = new.data
+        if old is not None and old.data == new.data:
+            codec, blob = Codec.SAME, b""
+        elif old is not None:
+            codec, blob = Codec.DELTA, delta.encode(old.data, new.data)
+    return FilePlan(change.kind, change.path, change.old_path, new, codec, blob=blob)
+
+
+def no_model() -> LanguageModel:
+    """Stands where a model would be opened."""
+    raise AssertionError("a message without model text opened the model")
 
 
 def envelope(recipe: Recipe, counter: int, key: Ed25519PrivateKey = KEY) -> bytes:
@@ -75,18 +133,9 @@ def envelope(recipe: Recipe, counter: int, key: Ed25519PrivateKey = KEY) -> byte
     return sign(encode_message(recipe, counter), recipe.pin, recipe.baseline, key)
 
 
-@dataclass(frozen=True)
-class Stored:
-    """The result of ``regenerate_stored``."""
-
-    target: Tree
-    patch: bytes
-    tokens: int = 0
-
-
-def regenerate_stored(message: Message, baseline: Tree) -> Stored:
-    """A regenerator without a model: the message's blobs are the patch."""
-    return Stored(apply_patch(baseline, message.blobs), message.blobs)
+def regenerator(message: Message, baseline: Tree) -> Regenerated:
+    """The shared regeneration, without a model."""
+    return regenerate(message, baseline, no_model)
 
 
 @dataclass(frozen=True)
