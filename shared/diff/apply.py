@@ -54,13 +54,18 @@ class _Step:
         """Whether ``section`` belongs to the next commit.
 
         A mail or commit heading says so.  Without one (differences simply concatenated), so does
-        a path that is written twice, or read although this step has only just made it.
+        a path that this step has written and that is written again, taken away, or read although
+        it was not there before.  What cannot be told apart is a copy of a file that an earlier
+        difference changed; it is then made of the file before that change.
         """
         old_path = section.old_path
+        last = self._sections.get(old_path) if old_path in self._written else None
         return (
             section.starts_commit
             or section.path in self._written
-            or (old_path is not None and old_path in self._written and old_path not in self._before)
+            or (last is not None and old_path not in self._before)
+            # a name that another file took over may still be renamed: two files that swap names
+            or (last is not None and not section.is_copy and last.old_path == last.new_path)
         )
 
     def add(self, section: Section) -> None:
@@ -88,7 +93,11 @@ class _Step:
         old_path = section.old_path
         if old_path is not None and old_path != section.new_path and not section.is_copy:
             if old_path in self._removed:
-                raise _refusal(section, f"{old_path!r} is taken away twice")
+                raise _refusal(
+                    section,
+                    f"{old_path!r} is taken away twice",
+                    expected="each file to be deleted or renamed once",
+                )
             self._removed.add(old_path)
             self._sections.setdefault(old_path, section)
 

@@ -93,7 +93,12 @@ def _read_one(cursor: Cursor) -> BinaryHunk:
     try:
         data = inflater.decompress(stream, size + 1)
     except zlib.error as error:
-        raise cursor.refusal(f"damaged binary data ({error})", line_number=at) from error
+        raise cursor.refusal(
+            f"damaged binary data ({error})",
+            expected="a zlib stream",
+            remedy="get the whole patch, unedited",
+            line_number=at,
+        ) from error
     if len(data) != size or not inflater.eof or inflater.unused_data:
         raise cursor.refusal(
             f"binary data of another size than {size} bytes",
@@ -113,7 +118,7 @@ def _decode_line(cursor: Cursor) -> bytes:
         data = base64.b85decode(digits) if size and len(digits) == (size + 3) // 4 * 5 else b""
     except ValueError:
         data = b""
-    if not data:
+    if not data or any(data[size:]):  # git pads with zero bytes
         raise cursor.refusal(
             f"found {shown(line)}" if line else "the patch ends",
             expected="a line of base 85, or the empty line after the last one",

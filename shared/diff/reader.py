@@ -14,9 +14,9 @@ from shared.diff.binary import read_binary_hunk
 from shared.diff.cursor import Cursor, shown
 from shared.diff.headings import Headings
 from shared.diff.hunks import is_hunk_heading, read_hunks
-from shared.diff.sections import Section, header_path, read_name_line
+from shared.diff.sections import Section, header_pairs, read_name_line, usable_path
 from shared.digest import git_blob_id
-from shared.tree import Mode
+from shared.tree import Mode, path_bytes
 
 _COMMIT = re.compile(
     rb"From [0-9a-f]{40}(?:[0-9a-f]{24})? "  # git format-patch
@@ -119,7 +119,11 @@ def _plain_section(cursor: Cursor) -> Section:
     is_new = old.path is None or (old.is_epoch and one and not hunks[0].old)
     is_gone = new.path is None or (new.is_epoch and one and not hunks[0].new)
     if is_new and is_gone:
-        raise cursor.refusal("a file that is on neither side", line_number=at)
+        raise cursor.refusal(
+            "a file that is on neither side",
+            expected="a path in the line '---' or '+++'",
+            line_number=at,
+        )
     return Section(
         line_number=at,
         old_path=None if is_new else old.path or new.path,
@@ -140,13 +144,21 @@ def _git_section(cursor: Cursor) -> Section:
             expected="LF, as git wrote them",
             remedy="get the patch without conversion of its line ends",
         )
-    path = header_path(cursor, line[len(b"diff --git ") : -1])
-    cursor.path = path
+    pairs = header_pairs(line[len(b"diff --git ") : -1])
+    same = next((usable_path(cursor, old) for old, new in pairs if old == new), None)
+    cursor.path = same
     cursor.take()
     headings = Headings()
     while headings.take(cursor):
         pass
-    section = headings.section(cursor, path, at)
+    section = headings.section(cursor, same, at)
+    if not _agree(section, pairs):
+        raise cursor.refusal(
+            f"{section.old_path!r} and {section.path!r}, but other paths after 'diff --git'",
+            expected="the same paths in all headings",
+            remedy="get the patch as git wrote it",
+            line_number=at,
+        )
     cursor.path = section.path
     line = cursor.peek()
     if line.startswith(b"--- "):
@@ -163,6 +175,13 @@ def _git_section(cursor: Cursor) -> Section:
         )
     _check_complete(cursor, section, headings.tell_of_edit)
     return section
+
+
+def _agree(section: Section, pairs: list[tuple[bytes, bytes]]) -> bool:
+    """Whether the paths of ``rename`` and ``copy`` lines are those of the ``diff --git`` line."""
+    if section.old_path is None or section.new_path is None:
+        return True
+    return (path_bytes(section.old_path), path_bytes(section.new_path)) in pairs
 
 
 def _check_names(cursor: Cursor, section: Section) -> None:

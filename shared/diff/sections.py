@@ -103,18 +103,17 @@ def read_name_line(cursor: Cursor, mark: bytes) -> NameLine:
     return NameLine(path, _is_epoch(rest))
 
 
-def header_path(cursor: Cursor, names: bytes) -> str | None:
-    """The one path of a ``diff --git`` line; None where its two names differ or are unclear.
+def header_pairs(names: bytes) -> list[tuple[bytes, bytes]]:
+    """Every way to read what follows ``diff --git `` as an old and a new path.
 
-    Args:
-        cursor: at that line, for refusals.
-        names: what follows ``diff --git ``, without the newline.
+    Bare paths may hold spaces, so there can be several; prefixes are left away.
     """
+    found = []
     for old, new in _splits(names):
-        stripped = without_prefix(old)
-        if stripped is not None and stripped == without_prefix(new):
-            return usable_path(cursor, stripped)
-    return None
+        old_path, new_path = without_prefix(old), without_prefix(new)
+        if old_path is not None and new_path is not None:
+            found.append((old_path, new_path))
+    return found
 
 
 def _splits(names: bytes) -> list[tuple[bytes, bytes]]:

@@ -50,7 +50,7 @@ def _section(old_path: str, new_path: str, old: Entry | None, new: Entry | None)
         yield _index_line(old, new)
         yield b"GIT binary patch\n" + literal_hunk(after) + literal_hunk(before)
         return
-    # git ends a bare name that holds a space with a tab, so that readers see where it ends
+    # git ends a name that holds a space with a tab, so that readers see where it ends
     old_end, new_end = (b"\t\n" if b" " in name else b"\n" for name in (old_name, new_name))
     yield b"--- " + (old_name + old_end if old else b"/dev/null\n")
     yield b"+++ " + (new_name + new_end if new else b"/dev/null\n")
