@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from probe.filesystem import Filesystem
-from probe.slots import Slots, lay_out
+from probe.slots import Slots, check_places, lay_out
 from probe.store import MAX_HISTORY, Config, Entry, Ledger, Operation, Store, open_store, storing
 from probe.transaction import recover
 from shared.envelope import NO_COUNTER, Limits
@@ -67,13 +67,16 @@ def initialise(
         raise InputError("no trusted key", remedy="name the file with the ground's public key")
     if not setup.root.is_dir():
         raise InputError(f"{setup.root} is not a folder", expected="the onboard software tree")
+    files = files or Filesystem()
     state, root = state.resolve(), setup.root.resolve()
+    check_places(root, state)
     if not renew:
         with storing("make the state folder"):
             state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            files.sync_folder(state.parent)
     with open_store(state, files, create=not renew) as store:
         old = _existing(store, renew)
-        folder, swap = lay_out(store.files, root, state)
+        folder, swap = lay_out(files, root, state)
         config = Config(
             root=os.fspath(root),
             slots=os.fspath(folder),
@@ -86,7 +89,7 @@ def initialise(
             max_envelope_bytes=setup.limits.max_envelope_bytes,
         )
         ledger = _ledger(old, setup.counter, _root_digest(config), now_s)
-        Slots.of(config).clear(store.files, keep=ledger.previous_slot)
+        Slots.of(config).clear(files, keep=ledger.previous_slot)
         store.write(ledger)
         store.write(config)
         return ledger

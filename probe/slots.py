@@ -159,14 +159,11 @@ def spare_slot(previous: str) -> str:
     return SLOTS[1] if previous == SLOTS[0] else SLOTS[0]
 
 
-def lay_out(files: Filesystem, root: Path, state: Path) -> tuple[Path, Swap]:
-    """Make the folder of the slots and find out how trees can change places there.
-
-    The slots go into the state folder if that is on the filesystem of the root, else beside the
-    root.  The answer comes from a trial with empty folders, not from a table of filesystems.
+def check_places(root: Path, state: Path) -> None:
+    """Refuse a root or a state folder that cannot work, before anything is made.
 
     Raises:
-        InputError: the root cannot be moved at all.
+        InputError: the root is a mount point, or one of them lies within the other.
     """
     if root.is_mount():
         raise InputError(
@@ -178,10 +175,22 @@ def lay_out(files: Filesystem, root: Path, state: Path) -> tuple[Path, Swap]:
             f"the state folder {state} and the root {root} lie within each other",
             expected="two separate folders",
         )
+
+
+def lay_out(files: Filesystem, root: Path, state: Path) -> tuple[Path, Swap]:
+    """Make the folder of the slots and find out how trees can change places there.
+
+    The slots go into the state folder if that is on the filesystem of the root, else beside the
+    root.  The answer comes from a trial with empty folders, not from a table of filesystems.
+
+    Raises:
+        InputError: the root cannot be moved at all.
+    """
     for folder in (state / "slots", root.parent / f".{root.name}.slots"):
         with storing("make the folder of the spare slots"):
             if not folder.exists():
                 files.make_folder(folder, 0o700)
+            files.sync_folder(folder.parent)
         swap = _trial(files, root, folder)
         if swap is not None:
             return folder, swap
