@@ -76,12 +76,12 @@ def rewrite(
             window = open_window(transcript, path, old, start, end, settings)
         window.advance(start)
         deletion = None if want is None else int(not want.text)
-        if end > start and decisions.prompt(weights(17, 3), deletion, "locus"):
+        if end > start and decisions.prompt(weights(22, 3), deletion, "locus"):
             window.delete(start, end)
             text = b""
         else:
             text = window.write(decisions, start, end, None if want is None else want.text)
-        ranker.learn(b"".join(old[start:end]), text)
+        ranker.learn(range(start, end), text)
         hunks.append(Hunk(start, end, text))
         first = end + 1
     return tuple(hunks)
@@ -100,7 +100,7 @@ def _locus(
     if wanted is not None:
         want = wanted[len(hunks)] if len(hunks) < len(wanted) else Hunk(lines + 1, lines + 1, b"")
     start = first + decisions.prompt(
-        ranker.starts(first, fresh=not hunks),
+        ranker.starts(first, len(hunks)),
         None if want is None else want.start - first,
         "locus",
     )
@@ -108,7 +108,7 @@ def _locus(
         return None
     limit = min(lines - start, MAX_REMOVED_LINES)
     removed = decisions.prompt(
-        ranker.removed(start, limit), None if want is None else want.end - want.start, "locus"
+        ranker.removed(limit), None if want is None else want.end - want.start, "locus"
     )
     return start, start + removed
 
