@@ -1,0 +1,89 @@
+"""``groundstation compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from groundstation.commands.tables import cell, ratio_cell, table, wide_console
+from groundstation.compare import REFERENCE, Comparison
+from groundstation.compare import compare as compare_ways
+from groundstation.compare_plot import check_plot, draw
+from groundstation.job import open_model, read_trees
+from groundstation.wire_cost import RATES_BITS_PER_S, duration, link_seconds, overhead_bytes, ratio
+from shared.terminal import print_json, progress, reports_errors
+
+
+@reports_errors
+def compare(
+    base: Annotated[Path, typer.Option(help="Folder with the software that is on board.")],
+    model: Annotated[str, typer.Option(help="The model pinned on board: a folder or a name.")],
+    target: Annotated[Path | None, typer.Option(help="Folder as it shall be on board.")] = None,
+    patch: Annotated[
+        Path | None, typer.Option(help="Instead of --target: a git diff against --base.")
+    ] = None,
+    budget: Annotated[
+        float, typer.Option(min=0, help="Seconds after which no new prompt is tried.")
+    ] = 30.0,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the comparison into this PNG, PDF or SVG file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+) -> None:
+    """Send one patch in every way, classical and ours, and compare the bytes on the wire.
+
+    Each row was encoded and decoded: "yes" means that the other end has exactly the target.
+    """
+    if plot is not None:
+        check_plot(plot)
+    trees = read_trees(base, target, patch)
+    with progress(quiet=as_json) as report:
+        comparison = compare_ways(*trees, open_model(model), max_seconds=budget, report=report)
+    if plot is not None:
+        draw(comparison, plot)
+    if as_json:
+        print_json(comparison.as_dict())
+    else:
+        _print(comparison, wide_console())
+
+
+def _print(comparison: Comparison, console: Console) -> None:
+    authored = comparison.authored
+    console.print(
+        f"patch {len(authored.patch)} B, {len(authored.files)} changed files, "
+        f"{authored.candidates} prompts scored in {authored.search_s:.1f} s\n"
+    )
+    console.print(_table(comparison))
+    console.print(
+        f"\nwire = payload + {overhead_bytes()} B around it (a drawn seed or deltas: a byte or two "
+        f"more) + 64 B signature; × is relative to {REFERENCE}"
+    )
+    for way in comparison.ways:
+        if way.note:
+            console.print(f"{way.name}: {way.note}")
+
+
+def _table(comparison: Comparison) -> Table:
+    rates = [f"{rate} bit/s" for rate in RATES_BITS_PER_S]
+    made = table("way", "payload", "×", "wire", "×", *rates, "verified")
+    reference = comparison.reference
+    for way in comparison.ways:
+        size = way.wire_bytes
+        made.add_row(
+            way.name,
+            cell(way.payload_bytes),
+            ratio_cell(ratio(way.payload_bytes, reference.payload_bytes if reference else None)),
+            cell(size),
+            ratio_cell(ratio(size, reference.wire_bytes if reference else None)),
+            *(
+                "-" if size is None else duration(link_seconds(size, rate))
+                for rate in RATES_BITS_PER_S
+            ),
+            "-" if size is None else "yes" if way.verified else "NO",
+            style="bold" if way.ours else None,
+        )
+    return made

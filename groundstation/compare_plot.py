@@ -1,0 +1,68 @@
+"""A comparison as a picture; matplotlib is loaded only when one is wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from groundstation.compare import Comparison
+from groundstation.wire_cost import overhead_bytes
+from shared.envelope import SIGNATURE_BYTES
+from shared.errors import InputError
+
+SUFFIXES = (".png", ".pdf", ".svg")
+_OURS, _PEERS, _FLOOR = "#c2410c", "#94a3b8", "#334155"
+
+
+def check_plot(path: Path) -> None:
+    """Finds out, before long work, whether a picture can be drawn into this file.
+
+    Raises:
+        InputError: matplotlib is missing, the format is unknown, or there is no such folder.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"cannot draw into {path}",
+            expected=f"a name that ends in {', '.join(SUFFIXES)}",
+            remedy="name another file with --plot",
+        )
+    if not path.parent.is_dir():
+        raise InputError(
+            f"there is no folder {path.parent} for the picture", remedy="make it first"
+        )
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            "matplotlib, which draws the picture, is not installed",
+            remedy="pip install 'rehydration-uplink[sims]', or leave --plot out",
+        ) from error
+
+
+def draw(comparison: Comparison, path: Path) -> None:
+    """Bytes on the wire of each way that can send the patch, on a logarithmic axis.
+
+    Raises:
+        InputError: see ``check_plot``; or the file cannot be written.
+    """
+    check_plot(path)
+    from matplotlib.figure import Figure
+
+    ways = [way for way in comparison.ways if way.wire_bytes is not None and way.verified]
+    names = [way.name for way in ways]
+    sizes = [way.wire_bytes or 0 for way in ways]
+    figure = Figure(figsize=(8, 0.8 + 0.27 * len(ways)), layout="constrained")
+    axes = figure.subplots()
+    bars = axes.barh(names, sizes, color=[_OURS if way.ours else _PEERS for way in ways])
+    axes.bar_label(bars, [f"{size:,}" for size in sizes], padding=3)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    floor = overhead_bytes() + SIGNATURE_BYTES
+    axes.set_xlim(floor / 1.5, max(sizes) * 2.5)
+    axes.axvline(floor, color=_FLOOR, linestyle=":")
+    axes.set_xlabel(f"bytes on the wire; dotted: {floor} bytes of envelope and signature alone")
+    axes.set_title(f"One patch of {len(comparison.authored.patch):,} bytes")
+    axes.spines[["top", "right"]].set_visible(False)
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
