@@ -33,7 +33,7 @@ MAX_HISTORY = 256
 
 
 class Swap(StrEnum):
-    """How two trees change places (docs/decisions/0005)."""
+    """How two trees change places (docs/decisions/0005-exchange-whole-trees.md)."""
 
     EXCHANGE = "exchange"
     RENAMES = "renames"

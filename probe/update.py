@@ -18,7 +18,7 @@ from probe import checks
 from probe.onboard import Clock, Probe, put_in_place
 from probe.store import Config, Entry, Ledger
 from shared.envelope import Limits
-from shared.errors import DigestMismatch, InputError, PinError
+from shared.errors import DigestMismatch, InputError, PinError, RegenerationError
 from shared.tree import Tree
 from shared.wire import Message
 
@@ -93,7 +93,10 @@ def regenerate(verified: Verified, regenerator: Regenerator) -> Regenerated:
     Raises:
         Refusal: over budget, not to be followed, or another patch than was signed.
     """
-    regenerated = regenerator(verified.message, verified.baseline)
+    try:
+        regenerated = regenerator(verified.message, verified.baseline)
+    except InputError as error:  # of tree or patch: here the message, not a user, is to blame
+        raise RegenerationError(error.found, expected=error.expected) from error
     if not checks.check_patch(verified.message, regenerated.patch):
         raise DigestMismatch(
             "the regenerated patch is not the one that was authored",

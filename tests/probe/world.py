@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,22 +86,35 @@ class Blobs:
 
 def classical(base: Tree, target: Tree, **changes: object) -> Recipe:
     """A real recipe that needs no model: every file travels as a delta or stored."""
-    plans = tuple(plan(change) for change in tree_changes(base, target))
+    return recipe(base, target, [plan(change) for change in tree_changes(base, target)], **changes)
+
+
+def recipe(
+    base: Tree,
+    target: Tree,
+    plans: Sequence[FilePlan],
+    model: LanguageModel | None = None,
+    **changes: object,
+) -> Recipe:
+    """The recipe of these plans, with some fields changed after the fact."""
+
+    def open_model() -> LanguageModel:
+        return model or no_model()
+
     blobs = Blobs(sum(len(one.blob) for one in plans))
     writer = DecisionWriter(SeedSource.CODED)
-    settings = Settings()
     made = transcribe(
         writer,
         base,
-        lambda chosen: Desk(no_model, chosen, lambda _: None),
+        lambda chosen: Desk(open_model, chosen, lambda _: None),
         blobs,
         plans,
-        settings,
+        Settings(),
         lambda _: None,
     )
     assert made == target
     values: dict[str, object] = {
-        "pin": PIN,
+        "pin": model.digest if model else PIN,
         "baseline": base.digest,
         "patch_digest": sha256(unified_diff(base, target))[:8],
         "seed_source": SeedSource.CODED,
