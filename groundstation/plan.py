@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from shared import delta
 from shared.lines import line_edits
-from shared.prompts import delta
 from shared.prompts.changeset import Codec, FilePlan
 from shared.prompts.rewrite import MAX_REMOVED_LINES, Hunk
 from shared.prompts.textform import TextForm

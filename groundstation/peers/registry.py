@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from groundstation.peers import container, delta, dictionary, general, ppmd
+from groundstation.peers import container, delta, general, ppmd
+from shared import delta as dictionary
 from shared.diff import apply_patch, unified_diff
 from shared.terminal import Report, silent
 from shared.tree import Tree

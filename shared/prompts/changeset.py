@@ -13,8 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
+from shared import delta
 from shared.errors import RegenerationError
-from shared.prompts import delta
 from shared.prompts.compose import compose
 from shared.prompts.desk import Desk
 from shared.prompts.naming import transcribe_path
@@ -202,7 +202,7 @@ def _transcribe_contents(
     if codec is Codec.MODEL:
         return _transcribe_text(decisions, desk, path, old, plan)
     blob = _transcribe_blob(decisions, blobs, None if plan is None else plan.blob)
-    return blob if codec is Codec.STORED else delta.apply(before, blob)
+    return blob if codec is Codec.STORED else delta.decode(before, blob)
 
 
 def _transcribe_text(

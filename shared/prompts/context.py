@@ -80,14 +80,12 @@ class VersionsWindow:
         transcript: Transcript,
         path: str,
         old: Sequence[bytes],
-        start: int,
-        end: int,
-        settings: Settings,
+        shown: range,
     ) -> None:
         self.transcript = transcript
         self._old = old
-        self._line = max(0, start - settings.lines_before)
-        self._end = min(len(old), end + settings.lines_after)
+        self._line = shown.start
+        self._end = shown.stop
         names = {b"path": printable_path(path), b"language": language(path).encode()}
         transcript.give(self.opening % names)
         transcript.give(b"".join(old[self._line : self._end]))
@@ -139,14 +137,12 @@ class DiffWindow:
         transcript: Transcript,
         path: str,
         old: Sequence[bytes],
-        start: int,
-        end: int,
-        settings: Settings,
+        shown: range,
     ) -> None:
         self.transcript = transcript
         self._old = old
-        self._line = max(0, start - settings.lines_before)
-        self._end = min(len(old), end + settings.lines_after)
+        self._line = shown.start
+        self._end = shown.stop
         name = printable_path(path)
         transcript.give(b"--- a/%b\n+++ b/%b\n@@ @@\n" % (name, name))
 
@@ -224,6 +220,12 @@ def open_window(
     start: int,
     end: int,
     settings: Settings,
+    later: bool,
 ) -> Window:
-    """Opens a window around the hunk that replaces old lines [start, end)."""
-    return _WINDOWS[settings.shape](transcript, path, old, start, end, settings)
+    """Opens a window around the hunk that replaces old lines [start, end).
+
+    ``later`` says that it is not the first of its file.
+    """
+    before = settings.lines_before_later if later else settings.lines_before
+    shown = range(max(0, start - before), min(len(old), end + settings.lines_after))
+    return _WINDOWS[settings.shape](transcript, path, old, shown)

@@ -72,8 +72,8 @@ def rewrite(
         if window is None or not window.covers(end):
             if window is not None:
                 window.close()
-            transcript = new_transcript() if window is None else window.transcript
-            window = open_window(transcript, path, old, start, end, settings)
+            later = window is not None
+            window = open_window(new_transcript(), path, old, start, end, settings, later)
         window.advance(start)
         deletion = None if want is None else int(not want.text)
         if end > start and decisions.prompt(weights(22, 3), deletion, "locus"):

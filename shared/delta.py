@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 import zstandard
 
-from shared.errors import PatchError
+from shared.errors import RegenerationError
 
 LEVEL = 22
 ESCAPE = b"\x03"
@@ -35,10 +35,12 @@ def encode(old: bytes, new: bytes) -> bytes:
     """The shortest payload that turns ``old`` into ``new``; an ``old`` of ``b""`` is no dictionary.
 
     Raises:
-        PatchError: ``new`` is larger than ``MOST_FILE_BYTES``.
+        RegenerationError: ``new`` is larger than ``MOST_FILE_BYTES``.
     """
     if len(new) > MOST_FILE_BYTES:
-        raise PatchError(f"a file of {len(new)} bytes", expected=f"at most {MOST_FILE_BYTES}")
+        raise RegenerationError(
+            f"a file of {len(new)} bytes", expected=f"at most {MOST_FILE_BYTES}"
+        )
     if not new:
         return b""
     return min((_strip(frame) for frame in _frames(old, new)), key=len)
@@ -48,7 +50,7 @@ def decode(old: bytes, payload: bytes) -> bytes:
     """The new file.
 
     Raises:
-        PatchError: ``payload`` does not decode with this old file.
+        RegenerationError: ``payload`` does not decode with this old file.
     """
     if not payload:
         return b""
@@ -57,7 +59,7 @@ def decode(old: bytes, payload: bytes) -> bytes:
     else:
         header = _LAST | _COMPRESSED << 1 | len(payload) << 3
         if len(payload) > _MOST_BLOCK_BYTES:
-            raise PatchError(f"a block of {len(payload)} bytes in the payload")
+            raise RegenerationError(f"a block of {len(payload)} bytes in the payload")
         blocks = header.to_bytes(3, "little") + payload
     return decode_frame(old, HEADER + WINDOW + blocks)
 
@@ -71,7 +73,7 @@ def decode_frame(old: bytes, frame: bytes) -> bytes:
     """The file that ``encode_frame`` coded.
 
     Raises:
-        PatchError: ``frame`` is not exactly one frame, or does not decode with this old file.
+        RegenerationError: ``frame`` is not exactly one frame, or does not decode with this old file.
     """
     decoder = zstandard.ZstdDecompressor(
         dict_data=_dictionary(old),
@@ -81,9 +83,9 @@ def decode_frame(old: bytes, frame: bytes) -> bytes:
     try:
         text = decoder.decompress(frame)
     except zstandard.ZstdError as error:
-        raise PatchError(f"the payload does not decode: {error}") from error
+        raise RegenerationError(f"the payload does not decode: {error}") from error
     if not decoder.eof or decoder.unused_data:
-        raise PatchError("the payload does not end where its last block ends")
+        raise RegenerationError("the payload does not end where its last block ends")
     return text
 
 

@@ -1,0 +1,131 @@
+"""``make bench``: measures every list with every model, resumes, and writes RESULTS.md.
+
+Results are kept in the cache, a line of JSON a patch; a patch is measured again only when the code
+that decides bytes, the model or the effort has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.corpus import HELDOUT, PAIRS, load_corpus
+from benchmarks.measure import Setting, measure
+from benchmarks.report import Run, write_report
+from groundstation.author import Effort
+from shared.exact.pin import cache_home, load_pin, resolve_pin
+from shared.prompts.pinned import PinnedModel
+from shared.terminal import Report, progress
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "RESULTS.md"
+LISTS = {"pairs": PAIRS, "heldout": HELDOUT}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One list measured with one model.
+
+    Attributes:
+        title: for the report.
+        list: which list.
+        model: which pin.
+        limit: only every so many-th patch, spread over the list; None for all.
+    """
+
+    title: str
+    list: str
+    model: str
+    limit: int | None = None
+
+
+JOBS = (
+    Job("Release to release, SmolLM2-135M", "pairs", "smollm2-135m"),
+    Job("Held-out flight and embedded software, SmolLM2-135M", "heldout", "smollm2-135m"),
+    Job("Release to release, Qwen2.5-Coder-0.5B", "pairs", "qwen2.5-coder-0.5b", limit=24),
+)
+
+
+def fingerprint(pin: bytes, effort: Effort) -> str:
+    """Names everything that a measured size depends on, apart from the patch."""
+    root = HERE.parent
+    sources = [
+        *sorted((root / "shared" / "prompts").glob("*.py")),
+        *sorted((root / "shared" / "seeds").glob("*.py")),
+        *sorted((root / "groundstation" / "peers").glob("*.py")),
+        *(root / "groundstation" / name for name in ("author.py", "plan.py")),
+    ]
+    digest = hashlib.sha256(pin + repr(sorted(asdict(effort).items())).encode())
+    for source in sources:
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def measure_job(job: Job, effort: Effort, report: Report) -> Run:
+    """Measures a list, or reads what was measured before."""
+    folder = resolve_pin(job.model)
+    pin = load_pin(folder)
+    setting = Setting(PinnedModel.open(pin), folder, effort)
+    kept = _Kept(cache_home() / "benchmark" / f"{fingerprint(pin.digest, effort)}.jsonl")
+    pairs = load_corpus(LISTS[job.list])
+    if job.limit is not None:
+        pairs = pairs[:: max(1, len(pairs) // job.limit)][: job.limit]
+    rows = []
+    for done, pair in enumerate(pairs):
+        report(job.title, done, len(pairs))
+        row = kept.rows.get(pair.id)
+        if row is None:
+            row = measure(pair, setting)
+            kept.add(row)
+        rows.append(row)
+    report(job.title, len(pairs), len(pairs))
+    return Run(job.title, job.model, pin.digest.hex(), tuple(rows))
+
+
+class _Kept:
+    """Rows that were measured before, in a file that only grows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = {row["id"]: row for row in self._read()}
+
+    def _read(self) -> Iterator[dict[str, Any]]:
+        if not self.path.exists():
+            return
+        for line in self.path.read_text("utf-8").splitlines():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                continue  # cut short by an interruption: measured again
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        self.rows[row["id"]] = row
+
+
+def main(
+    job: Annotated[
+        list[int] | None, typer.Option(help="Only these jobs, counted from 0; may be repeated.")
+    ] = None,
+    budget: Annotated[float, typer.Option(help="Seconds of prompt search a patch.")] = 10.0,
+    out: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
+) -> None:
+    """Measure ours against every peer and write the report."""
+    effort = Effort(max_seconds=budget, check=False)  # the real probe checks
+    chosen = JOBS if not job else tuple(JOBS[k] for k in job)
+    with progress() as report:
+        runs = [measure_job(each, effort, report) for each in chosen]
+    write_report(runs, budget, out)
+    typer.echo(f"written to {out}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
