@@ -18,6 +18,8 @@ from dataclasses import dataclass
 MAX_WORK = 1 << 23
 """Steps of the search after which the rest is taken as replaced whole (a few seconds)."""
 
+_BLANK = b" \t\r\n\f\v"
+
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
@@ -129,54 +131,67 @@ def _trace_back(rounds: list[array[int]], n: int, m: int) -> list[tuple[int, int
 
 
 def _settle(
-    old: Sequence[bytes], new: Sequence[bytes], edits: list[LineEdit]
+    old: Sequence[bytes], new: Sequence[bytes], edits: Sequence[LineEdit]
 ) -> tuple[LineEdit, ...]:
-    """Move each pure insertion or deletion to where a reader expects it.
+    """Move each pure insertion or deletion to where a reader expects it, from first to last.
 
     A block of lines inserted (or deleted) can slide by one line wherever the line before it equals
-    its last one, or the line after it its first.  Of all places that leave a line between it and
-    the neighbouring edits, it goes to the one where its first line that is not blank is least
-    indented, the last of them if there are several: blocks then begin with their heading.  Edits
-    are settled from first to last.
+    its last one, or the line after it its first.  If it can slide up until it touches the edit
+    before it, the two become one edit, and that is settled in its place.  Else it goes to its
+    ``_best_place``, of those that leave a line between it and the next edit.
     """
     settled: list[LineEdit] = []
-    for index, edit in enumerate(edits):
-        if edit.old_start != edit.old_end and edit.new_start != edit.new_end:
+    coming = list(reversed(edits))
+    while coming:
+        edit = coming.pop()
+        if edit.old_start == edit.old_end:
+            lines, start, end = new, edit.new_start, edit.new_end
+        elif edit.new_start == edit.new_end:
+            lines, start, end = old, edit.old_start, edit.old_end
+        else:
             settled.append(edit)
             continue
-        lines, start, end = (
-            (new, edit.new_start, edit.new_end)
-            if edit.old_start == edit.old_end
-            else (old, edit.old_start, edit.old_end)
-        )
-        # room, in lines that stay, before and after
-        above = edit.old_start - (settled[-1].old_end + 1 if settled else 0)
-        is_last = index + 1 == len(edits)
-        below = (len(old) if is_last else edits[index + 1].old_start - 1) - edit.old_end
-        up = 0
+        # lines that stay: before it, and after it without the last one before the next edit
+        above = edit.old_start - (settled[-1].old_end if settled else 0)
+        below = (coming[-1].old_start - 1 if coming else len(old)) - edit.old_end
+        up = down = 0
         while up < above and lines[start - up - 1] == lines[end - up - 1]:
             up += 1
-        down = 0
         while down < below and lines[start + down] == lines[end + down]:
             down += 1
-        best = min(
-            range(-up, down + 1), key=lambda by: (_indent(lines[start + by : end + by]), -by)
-        )
-        settled.append(
-            LineEdit(
-                edit.old_start + best,
-                edit.old_end + best,
-                edit.new_start + best,
-                edit.new_end + best,
-            )
-        )
+        if settled and up == above:
+            coming.append(_joined(settled.pop(), _moved(edit, -up)))
+        else:
+            place = _best_place(lines, range(start - up, start + down + 1), end - start)
+            settled.append(_moved(edit, place - start))
     return tuple(settled)
 
 
-def _indent(block: Sequence[bytes]) -> int:
-    """White-space bytes before the first text in ``block``; more than any if it is all blank."""
-    for line in block:
-        text = line.lstrip(b" \t\r\n\f\v")
-        if text:
-            return len(line) - len(text)
-    return sys.maxsize
+def _moved(edit: LineEdit, by: int) -> LineEdit:
+    return LineEdit(edit.old_start + by, edit.old_end + by, edit.new_start + by, edit.new_end + by)
+
+
+def _joined(first: LineEdit, second: LineEdit) -> LineEdit:
+    return LineEdit(first.old_start, second.old_end, first.new_start, second.new_end)
+
+
+def _best_place(lines: Sequence[bytes], places: range, size: int) -> int:
+    """Where a block of ``size`` lines that may start at any of ``places`` is expected to start.
+
+    First, its first line that is not blank should be indented little (a block that is all blank
+    counts as indented most); then, it should follow a blank line or start the file; then, it
+    should be far down.  So blocks begin with their heading, decorators and comments included.
+    """
+    best, least = places[-1], (sys.maxsize, True)
+    heading = places[-1] + size  # the first line from a place on that is not blank
+    for start in range(places[-1] + size - 1, places[0] - 1, -1):
+        if lines[start].strip(_BLANK):
+            heading = start
+        if start not in places:
+            continue
+        text = lines[heading] if heading < start + size else b""
+        indent = len(text) - len(text.lstrip(_BLANK)) if text else sys.maxsize
+        follows_text = start > 0 and bool(lines[start - 1].strip(_BLANK))
+        if (indent, follows_text) < least:
+            best, least = start, (indent, follows_text)
+    return best

@@ -89,6 +89,13 @@ def lines(text: str) -> list[bytes]:
         ("f\n  1\n\ng\n  1\n\nh\n", "f\n  1\n\nh\n", [(3, 6, 3, 3)]),
         # a block that starts with a blank line moves away from it if it can
         ("a\n\nb\n", "a\n\nc\n\nb\n", [(2, 2, 2, 4)]),
+        # a decorator belongs to what follows, here and at the start of a file
+        ("x\n\n@d\nclass B:\n", "x\n\n@d\nclass A:\n  1\n\n@d\nclass B:\n", [(2, 2, 2, 6)]),
+        ("@d\nclass A:\n@d\nclass B:\n", "@d\nclass B:\n", [(0, 2, 0, 0)]),
+        # two insertions around a decorator that may as well be one
+        ("x\n\n@d\nC\n", "x\n\na\nb\n\n@d\nB\n\n@d\nC\n", [(2, 2, 2, 8)]),
+        # a deletion that slides down to an insertion: one replacement
+        ("a\n  1\nb\n  1\nc\n", "a\n  1\nB\nc\n", [(2, 4, 2, 3)]),
         # blank lines only: the last place
         ("a\n\nb\n", "a\n\n\n\nb\n", [(2, 2, 2, 4)]),
     ],

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from patch_by_the_page import patch_by_the_page
 from tree_pairs import git, histories, pairs
 
 from shared.diff import apply_patch, unified_diff
@@ -369,6 +371,37 @@ def test_applying_the_patch_gives_the_target(pair: tuple[Tree, Tree]) -> None:
     patch = unified_diff(base, target)
     assert bool(patch) == (base != target)
     assert apply_patch(base, patch) == target
+
+
+@settings(deadline=None)
+@given(pairs())
+def test_the_description_gives_the_same_bytes(pair: tuple[Tree, Tree]) -> None:
+    assert unified_diff(*pair) == patch_by_the_page(*pair)
+
+
+SHORT_LINES = st.lists(st.sampled_from(["a", "b", " c", "", "d", "e"]), max_size=30).map("\n".join)
+
+
+@settings(deadline=None, max_examples=200)
+@given(SHORT_LINES, SHORT_LINES)
+def test_the_description_gives_the_same_bytes_for_repetitive_files(old: str, new: str) -> None:
+    pair = Tree({"f": text(old)}), Tree({"f": text(new)})
+    assert unified_diff(*pair) == patch_by_the_page(*pair)
+
+
+def test_the_example_of_the_description() -> None:
+    page = Path(__file__).parents[1].joinpath("docs", "canonical-patch.md").read_text("utf-8")
+    example = page.split("## 5. An example", 1)[1].split("## 6.", 1)[0]
+    patch = "".join(line[4:] + "\n" for line in example.splitlines() if line.startswith("    "))
+    limits = "#define MIN_MV 3100\n#define MAX_MV 4200\n#define MAX_MA {}\n"
+    base = Tree({"v1/limits.h": text(limits.format("900"))})
+    target = Tree(
+        {
+            "latest": link("v2/limits.h"),
+            "v2/limits.h": text(limits.format("12000 /* pulse */")),
+        }
+    )
+    assert unified_diff(base, target).decode() == patch
 
 
 @settings(
