@@ -101,7 +101,7 @@ INLINE void FN(totals4)(const FN(Sums) * s, int32_t *out) {
     __m128i e = _mm_add_epi32(_mm256_castsi256_si128(d), _mm256_extracti128_si256(d, 1));
     _mm_storeu_si128((__m128i *)out, e);
 }
-enum { FN(DENSE_ROWS) = 4, FN(DENSE_TOKENS) = 6, FN(SCORE_BLOCKS) = 4, FN(MIX_LANES) = 4 };
+enum { FN(DENSE_ROWS) = 4, FN(DENSE_TOKENS) = 4, FN(SCORE_BLOCKS) = 4, FN(MIX_LANES) = 4 };
 
 #elif PATH == 1
 

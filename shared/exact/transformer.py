@@ -158,10 +158,10 @@ class Session:
             self._logits = None
             logits = self._model.kernel.forward(self._cache, chunk, int(last))
             if last:
-                self._logits = logits[0]
+                self._logits = _frozen(logits[0])
 
     def logits(self) -> F64:
-        """Logits of the next token, ``[vocab]``.  Do not write to them.
+        """Logits of the next token, ``[vocab]``, read-only.
 
         Raises:
             ValueError: nothing was fed since the start or since ``truncate``.
@@ -191,7 +191,7 @@ class Session:
             self._logits = None
             rows[begin : begin + step] = self._model.kernel.forward(self._cache, chunk, len(chunk))
         if len(tokens):
-            self._logits = rows[-1].copy()
+            self._logits = _frozen(rows[-1].copy())
         return rows
 
     def truncate(self, length: int) -> None:
@@ -219,3 +219,9 @@ class Session:
                 f"{self.length} + {len(tokens)} tokens exceed {self._model.max_positions} positions"
             )
         return tokens.astype(np.int32)
+
+
+def _frozen(logits: F64) -> F64:
+    """The same array, read-only: forks share it."""
+    logits.flags.writeable = False
+    return logits
