@@ -1,7 +1,7 @@
 """What regeneration may use, enforced from outside: the memory of this process.
 
-Tokens and seconds are counted where they are spent, in ``shared.regenerate``.  Memory is not:
-numpy, the kernel and the page tables all take it.  So the system's own limit on address space is
+Tokens, seconds and resident memory are watched token by token in ``shared.regenerate``.  That comes
+too late for a single allocation that is too large.  So the system's own limit on address space is
 set for as long as the model works, and what then fails becomes a refusal.
 """
 
@@ -15,10 +15,15 @@ from pathlib import Path
 
 from shared.errors import BudgetExceeded
 
+LEAST_BYTES = 256 << 20
+"""No tighter limit is set: below it libraries fail in ways of their own, and regeneration, which
+watches the resident memory too, gives the clearer refusal."""
+
 
 @contextmanager
 def limited_memory(max_bytes: int) -> Iterator[None]:
-    """Let the process take at most ``max_bytes`` of address space more than it has (setrlimit(2)).
+    """Let the process take at most ``max_bytes`` of address space more than it has (setrlimit(2)),
+    or ``LEAST_BYTES`` if that is more.
 
     The mapped model counts in full, whether its pages are resident or not.
 
@@ -26,7 +31,7 @@ def limited_memory(max_bytes: int) -> Iterator[None]:
         BudgetExceeded: more was asked for.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = _address_space_bytes() + max_bytes
+    wanted = _address_space_bytes() + max(max_bytes, LEAST_BYTES)
     for limit in (soft, hard):
         if limit != resource.RLIM_INFINITY:
             wanted = min(wanted, limit)

@@ -1,11 +1,13 @@
-"""The probe in an environment that has its five libraries and nothing else: no torch at all."""
+"""The probe in an environment that has its few libraries and nothing else: no torch at all."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -18,25 +20,38 @@ from shared.diff import unified_diff
 from shared.tree import read_tree, write_tree
 
 REPOSITORY = Path(__file__).parents[2]
-LIBRARIES = (
-    *("numpy", "cryptography", "cffi", "pycparser", "tokenizers", "zstandard"),
-    *("typer", "click", "shellingham", "typing_extensions", "annotated-doc"),
-    *("rich", "markdown-it-py", "mdurl", "pygments"),
-)
-"""What the probe may import, and what typer, rich and cryptography need to work."""
+LIBRARIES = ("numpy", "cryptography", "tokenizers", "zstandard", "typer", "rich")
+"""What the probe and ``shared`` may import."""
+
+NOT_NEEDED = {"huggingface-hub"}
+"""Required by tokenizers, for downloads that the probe does not make."""
+
+
+def with_requirements(names: Iterable[str]) -> set[str]:
+    """Distributions and, from their metadata, what they need in turn."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
+        if name in found | NOT_NEEDED:
+            continue
+        try:
+            needs = metadata.distribution(name).requires or []
+        except metadata.PackageNotFoundError:
+            continue  # needed on other systems or versions only
+        found.add(name)
+        waiting += [re.match(r"[\w.-]+", need)[0] for need in needs if "extra ==" not in need]  # type: ignore[index]
+    return found
 
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a fresh virtual environment with links to those libraries only."""
+    """The interpreter of a fresh virtual environment with links to the light libraries only."""
     folder = tmp_path_factory.mktemp("alone") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     packages = next(folder.glob("lib/python3*/site-packages"))
-    for library in LIBRARIES:
-        try:
-            files = metadata.distribution(library).files or []
-        except metadata.PackageNotFoundError:
-            continue
+    for library in with_requirements(LIBRARIES):
+        files = metadata.distribution(library).files or []
         for top in {file.parts[0] for file in files if file.parts[0] not in ("..", "__pycache__")}:
             source = Path(str(metadata.distribution(library).locate_file(top)))
             if not (packages / top).exists() and source.exists():

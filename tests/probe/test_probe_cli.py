@@ -253,11 +253,11 @@ def test_a_budget_of_memory_is_a_refusal(bench: Bench) -> None:
 def test_memory_that_the_limit_refuses_is_a_refusal_and_the_limit_goes_again() -> None:
     before = resource.getrlimit(resource.RLIMIT_AS)
     with pytest.raises(BudgetExceeded, match="memory"), limited_memory(64 << 20):
-        np.ones(1 << 28, np.uint8)
+        np.ones(1 << 29, np.uint8)
     with pytest.raises(BudgetExceeded, match="memory"), limited_memory(64 << 20):
-        mmap.mmap(-1, 1 << 28)
-    with limited_memory(512 << 20):
-        assert np.ones(1 << 28, np.uint8).nbytes == 1 << 28
+        mmap.mmap(-1, 1 << 29)
+    with limited_memory(1 << 30):
+        assert np.ones(1 << 29, np.uint8).nbytes == 1 << 29
     with pytest.raises(FileNotFoundError), limited_memory(64 << 20):
         Path("/none").read_bytes()
     assert resource.getrlimit(resource.RLIMIT_AS) == before

@@ -15,10 +15,10 @@ from probe.filesystem import Filesystem
 from probe.onboard import open_probe, put_in_place
 from probe.setup import Setup, initialise
 from probe.store import Ledger
+from shared import delta
 from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.envelope import sign
-from shared.prompts import delta
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel
