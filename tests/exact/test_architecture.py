@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from exact_models import LLAMA, QWEN, TinyPin, tiny_pin, tokens
 
 from shared.exact.bounds import Shape
 from shared.exact.transformer import Transformer
-from tests.exact.tiny import LLAMA, QWEN, TinyPin, tiny_pin, tokens
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from exact_models import Integers
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -14,7 +15,6 @@ from hypothesis.extra.numpy import arrays
 from shared.exact import arithmetic
 from shared.exact.bounds import ACTIVATION_LIMIT, EXP_ENTRIES, EXP_ONE, LIMB_LIMIT
 from shared.exact.tables import exp_table
-from tests.exact.tiny import Integers
 
 TABLE = exp_table()
 FINITE = st.floats(-1e6, 1e6, allow_nan=False, width=64)

@@ -10,12 +10,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from exact_models import LLAMA, QWEN, TinyPin, tiny_pin, tokens
 
 from shared.exact import kernels
 from shared.exact.bounds import Shape, activation_limit
 from shared.exact.kernels import PATHS, CKernel, PagedCache, chosen_path, compiled_library
 from shared.exact.reference import ReferenceKernel
-from tests.exact.tiny import LLAMA, QWEN, TinyPin, tiny_pin, tokens
 
 LIBRARY = compiled_library()
 if LIBRARY is None:

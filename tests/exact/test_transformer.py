@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from exact_models import LLAMA, QWEN, TinyPin, tiny_pin, tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import PinError
 from shared.exact.kernels import compiled_library
 from shared.exact.transformer import Transformer
-from tests.exact.tiny import LLAMA, QWEN, TinyPin, tiny_pin, tokens
 
 KERNELS = ["numpy", *(["c"] if compiled_library() else [])]
-ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
 
 DIGESTS = {
     "llama": "8ae4fa650a60e86820e7f4631a606578277e17022f32f736845d178535717fef",
@@ -68,14 +68,17 @@ def test_reference_has_the_committed_digest(family: str) -> None:
 def test_reference_is_the_same_on_every_blas_kernel(core: str) -> None:
     """A child process in which OpenBLAS takes the code of another processor."""
     code = (
-        "from tests.exact.test_transformer import *\n"
+        "from test_transformer import DIGESTS, digest, expected\n"
         "print(*(digest(expected(family)) for family in DIGESTS))\n"
     )
-    environment = os.environ | {"OPENBLAS_CORETYPE": core, "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "OPENBLAS_CORETYPE": core,
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join((str(HERE), str(HERE.parents[1]))),
+    }
     run = subprocess.run(
         [sys.executable, "-c", code],
         env=environment,
-        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
