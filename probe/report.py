@@ -8,11 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from probe.onboard import Probe
 from probe.store import Entry, Ledger
 from probe.update import Applied, Verified, pin_digest
 from shared import errors
+from shared.envelope import NO_COUNTER
 from shared.errors import RehydrationError
+from shared.trust import key_id
 
 if TYPE_CHECKING:
     from shared.regenerate import Regenerated
@@ -26,7 +30,7 @@ def of_setup(ledger: Ledger, state: Path) -> Report:
         "initialised": True,
         "state": str(state),
         "tree": ledger.tree,
-        "counter": ledger.counter,
+        "counter": _counter(ledger.counter),
     }
 
 
@@ -69,14 +73,17 @@ def of_rolled_back(entry: Entry) -> Report:
     """A tree put back."""
     return {
         "rolled_back": True,
-        "counter": entry.counter,
+        "counter": _counter(entry.counter),
         "old_tree": entry.old_tree,
         "new_tree": entry.new_tree,
     }
 
 
 def of_status(probe: Probe) -> Report:
-    """What the probe has on record and what it finds; differences are facts here, not errors."""
+    """What the probe has on record and what it finds; differences are facts here, not errors.
+
+    ``keys`` are the key id that envelopes show, a space and the public key in hex.
+    """
     config, ledger = probe.config, probe.store.ledger()
     tree = _found(lambda: probe.slots.root_tree().digest)
     pin = _found(lambda: pin_digest(Path(config.model)))
@@ -89,14 +96,16 @@ def of_status(probe: Probe) -> Report:
         "pin": config.pin,
         "pin_found": pin,
         "pin_intact": pin == config.pin,
-        "counter": ledger.counter,
+        "counter": _counter(ledger.counter),
         "max_counter_jump": config.max_counter_jump,
         "max_envelope_bytes": config.max_envelope_bytes,
-        "keys": list(config.keys),
+        "keys": [f"{_key_id(key):02x} {key}" for key in config.keys],
         "ignore": list(config.ignore),
         "swap": config.swap.value,
         "previous": ledger.previous or None,
-        "history": [asdict(entry) for entry in ledger.history],
+        "history": [
+            {**asdict(entry), "counter": _counter(entry.counter)} for entry in ledger.history
+        ],
     }
 
 
@@ -110,7 +119,7 @@ def lines(report: Report) -> Iterator[str]:
         elif isinstance(value, bool):
             yield f"{name:18} {'yes' if value else 'NO'}"
         else:
-            yield f"{name:18} {'-' if value is None else value}"
+            yield f"{name:18} {_text(value)}"
 
 
 def exit_codes() -> Iterator[tuple[int, str]]:
@@ -134,9 +143,22 @@ def _history_line(entry: Mapping[str, Any]) -> str:
     when = datetime.fromtimestamp(entry["time_s"], UTC).strftime("%Y-%m-%d %H:%M:%S")
     recovered = " (recovered)" if entry["recovered"] else ""
     return (
-        f"{when}Z  {entry['operation']:9} counter {entry['counter']}  "
+        f"{when}Z  {entry['operation']:9} counter {_text(entry['counter'])}  "
         f"{entry['old_tree'][:12] or '-':12} -> {entry['new_tree'][:12]}{recovered}"
     )
+
+
+def _counter(number: int) -> int | None:
+    """The last counter used, None where none was."""
+    return None if number == NO_COUNTER else number
+
+
+def _text(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _key_id(key: str) -> int:
+    return key_id(Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)))
 
 
 def _found(look: Callable[[], bytes]) -> str | None:

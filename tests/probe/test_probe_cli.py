@@ -27,6 +27,7 @@ from shared.diff import unified_diff
 from shared.errors import BudgetExceeded
 from shared.exact.pin import Pin
 from shared.tree import Entry, Mode, Tree, write_tree
+from shared.trust import key_id
 
 DOCUMENT = Path(__file__).parents[2] / "docs/probe.md"
 
@@ -93,6 +94,7 @@ def bench(tmp_path: Path, pin: Pin) -> Iterator[Bench]:
 
 
 def test_a_message_from_arrival_to_rollback(bench: Bench) -> None:
+    assert bench.json("status")["counter"] is None
     message = bench.message(envelope(written(BASE, TARGET, bench.pin), 1))
     checked = bench.json("verify", message)
     assert checked["verified"] is True
@@ -117,6 +119,8 @@ def test_a_message_from_arrival_to_rollback(bench: Bench) -> None:
     assert (status["counter"], status["previous"]) == (1, BASE.digest.hex())
     assert [entry["operation"] for entry in status["history"]] == ["init", "apply"]
     assert status["recovered"] is None
+    key = KEY.public_key()
+    assert status["keys"] == [f"{key_id(key):02x} {key.public_bytes_raw().hex()}"]
 
     assert bench.run("apply", message).exit_code == 16
     back = bench.json("rollback")
