@@ -64,7 +64,7 @@ def _print(comparison: Comparison, console: Console) -> None:
     )
     for way in comparison.ways:
         if way.note:
-            console.print(f"{way.name}: {way.note}")
+            console.print(f"{way.name}: {way.note}", markup=False)
 
 
 def _table(comparison: Comparison) -> Table:
