@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from probe.budget import limited_memory
-from probe.store import Config
+from probe.records import Config
 from shared.terminal import Report
 from shared.tree import Tree
 from shared.wire import Message

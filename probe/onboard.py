@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from probe.filesystem import Filesystem
+from probe.records import Config, Entry, Operation, noted
 from probe.slots import Slots, spare_slot
-from probe.store import MAX_HISTORY, Config, Entry, Ledger, Operation, Store, open_store
+from probe.store import Store, open_store
 from probe.transaction import Outcome, change_trees, recover
 from shared.digest import sha256
 from shared.errors import Refusal, StoreError
@@ -81,7 +82,7 @@ def put_in_place(
         recovered=False,
     )
     if entry.old_tree == entry.new_tree:
-        store.write(_counted(ledger, entry))
+        store.write(noted(ledger, entry))
         return entry
     slots.clear(store.files, keep=ledger.previous_slot)
     slot = spare_slot(ledger.previous_slot)
@@ -126,12 +127,3 @@ def roll_back(probe: Probe, *, now_s: float) -> Entry:
     )
     change_trees(probe.store, probe.slots, slot, entry)
     return entry
-
-
-def _counted(ledger: Ledger, entry: Entry) -> Ledger:
-    return replace(
-        ledger,
-        sequence=ledger.sequence + 1,
-        counter=entry.counter,
-        history=(*ledger.history, entry)[-MAX_HISTORY:],
-    )

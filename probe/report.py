@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from probe.onboard import Probe
-from probe.store import Entry, Ledger
+from probe.records import Entry, Ledger
 from probe.update import Applied, Verified, pin_digest
 from shared import errors
 from shared.envelope import NO_COUNTER

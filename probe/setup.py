@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from probe.filesystem import Filesystem
+from probe.records import Config, Entry, Ledger, Operation, noted
 from probe.slots import Slots, check_places, lay_out
-from probe.store import MAX_HISTORY, Config, Entry, Ledger, Operation, Store, open_store, storing
+from probe.store import Store, open_store, storing
 from probe.transaction import recover
 from shared.envelope import NO_COUNTER, Limits
 from shared.errors import InputError, StoreError
@@ -124,15 +125,7 @@ def _ledger(old: Ledger | None, counter: int | None, tree: str, now_s: float) ->
     )
     fresh = old or Ledger(0, used, tree, previous="", previous_slot="", history=())
     # The previous tree is that of another root or another time: it is given up.
-    return replace(
-        fresh,
-        sequence=fresh.sequence + 1,
-        counter=entry.counter,
-        tree=tree,
-        previous="",
-        previous_slot="",
-        history=(*fresh.history, entry)[-MAX_HISTORY:],
-    )
+    return noted(fresh, entry, tree=tree, previous="", previous_slot="")
 
 
 def _root_digest(config: Config) -> str:

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probe.filesystem import Filesystem, remove_all, sync_all
+from probe.records import Config, Swap
 from probe.staging import build
-from probe.store import Config, Swap, storing
+from probe.store import storing
 from shared.errors import InputError, StoreError
 from shared.tree import Tree, read_tree
 

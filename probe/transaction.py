@@ -17,8 +17,9 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import StrEnum
 
+from probe.records import Entry, Journal, completed
 from probe.slots import Slots
-from probe.store import Entry, Journal, Store, completed
+from probe.store import Store
 from shared.errors import StoreError
 
 

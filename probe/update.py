@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from probe import checks
 from probe.onboard import Clock, Probe, put_in_place
-from probe.store import Config, Entry, Ledger
+from probe.records import Config, Entry, Ledger
 from shared.envelope import Limits
 from shared.errors import DigestMismatch, InputError, PinError, RegenerationError
 from shared.tree import Tree

@@ -13,7 +13,8 @@ from world import BASE, TARGET, THIRD, World
 
 from probe.filesystem import Filesystem
 from probe.onboard import open_probe, roll_back
-from probe.store import Config, Operation, Swap, open_store
+from probe.records import Config, Operation, Swap
+from probe.store import open_store
 from probe.transaction import Outcome
 from shared.errors import Refusal, StoreError
 from shared.tree import Tree

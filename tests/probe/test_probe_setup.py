@@ -11,8 +11,8 @@ from powercut import FailingDisk, PowerCut, Quick
 from world import BASE, KEY, PIN, TARGET, World
 
 from probe.onboard import open_probe
+from probe.records import Operation, Swap
 from probe.setup import Setup, initialise
-from probe.store import Operation, Swap
 from shared.errors import InputError, StoreError
 from shared.tree import write_tree
 

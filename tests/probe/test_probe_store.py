@@ -16,7 +16,8 @@ from world import BASE, TARGET, World
 
 from probe.filesystem import Filesystem, durable_write, remove_all
 from probe.onboard import open_probe, roll_back
-from probe.store import MAX_HISTORY, Entry, Journal, Ledger, Operation, completed, open_store
+from probe.records import MAX_HISTORY, Entry, Journal, Ledger, Operation, completed
+from probe.store import open_store
 from probe.transaction import Outcome, judge
 from shared.errors import StoreError
 

@@ -13,8 +13,8 @@ from powercut import Quick
 
 from probe.filesystem import Filesystem
 from probe.onboard import open_probe, put_in_place
+from probe.records import Ledger
 from probe.setup import Setup, initialise
-from probe.store import Ledger
 from shared import delta
 from shared.diff import unified_diff
 from shared.digest import sha256

@@ -1,0 +1,200 @@
+"""What the probe remembers, as frozen values, and the bytes they are kept in.
+
+A record is one line of canonical JSON, ``{"body": ..., "sha256": ...}``.  Reading demands the very
+bytes that writing gives, so no damage passes for a value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from enum import StrEnum
+from typing import Any, TypeVar
+
+MAX_HISTORY = 256
+"""Entries kept in the ledger; the oldest fall out."""
+
+
+class Swap(StrEnum):
+    """How two trees change places (docs/decisions/0005-exchange-whole-trees.md)."""
+
+    EXCHANGE = "exchange"
+    RENAMES = "renames"
+
+
+class Operation(StrEnum):
+    """What an entry of the history did."""
+
+    INIT = "init"
+    APPLY = "apply"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What ``init`` fixed.
+
+    Attributes:
+        root: folder whose content other software reads, absolute, no links in it.
+        slots: folder of the two spare trees, on the filesystem of root.
+        swap: how root and a slot change places.
+        ignore: names that are no part of the tree, at any depth.
+        model: folder of the pinned model.
+        pin: its digest, 64 hex digits.
+        keys: trusted Ed25519 public keys, 64 hex digits each.
+        max_counter_jump: largest accepted step of the counter.
+        max_envelope_bytes: largest accepted envelope.
+    """
+
+    root: str
+    slots: str
+    swap: Swap
+    ignore: tuple[str, ...]
+    model: str
+    pin: str
+    keys: tuple[str, ...]
+    max_counter_jump: int
+    max_envelope_bytes: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the history; digests of trees and envelopes in hex, times in Unix seconds."""
+
+    operation: Operation
+    time_s: float
+    counter: int
+    old_tree: str
+    new_tree: str
+    envelope: str
+    recovered: bool
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What has happened.
+
+    Attributes:
+        sequence: number of completed transactions; never falls.
+        counter: last counter that was used up; never falls.
+        tree: digest of the tree in place, hex.
+        previous: digest of the tree that ``rollback`` restores, or "" if there is none.
+        previous_slot: its slot, or "".
+        history: the last MAX_HISTORY entries, oldest first.
+    """
+
+    sequence: int
+    counter: int
+    tree: str
+    previous: str
+    previous_slot: str
+    history: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A transaction under way: root and a slot are about to change places, or just have.
+
+    Attributes:
+        sequence: the ledger's sequence once this is complete.
+        slot: the slot with the incoming tree.
+        inode: inode number of the incoming tree's folder, which moves with it.
+        entry: the line of history this becomes.
+    """
+
+    sequence: int
+    slot: str
+    inode: int
+    entry: Entry
+
+
+def noted(ledger: Ledger, entry: Entry, **changes: str) -> Ledger:
+    """The ledger with one more line of history.
+
+    Args:
+        ledger: the ledger before.
+        entry: the line; its counter counts if it is higher than the ledger's.
+        changes: other fields that change with it.
+    """
+    return replace(
+        ledger,
+        sequence=ledger.sequence + 1,
+        counter=max(ledger.counter, entry.counter),
+        history=(*ledger.history, entry)[-MAX_HISTORY:],
+        **changes,
+    )
+
+
+def completed(ledger: Ledger, journal: Journal) -> Ledger:
+    """The ledger after the transaction of a journal."""
+    entry = journal.entry
+    forward = entry.operation is Operation.APPLY
+    return noted(
+        ledger,
+        entry,
+        tree=entry.new_tree,
+        previous=entry.old_tree if forward else "",
+        previous_slot=journal.slot if forward else "",
+    )
+
+
+# --- bytes of the records ------------------------------------------------------------------------
+
+R = TypeVar("R")
+
+
+def _encode(body: Mapping[str, Any]) -> bytes:
+    checksum = hashlib.sha256(_canonical(body)).hexdigest()
+    return _canonical({"body": body, "sha256": checksum}) + b"\n"
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def encode(record: Config | Ledger | Journal) -> bytes:
+    """The one line that stands for a record."""
+    return _encode(asdict(record))
+
+
+def decode(data: bytes, kind: type[R]) -> R:
+    """The record that ``encode`` wrote.
+
+    Args:
+        data: the line.
+        kind: ``Config``, ``Ledger`` or ``Journal``.
+
+    Raises:
+        ValueError: these are not the bytes that a record of this kind has.
+    """
+    try:
+        body = json.loads(data)["body"]
+        if _encode(body) != data:
+            raise ValueError("checksum or form")
+        return _build(kind, body)
+    except (TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _build(kind: type[R], body: dict[str, Any]) -> R:
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    if set(body) != names:
+        raise ValueError("other fields than this version writes")
+    return kind(**{name: _FROM_JSON.get(name, _same)(value) for name, value in body.items()})
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
+    "swap": Swap,
+    "operation": Operation,
+    "ignore": tuple,
+    "keys": tuple,
+    "entry": lambda body: _build(Entry, body),
+    "history": lambda lines: tuple(_build(Entry, line) for line in lines),
+}
+"""By the name of the field, which no two records use for different things."""
