@@ -141,12 +141,14 @@ class _Score:
     """What a candidate costs.
 
     Attributes:
-        settings: the candidate.
+        settings: how the model is asked.
+        plans: how each change is sent.
         counter: its decisions.
         bits: after each file, in order.
     """
 
     settings: Settings
+    plans: tuple[FilePlan, ...]
     counter: DecisionCounter
     bits: tuple[float, ...]
 
@@ -228,20 +230,39 @@ def _search(
     tried = {best.settings}
     if not any(choice.model for choice in choices):
         return best, 1
-    total = 1 + sum(1 for _ in _neighbours(best.settings))
+    total = sum(1 for _ in _neighbours(best.settings)) - _COORDINATES + 2
     report("prompts", 1, total)
     for coordinate in range(_COORDINATES):
         for settings in list(_neighbours(best.settings, coordinate)):
-            if clock() - started > effort.max_seconds:
-                return best, len(tried)
             if settings in tried:
                 continue
+            if clock() - started > effort.max_seconds:
+                return best, len(tried)
             tried.add(settings)
             score = _count(base, plans, settings, model)
             if _cost(choices, score) < _cost(choices, best):
                 best = score
             report("prompts", len(tried), total)
+    if any(choice.inside for choice in choices) and clock() - started <= effort.max_seconds:
+        best = _write_inside(base, choices, best, model)
+        report("prompts", total, total)
+        return best, len(tried) + 1
     return best, len(tried)
+
+
+def _write_inside(
+    base: Tree, choices: Sequence[Options], best: _Score, model: LanguageModel
+) -> _Score:
+    """Takes the plans that write inside lines for those files where that is shorter."""
+    inside = [choice.inside or plan for choice, plan in zip(choices, best.plans, strict=True)]
+    score = _count(base, inside, best.settings, model)
+    mixed = [
+        new if score.of_file(k) < best.of_file(k) else old
+        for k, (old, new) in enumerate(zip(best.plans, inside, strict=True))
+    ]
+    if mixed == inside:
+        return score
+    return best if mixed == list(best.plans) else _count(base, mixed, best.settings, model)
 
 
 _COORDINATES = 4
@@ -270,7 +291,7 @@ def _count(
     counter = DecisionCounter()
     bits: list[float] = []
     _transcribe(counter, base, plans, settings, model, lambda _: bits.append(counter.tally.bits))
-    return _Score(settings, counter, tuple(bits))
+    return _Score(settings, tuple(plans), counter, tuple(bits))
 
 
 def _transcribe(
@@ -309,10 +330,10 @@ def _cost(choices: Sequence[Options], score: _Score) -> float:
 def _choose(choices: Sequence[Options], score: _Score) -> list[FilePlan]:
     """The cheapest codec of every change."""
     return [
-        choice.model
-        if choice.model is not None and score.of_file(k) <= choice.classical_bits + 8
+        plan
+        if plan.codec is Codec.MODEL and score.of_file(k) <= choice.classical_bits + 8
         else choice.classical
-        for k, choice in enumerate(choices)
+        for k, (choice, plan) in enumerate(zip(choices, score.plans, strict=True))
     ]
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from shared import delta
 from shared.lines import line_edits
 from shared.prompts.changeset import Codec, FilePlan
-from shared.prompts.rewrite import MAX_REMOVED_LINES, Hunk
+from shared.prompts.inside import fits_inside
+from shared.prompts.rewrite import MAX_REMOVED_LINES, MAX_WRITTEN_LINES, Hunk
 from shared.prompts.textform import TextForm
 from shared.prompts.vocabulary import Vocabulary
 from shared.tree import Change, ChangeKind
@@ -23,12 +24,14 @@ class Options:
 
     Attributes:
         change: what is to be sent.
-        model: written by the model; None where it cannot be.
+        model: written by the model line by line; None where it cannot be.
+        inside: the same with changes inside lines written alone; None where there are none.
         classical: the shortest of the others.
     """
 
     change: Change
     model: FilePlan | None
+    inside: FilePlan | None
     classical: FilePlan
 
     @property
@@ -41,17 +44,17 @@ def options(change: Change, vocabulary: Vocabulary) -> Options:
     """The ways to send one change."""
     base = FilePlan(change.kind, change.path, change.old_path, change.new, Codec.SAME)
     if change.new is None:
-        return Options(change, None, base)
+        return Options(change, None, None, base)
     old = b"" if change.old is None else change.old.data
     new = change.new.data
     if change.old is not None and old == new:
-        return Options(change, None, base)
+        return Options(change, None, None, base)
     classical = [replace(base, codec=Codec.STORED, blob=new)]
     if new:
         classical.append(replace(base, codec=Codec.DELTA, blob=delta.encode(old, new)))
-    return Options(
-        change, _model_plan(base, change, vocabulary), min(classical, key=lambda p: len(p.blob))
-    )
+    model = _model_plan(base, change, vocabulary)
+    inside = None if model is None else _inside_plan(model, change, vocabulary)
+    return Options(change, model, inside, min(classical, key=lambda p: len(p.blob)))
 
 
 def _model_plan(base: FilePlan, change: Change, vocabulary: Vocabulary) -> FilePlan | None:
@@ -74,9 +77,26 @@ def _model_plan(base: FilePlan, change: Change, vocabulary: Vocabulary) -> FileP
         return None
     if any(hunk.end - hunk.start > MAX_REMOVED_LINES for hunk in hunks):
         return None
+    if any(hunk.text.count(b"\n") > MAX_WRITTEN_LINES for hunk in hunks):
+        return None
     if any(vocabulary.encode(piece) is None for piece in (known, text)):
         return None
     return replace(base, codec=Codec.MODEL, hunks=tuple(hunks), form=form)
+
+
+def _inside_plan(model: FilePlan, change: Change, vocabulary: Vocabulary) -> FilePlan | None:
+    """The plan with every hunk inside its line that can be; None if none can."""
+    if change.old is None:
+        return None
+    old = TextForm.of(change.old.data).normalise(change.old.data)
+    hunks = tuple(
+        replace(hunk, inside=True)
+        if hunk.end - hunk.start == hunk.text.count(b"\n") == 1
+        and fits_inside(vocabulary, old[hunk.start], hunk.text)
+        else hunk
+        for hunk in model.hunks
+    )
+    return None if hunks == model.hunks else replace(model, hunks=hunks)
 
 
 def hunks_between(old: Sequence[bytes], new: Sequence[bytes]) -> tuple[Hunk, ...]:

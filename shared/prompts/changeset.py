@@ -21,7 +21,7 @@ from shared.prompts.naming import transcribe_path
 from shared.prompts.rewrite import Hunk, apply_hunks, rewrite
 from shared.prompts.settings import Settings, transcribe_settings
 from shared.prompts.textform import TextForm
-from shared.prompts.weights import weights
+from shared.prompts.weights import transcribe_count, weights
 from shared.seeds.decisions import Decisions
 from shared.tree import ChangeKind, Entry, Mode, Tree
 
@@ -245,15 +245,9 @@ def _transcribe_blob(decisions: Decisions, blobs: Blobs, wanted: bytes | None) -
     last = None if wanted is None else int(left == len(wanted))
     if decisions.prompt(weights(1, 15), last, "files"):
         return blobs.take(left, wanted)
-    bits = decisions.uniform(
-        MAX_BLOB_BYTES.bit_length(), None if wanted is None else len(wanted).bit_length(), "files"
+    size = transcribe_count(
+        decisions, MAX_BLOB_BYTES, None if wanted is None else len(wanted), "files"
     )
-    size = 0
-    if bits:
-        high = 1 << (bits - 1)
-        size = high + decisions.uniform(
-            high, None if wanted is None else len(wanted) - high, "files"
-        )
     if size > left:
         raise RegenerationError(f"a file takes {size} bytes where {left} are left")
     return blobs.take(size, wanted)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from shared.errors import RegenerationError
 from shared.prompts.context import language, printable_path
-from shared.prompts.transcript import Span, Transcript
+from shared.prompts.span import Span
+from shared.prompts.transcript import Transcript
+from shared.prompts.weights import transcribe_count
 from shared.seeds.decisions import Decisions
 
 CLOSING = b"```\n"
+MAX_LINES = 1 << 16
 
 
 def compose(
@@ -29,13 +33,17 @@ def compose(
         The text.
 
     Raises:
-        RegenerationError: the text cannot be spelled in the model's vocabulary.
+        RegenerationError: the text cannot be spelled in the model's vocabulary, or has no lines.
     """
+    lines = transcribe_count(
+        decisions, MAX_LINES, None if wanted is None else wanted.count(b"\n"), "files"
+    )
+    if not lines:
+        raise RegenerationError("a new file of no lines was to be written by the model")
     transcript = new_transcript()
     transcript.give(
         b"%b (new file):\n```%b\n" % (printable_path(path), language(path).encode("ascii"))
     )
-    span = Span(CLOSING, len(CLOSING), False, b"", (1, 31))
-    text = transcript.write(decisions, span, wanted)
+    text = transcript.write(decisions, Span(CLOSING, lines=lines), wanted)
     transcript.give(CLOSING + b"\n")
     return text

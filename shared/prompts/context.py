@@ -6,16 +6,16 @@ is advanced over unchanged lines, and lets the model write the changed spans in 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
+from shared.prompts.inside import Inside
 from shared.prompts.settings import Settings, Shape
-from shared.prompts.transcript import Span, Transcript
+from shared.prompts.span import Span
+from shared.prompts.transcript import Transcript
 from shared.prompts.weights import weights
 from shared.seeds.decisions import Decisions
-
-LANDMARK_BYTES = 24
-RESUME_LINES = 12
 
 _LANGUAGES = {
     "c": "c",
@@ -47,136 +47,150 @@ def printable_path(path: str) -> bytes:
     return path.encode("utf-8", "replace").replace(b"\n", b" ")
 
 
-class Window(Protocol):
+class Window(ABC):
     """A stretch of a file as one prompt shape shows it."""
 
-    transcript: Transcript
+    def __init__(
+        self, transcript: Transcript, path: str, old: Sequence[bytes], shown: range
+    ) -> None:
+        """Gives what stands before the first line of the window.
 
+        Args:
+            transcript: takes the text.
+            path: the file's path.
+            old: all old lines, each ended by a newline.
+            shown: those of the window.
+        """
+        self.transcript = transcript
+        self.old = old
+        self.line = shown.start
+        self.end = shown.stop
+        self.open(path)
+
+    @abstractmethod
+    def open(self, path: str) -> None:
+        """Gives what stands before the first line."""
+
+    @abstractmethod
     def covers(self, end: int) -> bool:
         """Whether a hunk that ends at old line ``end`` is still in the window."""
 
+    @abstractmethod
     def advance(self, line: int) -> None:
         """Gives the unchanged old lines up to ``line``."""
 
-    def write(self, decisions: Decisions, start: int, end: int, wanted: bytes | None) -> bytes:
-        """Lets the model write what replaces the old lines [start, end)."""
+    @abstractmethod
+    def delete(self, end: int) -> None:
+        """Passes over the old lines up to ``end``, which are deleted or will be replaced."""
 
-    def delete(self, start: int, end: int) -> None:
-        """Passes over the old lines [start, end), which are deleted."""
+    @abstractmethod
+    def write(self, decisions: Decisions, end: int, lines: int, wanted: bytes | None) -> bytes:
+        """Lets the model write ``lines`` lines that replace the old lines up to ``end``."""
 
+    @abstractmethod
     def close(self) -> None:
         """Ends the window, so that another text may follow in the same transcript."""
 
+    def write_inside(self, decisions: Decisions, inside: Inside) -> bytes:
+        """Lets the model write a part of the next old line; returns the whole new line."""
+        self.delete(self.line + 1)
+        self.begin_line(inside.head)
+        middle = b""
+        if inside.tokens:
+            span = Span(inside.tail, tokens=inside.tokens)
+            middle = self.transcript.write(decisions, span, inside.middle)
+        self.transcript.give(inside.tail)
+        return inside.head + middle + inside.tail
 
-class VersionsWindow:
+    def begin_line(self, head: bytes) -> None:
+        """Gives the beginning of a new line."""
+        self.transcript.give(head)
+
+    def after(self, line: int, otherwise: bytes) -> bytes:
+        """An old line, or what stands after the last one."""
+        return self.old[line] if line < len(self.old) else otherwise
+
+
+class VersionsWindow(Window):
     """The old version whole, then the new version, up to where the model writes."""
 
     opening: ClassVar[bytes] = b"%(path)s (old version):\n```%(language)s\n"
     between: ClassVar[bytes] = b"```\n\n%(path)s (new version):\n```%(language)s\n"
     closing: ClassVar[bytes] = b"```\n"
 
-    def __init__(
-        self,
-        transcript: Transcript,
-        path: str,
-        old: Sequence[bytes],
-        shown: range,
-    ) -> None:
-        self.transcript = transcript
-        self._old = old
-        self._line = shown.start
-        self._end = shown.stop
+    def open(self, path: str) -> None:
         names = {b"path": printable_path(path), b"language": language(path).encode()}
-        transcript.give(self.opening % names)
-        transcript.give(b"".join(old[self._line : self._end]))
-        transcript.give(self.between % names)
+        self.transcript.give(self.opening % names)
+        self.transcript.give(b"".join(self.old[self.line : self.end]))
+        self.transcript.give(self.between % names)
 
     def covers(self, end: int) -> bool:
-        return end + 3 <= self._end or self._end == len(self._old)
+        return end + 3 <= self.end or self.end == len(self.old)
 
     def advance(self, line: int) -> None:
-        self.transcript.give(b"".join(self._old[self._line : line]))
-        self._line = line
+        self.transcript.give(b"".join(self.old[self.line : line]))
+        self.line = line
 
-    def delete(self, start: int, end: int) -> None:  # noqa: ARG002
-        self._line = end
+    def delete(self, end: int) -> None:
+        self.line = end
+
+    def write(self, decisions: Decisions, end: int, lines: int, wanted: bytes | None) -> bytes:
+        # the model would rather go on with the old text; both ends know that it does not
+        goes_on = self.after(self.line, self.closing)
+        forbidden = transcribe_forbidden(decisions, goes_on, wanted)
+        self.delete(end)
+        span = Span(self.after(end, self.closing), lines=lines, forbidden=forbidden)
+        return self.transcript.write(decisions, span, wanted)
 
     def close(self) -> None:
-        rest = b"".join(self._old[self._line : self._end]) + self.closing
+        rest = b"".join(self.old[self.line : self.end]) + self.closing
         self.transcript.give(rest + b"\n")
-
-    def write(self, decisions: Decisions, start: int, end: int, wanted: bytes | None) -> bytes:
-        old = self._old
-        resume = b"".join(old[end : end + RESUME_LINES])
-        if end + RESUME_LINES >= len(old):
-            resume += self.closing
-        length = landmark(resume)
-        # the model would rather go on with the old text; both ends know that it does not
-        forbidden = old[start] if end > start else resume[:length]
-        unusual = None if wanted is None else int(wanted.startswith(forbidden))
-        if decisions.prompt(weights(255, 1), unusual, "locus"):
-            forbidden = b""
-        span = Span(resume, length, False, forbidden, certainty(resume[:length]))
-        self._line = end
-        return self.transcript.write(decisions, span, wanted)
 
 
 class PlainWindow(VersionsWindow):
-    """The two versions under special-purpose headings, without fences."""
+    """The two versions under headings, without fences."""
 
     opening = b"%(path)s (old version):\n"
     between = b"\n%(path)s (new version):\n"
     closing = b"\nEnd of file\n"
 
 
-class DiffWindow:
+class DiffWindow(Window):
     """A unified diff: unchanged lines behind a blank, removed behind "-", written behind "+"."""
 
-    def __init__(
-        self,
-        transcript: Transcript,
-        path: str,
-        old: Sequence[bytes],
-        shown: range,
-    ) -> None:
-        self.transcript = transcript
-        self._old = old
-        self._line = shown.start
-        self._end = shown.stop
+    def open(self, path: str) -> None:
         name = printable_path(path)
-        transcript.give(b"--- a/%b\n+++ b/%b\n@@ @@\n" % (name, name))
+        self.transcript.give(b"--- a/%b\n+++ b/%b\n@@ @@\n" % (name, name))
 
     def covers(self, end: int) -> bool:
-        return end <= self._end
+        return end <= self.end
 
     def advance(self, line: int) -> None:
-        self._give(b" ", self._old[self._line : line])
-        self._line = line
+        self._give(b" ", self.old[self.line : line])
+        self.line = line
 
-    def delete(self, start: int, end: int) -> None:
-        self._give(b"-", self._old[start:end])
-        self._line = end
+    def delete(self, end: int) -> None:
+        self._give(b"-", self.old[self.line : end])
+        self.line = end
 
-    def write(self, decisions: Decisions, start: int, end: int, wanted: bytes | None) -> bytes:
-        self.delete(start, end)
+    def begin_line(self, head: bytes) -> None:
+        self.transcript.give(b"+" + head)
+
+    def write(self, decisions: Decisions, end: int, lines: int, wanted: bytes | None) -> bytes:
+        forbidden = b""
+        if end > self.line:
+            forbidden = transcribe_forbidden(decisions, self.old[self.line], wanted)
+        self.delete(end)
         self.transcript.give(b"+")
-        forbidden = self._old[start] if end > start else b""
-        unusual = None if wanted is None else int(bool(forbidden) and wanted.startswith(forbidden))
-        if forbidden and decisions.prompt(weights(255, 1), unusual, "locus"):
-            forbidden = b""
-        resume = b" " + b" ".join(self._old[end : end + RESUME_LINES])
-        span = Span(
-            resume=resume if end < len(self._old) else b"@@ @@\n",
-            landmark=1 if end < len(self._old) else 2,
-            anywhere=False,
-            forbidden=forbidden,
-            resume_weights=(0, 1),
-        )
+        span = Span(b" " + self.after(end, b"\n"), lines=lines, forbidden=forbidden)
         marked = None if wanted is None else _mark(wanted)
-        return _unmark(self.transcript.write(decisions, span, marked))
+        written = _unmark(self.transcript.write(decisions, span, marked))
+        if end >= len(self.old):
+            self.transcript.give(b" \n")
+        return written
 
     def close(self) -> None:
-        self.advance(min(len(self._old), self._line + RESUME_LINES))
+        self.advance(min(len(self.old), self.line + 1))
 
     def _give(self, mark: bytes, lines: Sequence[bytes]) -> None:
         self.transcript.give(b"".join(mark + line for line in lines))
@@ -191,22 +205,13 @@ def _unmark(text: bytes) -> bytes:
     return b"\n".join([lines[0], *(line[1:] for line in lines[1:])])
 
 
-def landmark(resume: bytes) -> int:
-    """Bytes of a resuming text that end a span: up to the end of its first line with text in it,
-    or 24 bytes of that."""
-    start = len(resume) - len(resume.lstrip(b" \t\n"))
-    line_end = resume.find(b"\n", start)
-    whole = len(resume) if line_end < 0 else line_end + 1
-    return max(1, min(whole, start + LANDMARK_BYTES))
+def transcribe_forbidden(decisions: Decisions, line: bytes, wanted: bytes | None) -> bytes:
+    """The old line that the new text does not start with; b"" in the odd case that it does."""
+    starts = None if wanted is None else int(wanted.startswith(line))
+    return b"" if decisions.prompt(weights(255, 1), starts, "hunks") else line
 
 
-def certainty(landmark_text: bytes) -> tuple[int, int]:
-    """Weights of (going on, ending) when a landmark was written: a short one is less certain."""
-    letters = len(landmark_text.strip())
-    return (1, 1) if letters < 4 else (1, 4) if letters < 10 else (1, 15)
-
-
-_WINDOWS: dict[Shape, type[VersionsWindow] | type[DiffWindow]] = {
+_WINDOWS: dict[Shape, type[Window]] = {
     Shape.FENCED: VersionsWindow,
     Shape.PLAIN: PlainWindow,
     Shape.DIFF: DiffWindow,
@@ -220,12 +225,8 @@ def open_window(
     start: int,
     end: int,
     settings: Settings,
-    later: bool,
 ) -> Window:
-    """Opens a window around the hunk that replaces old lines [start, end).
-
-    ``later`` says that it is not the first of its file.
-    """
-    before = settings.lines_before_later if later else settings.lines_before
-    shown = range(max(0, start - before), min(len(old), end + settings.lines_after))
+    """Opens a window around the hunk that replaces old lines [start, end)."""
+    first = max(0, start - settings.lines_before)
+    shown = range(first, min(len(old), end + settings.lines_after))
     return _WINDOWS[settings.shape](transcript, path, old, shown)

@@ -10,7 +10,7 @@ from shared.prompts.model import LanguageModel
 from shared.prompts.settings import Settings
 from shared.prompts.transcript import Transcript
 
-CARRIED_TOKENS = 2048
+CARRIED_TOKENS = 3072
 """A transcript longer than this is not carried on to the next file."""
 
 

@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from shared.prompts.context import Window, open_window
+from shared.prompts.inside import transcribe_inside
 from shared.prompts.loci import LocusRanker
 from shared.prompts.settings import Settings
 from shared.prompts.transcript import Transcript
@@ -18,6 +22,12 @@ from shared.prompts.weights import weights
 from shared.seeds.decisions import Decisions
 
 MAX_REMOVED_LINES = 4000
+MAX_WRITTEN_LINES = 4000
+
+_AS_MANY_AS_REMOVED = (0, 1943, 818, 370, 150)  # per 1000 of all other counts together
+_NOT_AS_MANY = np.array(
+    [0, *((1 << 26) // (n * (n + 1)) for n in range(1, MAX_WRITTEN_LINES + 1))], dtype=np.int64
+)
 
 
 @dataclass(frozen=True)
@@ -28,11 +38,14 @@ class Hunk:
         start: first old line, counted from 0.
         end: the old line after the last removed one; start for an insertion.
         text: the new lines, each ended by a newline; b"" for a deletion.
+        inside: the one removed and the one new line share most of their text, and only the part
+            between is written.
     """
 
     start: int
     end: int
     text: bytes
+    inside: bool = False
 
 
 def rewrite(
@@ -47,7 +60,7 @@ def rewrite(
 
     Args:
         decisions: takes what is wanted, or yields what was.
-        new_transcript: starts a transcript on an empty session.
+        new_transcript: hands out a transcript, a new one when the last has grown long.
         path: the file's path, shown to the model.
         old: the old lines, each ended by a newline.
         settings: how the model is asked.
@@ -68,22 +81,17 @@ def rewrite(
         if locus is None:
             break
         start, end = locus
-        want = None if wanted is None else wanted[len(hunks)]
         if window is None or not window.covers(end):
             if window is not None:
                 window.close()
-            later = window is not None
-            window = open_window(new_transcript(), path, old, start, end, settings, later)
+            window = open_window(new_transcript(), path, old, start, end, settings)
         window.advance(start)
-        deletion = None if want is None else int(not want.text)
-        if end > start and decisions.prompt(weights(22, 3), deletion, "locus"):
-            window.delete(start, end)
-            text = b""
-        else:
-            text = window.write(decisions, start, end, None if want is None else want.text)
-        ranker.learn(range(start, end), text)
-        hunks.append(Hunk(start, end, text))
+        hunk = _write(decisions, window, start, end, wanted[len(hunks)] if wanted else None)
+        ranker.learn(range(start, end), hunk.text)
+        hunks.append(hunk)
         first = end + 1
+    if window is not None:
+        window.close()
     return tuple(hunks)
 
 
@@ -99,18 +107,46 @@ def _locus(
     want = None
     if wanted is not None:
         want = wanted[len(hunks)] if len(hunks) < len(wanted) else Hunk(lines + 1, lines + 1, b"")
-    start = first + decisions.prompt(
-        ranker.starts(first, len(hunks)),
-        None if want is None else want.start - first,
-        "locus",
-    )
+    place = None if want is None else want.start - first
+    start = first + decisions.prompt(ranker.starts(first, len(hunks)), place, "loci")
     if start > lines:
         return None
     limit = min(lines - start, MAX_REMOVED_LINES)
-    removed = decisions.prompt(
-        ranker.removed(limit), None if want is None else want.end - want.start, "locus"
+    removed = None if want is None else want.end - want.start
+    return start, start + decisions.prompt(ranker.removed(limit), removed, "loci")
+
+
+def _write(decisions: Decisions, window: Window, start: int, end: int, want: Hunk | None) -> Hunk:
+    """Writes or reads what replaces the old lines [start, end)."""
+    removed = end - start
+    text = None if want is None else want.text
+    if removed and decisions.prompt(
+        weights(22, 3), None if text is None else int(not text), "hunks"
+    ):
+        window.delete(end)
+        return Hunk(start, end, b"")
+    lines = decisions.prompt(
+        written_lines(removed), None if text is None else text.count(b"\n"), "hunks"
     )
-    return start, start + removed
+    if removed == lines == 1 and decisions.prompt(
+        weights(15, 1), None if want is None else int(want.inside), "hunks"
+    ):
+        vocabulary = window.transcript.model.vocabulary
+        inside = transcribe_inside(decisions, vocabulary, window.old[start], text)
+        return Hunk(start, end, window.write_inside(decisions, inside), inside=True)
+    return Hunk(start, end, window.write(decisions, end, lines, text))
+
+
+def written_lines(removed: int) -> NDArray[np.int64]:
+    """Weights of how many lines replace the removed ones: int64 [MAX_WRITTEN_LINES + 1].
+
+    The fewer the likelier, about as 1/(n(n+1)), and often as many as were removed.
+    """
+    likely = _NOT_AS_MANY.copy()
+    if 0 < removed <= MAX_WRITTEN_LINES:
+        bonus = _AS_MANY_AS_REMOVED[min(removed, len(_AS_MANY_AS_REMOVED) - 1)]
+        likely[removed] += (1 << 26) // 1000 * bonus
+    return likely
 
 
 def apply_hunks(old: Sequence[bytes], hunks: Sequence[Hunk]) -> bytes:

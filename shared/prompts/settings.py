@@ -17,10 +17,9 @@ class Shape(IntEnum):
     DIFF = 2
 
 
-LINES_BEFORE = (80, 30, 160, 12)
-LINES_AFTER = (20, 60, 8, 160)
+LINES_BEFORE = (40, 100, 16, 200)
+LINES_AFTER = (12, 30, 4, 100)
 INVERSE_TEMPERATURES = (1.0, 1.125, 0.875, 1.25)
-LATER_LINES_BEFORE = 24
 _WEIGHTS = (8, 4, 2, 2)
 
 
@@ -42,13 +41,8 @@ class Settings:
 
     @property
     def lines_before(self) -> int:
-        """Unchanged lines shown before the first hunk of a file's first window."""
+        """Unchanged lines shown before a window's first hunk."""
         return LINES_BEFORE[self.before]
-
-    @property
-    def lines_before_later(self) -> int:
-        """The same for its later windows, which have the earlier ones to look back on."""
-        return min(LATER_LINES_BEFORE, self.lines_before)
 
     @property
     def lines_after(self) -> int:

@@ -1,21 +1,20 @@
 """A text that both ends read and the model continues: known pieces are given, others are written.
 
 The transcript is a byte string.  ``give`` appends what both ends know already; ``write`` lets the
-model go on, token by token, until the text comes back to what is known to follow.  Two rules keep
-the tokens natural at the seams, where a byte-pair vocabulary would rather merge across:
+model go on, token by token, for a number of lines (or tokens) that both ends know.  Three rules
+keep the tokens natural and the bits few:
 
-- *Healing.*  The last token of the known text is taken back, and the model starts with the tokens
+- *Healing.*  A byte-pair vocabulary would rather merge across the seam between known and written
+  text.  So the last token of the known text is taken back, and the model starts with the tokens
   that can spell those bytes; the bytes cost (almost) nothing, and the seam is gone.
-- *Resuming.*  A written span ends when the model has written the beginning of the known text that
-  follows.  Nothing is spent on a length or an end mark; one cheap decision confirms the end.
-
-What the model is sure of but both ends know to be false (that the old text simply goes on) is
-taken out of the distribution, so the bits of that belief are not paid for.
+- *Agreeing.*  The token that ends the last line may reach into the known text that follows; only
+  tokens that agree with it are legal.
+- *Excluding.*  What both ends know to be false, that the old text simply goes on, is taken out of
+  the distribution, so the bits of that belief are not paid for.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 
 from shared.errors import RegenerationError
 from shared.prompts.model import LanguageModel, Session
-from shared.prompts.weights import weights
+from shared.prompts.span import Span
 from shared.seeds.decisions import Decisions
 
 FORBIDDEN_TOKENS = 48
@@ -32,45 +31,6 @@ FORBIDDEN_TOKENS = 48
 
 BATCH_TOKENS = 32
 """How far the ground scores ahead in a span that it knows."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """What both ends know about a span before it is written.
-
-    Attributes:
-        resume: the known text that follows the span.
-        landmark: how many bytes of ``resume``, once written, may end the span (at least 1).
-        anywhere: the span may end inside a line, else only where a line starts.
-        forbidden: the span followed by ``resume`` does not start so; b"" where nothing is known.
-        resume_weights: weights of (going on, ending) when the landmark has been written.
-    """
-
-    resume: bytes
-    landmark: int
-    anywhere: bool
-    forbidden: bytes
-    resume_weights: tuple[int, int]
-
-    def ends(self, written: bytes, before: int) -> list[int]:
-        """Places where the span may have ended, now that ``written`` is there.
-
-        Args:
-            written: all that was written.
-            before: its length before the last token.
-
-        Returns:
-            Lengths p > 0 such that written[p:] has just become a beginning of ``resume`` at least
-            ``landmark`` bytes long.
-        """
-        first = max(1, before - self.landmark + 1)
-        last = len(written) - self.landmark
-        return [
-            place
-            for place in range(first, last + 1)
-            if (self.anywhere or written[place - 1 : place] == b"\n")
-            and self.resume.startswith(written[place:])
-        ]
 
 
 @dataclass
@@ -102,11 +62,11 @@ class Transcript:
     def give(self, text: bytes) -> None:
         """Appends text that both ends know.
 
-        After a written span this must be the ``resume`` text of that span, or its beginning.
+        After a written span this must be the text that follows it, or its beginning.
         """
         both = min(len(self._ahead), len(text))
         if self._ahead[:both] != text[:both]:
-            raise RegenerationError("the text given is not the text that the span resumed with")
+            raise RegenerationError("the text given is not the text that was said to follow")
         self._known += text[both:]
         self._ahead = self._ahead[both:]
 
@@ -125,40 +85,45 @@ class Transcript:
             RegenerationError: the text around cannot be spelled in the model's vocabulary, or
                 (ground only) ``wanted`` cannot be.
         """
-        heal = self._settle()
+        heal = self._settle(heals=span.lines > 0)
         plan = None if wanted is None else self._plan(heal, span, wanted)
-        forbidden = self._score_forbidden(heal, span.forbidden)
-        follows = True
+        excluded = self._score_forbidden(heal, span)
         logits = self._steps(plan)
         written = b""
-        for step in itertools.count():
-            frequencies = self._frequencies(next(logits), heal[len(written) :])
-            if follows and step < len(forbidden):
-                frequencies = forbidden[step].exclude(frequencies)
-            token = decisions.token(frequencies, None if plan is None else plan[step])
-            follows = follows and step < len(forbidden) and token == forbidden[step].token
+        steps = 0
+        while (end := span.end(written[len(heal) :], steps)) is None:
+            frequencies = self._frequencies(next(logits), heal, written, span)
+            if steps < len(excluded):
+                frequencies = excluded[steps].exclude(frequencies)
+            token = decisions.token(frequencies, None if plan is None else plan[steps])
+            if steps < len(excluded) and token != excluded[steps].token:
+                excluded = ()
             self._unread.append(token)
-            before = max(0, len(written) - len(heal))
             written += self.model.vocabulary.spelling[token]
-            for place in span.ends(written[len(heal) :], before):
-                ended = None if wanted is None else int(place == len(wanted))
-                if decisions.prompt(weights(*span.resume_weights), ended, "end"):
-                    logits.close()
-                    self._ahead = written[len(heal) + place :]
-                    return written[len(heal) : len(heal) + place]
-        raise AssertionError("unreachable: the loop above only ends by returning")
+            steps += 1
+        logits.close()
+        self._ahead = written[len(heal) + end :]
+        return written[len(heal) : len(heal) + end]
 
-    def _frequencies(self, logits: NDArray[np.float64], prefix: bytes) -> NDArray[np.int64]:
-        legal = self.model.vocabulary.legal(prefix)
+    def _frequencies(
+        self, logits: NDArray[np.float64], heal: bytes, written: bytes, span: Span
+    ) -> NDArray[np.int64]:
+        """Weights of the next token, given what was written (healed bytes included)."""
+        vocabulary = self.model.vocabulary
+        legal = vocabulary.legal(heal[len(written) :])
+        lines = span.lines - written[len(heal) :].count(b"\n")
+        if span.lines:
+            agreeing = vocabulary.agreeing(heal[len(written) :], lines, span.resume)
+            legal = legal if agreeing is None else legal & agreeing
         return self.model.frequencies(logits, legal, self.inverse_temperature)
 
-    def _settle(self) -> bytes:
+    def _settle(self, heals: bool) -> bytes:
         """Tokenises the known text, all but its last token; returns the bytes taken back."""
         encoded = self.model.vocabulary.encode(bytes(self._known))
         if encoded is None:
             raise RegenerationError("the text around a span cannot be spelled in this vocabulary")
         heal = b""
-        while encoded:
+        while heals and encoded:
             heal = self.model.vocabulary.spelling[encoded.pop()] + heal
             if not 0x80 <= heal[0] < 0xC0:  # a whole UTF-8 character starts here
                 break
@@ -167,10 +132,8 @@ class Transcript:
         return heal
 
     def _plan(self, heal: bytes, span: Span, wanted: bytes) -> list[int]:
-        """The tokens by which the ground writes ``wanted`` and comes back to the known text."""
-        line_end = span.resume.find(b"\n", span.landmark)
-        tail = span.resume[: line_end + 1 if line_end >= 0 else len(span.resume)]
-        plan = self.model.vocabulary.encode(heal + wanted + tail)
+        """The tokens by which the ground writes ``wanted``."""
+        plan = self.model.vocabulary.encode(heal + wanted + (span.resume if span.lines else b""))
         if plan is None:
             raise RegenerationError("a span cannot be spelled in this vocabulary")
         return plan
@@ -178,6 +141,8 @@ class Transcript:
     def _read(self) -> NDArray[np.float64]:
         """Feeds the tokens that the model has not read; returns the logits after the last."""
         if self._unread or self._logits is None:
+            if not self._unread:
+                raise RegenerationError("there is no text for the model to go on from")
             self.spend(len(self._unread))
             self.session.feed(self._unread)
             self._logits = self.session.logits()
@@ -207,11 +172,12 @@ class Transcript:
                     yield row
         finally:
             self.session.truncate(start + accepted)
-        raise RegenerationError("a span did not come back to the known text")
+        raise RegenerationError("a span does not end where it should")
 
-    def _score_forbidden(self, heal: bytes, text: bytes) -> tuple[_Forbidden, ...]:
-        """How sure the model is of each next token of a text that is known not to come."""
-        path = self.model.vocabulary.encode(heal + text) if text else None
+    def _score_forbidden(self, heal: bytes, span: Span) -> tuple[_Excluded, ...]:
+        """How sure the model is, step by step, of a line that is known not to come."""
+        vocabulary = self.model.vocabulary
+        path = vocabulary.encode(heal + span.forbidden) if span.forbidden else None
         if not path or len(path) > FORBIDDEN_TOKENS:
             return ()
         rows = [self._read()]
@@ -220,36 +186,41 @@ class Transcript:
             self.spend(len(path) - 1)
             rows += list(self.session.feed_scored(path[:-1]))
             self.session.truncate(length)
-        probability: list[float] = []
+        whole = heal + span.forbidden
         spelled = b""
+        steps: list[tuple[int, NDArray[np.int64], NDArray[np.int64]]] = []
         for token, row in zip(path, rows, strict=True):
-            frequencies = self._frequencies(row, heal[len(spelled) :])
-            probability.append(int(frequencies[token]) / int(frequencies.sum()))
-            spelled += self.model.vocabulary.spelling[token]
-        steps = [_Forbidden(path[-1], 1.0)]
-        # one product after another, from the end: the same roundings on every machine
-        for token, follower in zip(reversed(path[:-1]), reversed(probability[1:]), strict=True):
-            steps.append(_Forbidden(token, steps[-1].share * follower))
-        return tuple(reversed(steps))
+            frequencies = self._frequencies(row, heal, spelled, span)
+            steps.append((token, frequencies, vocabulary.starting(whole[len(spelled) :])))
+            spelled += vocabulary.spelling[token]
+        excluded: list[_Excluded] = []
+        share = 0.0
+        # one sum and product after another, from the end: the same roundings on every machine
+        for token, frequencies, completing in reversed(steps):
+            excluded.append(_Excluded(token, share, completing))
+            total = int(frequencies.sum())
+            completed = int(frequencies[completing].sum())
+            share = completed / total + int(frequencies[token]) / total * share
+        return tuple(reversed(excluded))
 
 
 @dataclass(frozen=True)
-class _Forbidden:
-    """A token on a path that is known not to be taken to its end.
+class _Excluded:
+    """A step on the way to a line that is known not to come.
 
     Attributes:
-        token: the next token of the path.
-        share: probability that the path would be taken to its end from there.
+        token: the next token of that line.
+        share: probability that the line is completed after it; 0.0 if it completes the line.
+        completing: tokens that complete the line here, int64 [n].
     """
 
     token: int
     share: float
+    completing: NDArray[np.int64]
 
     def exclude(self, frequencies: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Takes the path's share out of its token's frequency (and leaves a choice)."""
-        taken = int(float(frequencies[self.token]) * self.share)
-        if taken >= int(frequencies.sum()):
-            return frequencies
+        """Takes that line's share out of the frequencies (and leaves a choice)."""
         left = frequencies.copy()
-        left[self.token] -= min(taken, int(left[self.token]))
-        return left
+        left[self.token] -= int(float(left[self.token]) * self.share)
+        left[self.completing] = 0
+        return left if left.any() else frequencies

@@ -113,16 +113,50 @@ class Vocabulary:
             bool [len(self)]: true where the token spells a beginning of ``prefix`` or ``prefix``
             and more.
         """
-        texts, order = self._sorted
         mask = np.zeros(len(self), dtype=np.bool_)
+        mask[self.starting(prefix)] = True
+        for end in range(1, len(prefix)):
+            for token in self._by_text.get(prefix[:end], ()):
+                mask[token] = True
+        mask.setflags(write=False)
+        return mask
+
+    def starting(self, prefix: bytes) -> NDArray[np.int64]:
+        """Tokens that spell ``prefix`` or ``prefix`` and more: int64 [n], in order of spelling."""
+        texts, order = self._sorted
         first = bisect.bisect_left(texts, prefix)
         last = len(texts)
         if prefix.strip(b"\xff"):
             last = bisect.bisect_left(texts, _successor(prefix))
-        mask[order[first:last]] = True
-        for end in range(1, len(prefix)):
-            for token in self._by_text.get(prefix[:end], ()):
-                mask[token] = True
+        return order[first:last]
+
+    @functools.cached_property
+    def _with_newlines(self) -> list[tuple[int, bytes]]:
+        return [(token, text) for token, text in enumerate(self.spelling) if b"\n" in text]
+
+    @functools.cached_property
+    def _most_newlines(self) -> int:
+        return max((text.count(b"\n") for _, text in self._with_newlines), default=0)
+
+    @functools.lru_cache(maxsize=64)  # noqa: B019 - as above
+    def agreeing(self, prefix: bytes, lines: int, resume: bytes) -> NDArray[np.bool_] | None:
+        """Tokens that do not contradict the text that follows after some more newlines.
+
+        Args:
+            prefix: known bytes that come first; newlines in it do not count.
+            lines: newlines left, at least 1.
+            resume: the text that follows the last of them.
+
+        Returns:
+            bool [len(self)], false where a token spells that many newlines and goes on otherwise
+            than ``resume``; None when no token can.
+        """
+        if lines > self._most_newlines:
+            return None
+        mask = np.ones(len(self), dtype=np.bool_)
+        for token, text in self._with_newlines:
+            parts = text[len(prefix) :].split(b"\n", lines)
+            mask[token] = len(parts) <= lines or resume.startswith(parts[lines])
         mask.setflags(write=False)
         return mask
 
