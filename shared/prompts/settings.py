@@ -17,7 +17,7 @@ class Shape(IntEnum):
     DIFF = 2
 
 
-LINES_BEFORE = (40, 100, 16, 200)
+LINES_BEFORE = (80, 30, 160, 12)
 LINES_AFTER = (12, 30, 4, 100)
 INVERSE_TEMPERATURES = (1.0, 1.125, 0.875, 1.25)
 _WEIGHTS = (8, 4, 2, 2)
