@@ -1,0 +1,382 @@
+"""Very small models for tests of the codec, the same on every machine, and the codec's two ends.
+
+The weights come from an integer generator and the tokenizer from a list of merges, so nothing is
+downloaded and nothing depends on a random stream or on the way a library trains.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from groundstation.plan import options
+from shared.diff import unified_diff
+from shared.digest import sha256
+from shared.exact.bounds import Shape as ModelShape
+from shared.exact.tables import exp_table, rope_tables
+from shared.exact.transformer import Transformer
+from shared.prompts.changeset import Codec, FilePlan, transcribe
+from shared.prompts.desk import Desk
+from shared.prompts.model import LanguageModel
+from shared.prompts.pinned import PinnedModel
+from shared.prompts.settings import Settings
+from shared.prompts.vocabulary import Vocabulary, byte_alphabet
+from shared.recipe import Recipe
+from shared.regenerate import Budget, Regenerated, regenerate
+from shared.seeds.coins import SeedSource, seed_to_bytes
+from shared.seeds.decisions import Decisions, DecisionWriter
+from shared.tree import Entry, Mode, Tree, changes
+from shared.wire import decode_message, encode_message
+
+SPECIAL = ("<|endoftext|>", "<|im_start|>")
+MISSING = (0x04, 0xF1)
+"""Bytes that the vocabulary lacks, as those of published models lack some."""
+
+MERGES = (
+    (b" ", b" "), (b"  ", b"  "), (b"\n", b"    "), (b"\n", b"\n"), (b"    ", b"    "),
+    (b"\n", b"        "), (b"\n\n", b"\n"), (b";", b"\n"), (b"\r", b"\n"), (b")", b";\n"),
+    (b"+", b"+"), (b"-", b"-"), (b"`", b"`"), (b"``", b"`"), (b"```", b"\n"), (b" ", b"\n"),
+    (b"\n", b"  "), (b"+", b"x"), (b"-", b"y"), (b"i", b"n"), (b"in", b"t"), (b"int", b" "),
+    (b"r", b"e"), (b"re", b"t"), (b" ", b"="), (b" =", b" "), (b"a", b"a"), (b"aa", b"aa"),
+    (b"aaaa", b"aaaa"), (b"aaaaaaaa", b"aaaaaaaa"), (b"\t", b"\t"), (b"\xc3", b"\xa9"),
+    (b"\xf0", b"\x9f"), (b"\xf0\x9f", b"\x98"), (b"<", b"|"), (b"@", b"@"), (b"x", b"\n"),
+    (b"}", b"\n"), (b"}\n", b"\n"), (b"a", b"\n"), (b"b", b"\n"), (b"c", b"\n"),
+)  # fmt: skip
+"""Pairs to join, first come first.  Several cross the seams: newlines with what follows them."""
+
+
+def tokenizer(*, words: bool = False, missing: Sequence[int] = MISSING) -> Tokenizer:
+    """A byte-level BPE tokenizer.
+
+    Args:
+        words: split text into words first, as GPT-2 does; else merges cross everything.
+        missing: bytes without a token.
+    """
+    letters = {byte: letter for letter, byte in byte_alphabet().items()}
+
+    def text(spelling: bytes) -> str:
+        return "".join(letters[byte] for byte in spelling)
+
+    spellings = [bytes([byte]) for byte in range(256) if byte not in missing]
+    spellings += [left + right for left, right in MERGES]
+    vocabulary = {text: k for k, text in enumerate(SPECIAL)}
+    for spelling in spellings:
+        vocabulary[text(spelling)] = len(vocabulary)
+    return Tokenizer.from_str(
+        json.dumps(
+            {
+                "version": "1.0",
+                "added_tokens": [
+                    {"id": k, "content": content, "special": True, "normalized": False}
+                    | dict.fromkeys(("single_word", "lstrip", "rstrip"), False)
+                    for k, content in enumerate(SPECIAL)
+                ],
+                "pre_tokenizer": {
+                    "type": "ByteLevel",
+                    "add_prefix_space": False,
+                    "trim_offsets": True,
+                    "use_regex": words,
+                },
+                "decoder": {
+                    "type": "ByteLevel",
+                    "add_prefix_space": False,
+                    "trim_offsets": True,
+                    "use_regex": True,
+                },
+                "model": {
+                    "type": "BPE",
+                    "vocab": vocabulary,
+                    "merges": [[text(left), text(right)] for left, right in MERGES],
+                },
+            }
+        )
+    )
+
+
+def vocabulary(*, words: bool = False, missing: Sequence[int] = MISSING) -> Vocabulary:
+    """The same as the codec sees it, with three rows that no token has."""
+    made = tokenizer(words=words, missing=missing)
+    return Vocabulary.from_tokenizer(made, made.get_vocab_size() + 3, range(len(SPECIAL)))
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """As much of a pin as the transformer looks at."""
+
+    manifest: Mapping[str, Any]
+    tensors: Mapping[str, NDArray[Any]]
+
+    @property
+    def digest(self) -> bytes:
+        """Changes with every weight."""
+        parts = [json.dumps(self.manifest, sort_keys=True).encode()]
+        for name in sorted(self.tensors):
+            values = self.tensors[name]
+            parts += [name.encode(), values.astype(values.dtype.newbyteorder("<")).tobytes()]
+        return sha256(*parts)
+
+
+class Integers:
+    """A stream of 32-bit integers (splitmix64 of Steele et al. 2014), independent of numpy's."""
+
+    def __init__(self, seed: int) -> None:
+        self._state = seed
+
+    def take(self) -> int:
+        """In [0, 2**32)."""
+        mask = 2**64 - 1
+        self._state = z = (self._state + 0x9E3779B97F4A7C15) & mask
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & mask
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB & mask
+        return (z ^ (z >> 31)) >> 32
+
+    def bytes(self, rows: int, columns: int) -> NDArray[np.int8]:
+        """int8 [rows, columns] in [-127, 127]."""
+        values = [self.take() % 255 - 127 for _ in range(rows * columns)]
+        return np.array(values, dtype=np.int8).reshape(rows, columns)
+
+
+@cache
+def _tables(positions: int, head_dim: int) -> dict[str, NDArray[Any]]:
+    cos, sin = rope_tables(positions, head_dim, 10000.0)
+    return {"tables.exp": exp_table(), "rope.cos": cos, "rope.sin": sin}
+
+
+def open_frozen(frozen: Frozen, vocabulary: Vocabulary, kernel: str = "auto") -> PinnedModel:
+    """A language model of these tensors, on one thread."""
+    return PinnedModel(
+        frozen.digest,
+        vocabulary,
+        Transformer(frozen, kernel=kernel, threads=1),
+        frozen.tensors["tables.exp"],
+    )
+
+
+def random_frozen(rows: int, seed: int = 1, positions: int = 4096) -> Frozen:
+    """Random weights: one layer, two heads that share one key-value head."""
+    shape = ModelShape(
+        vocab=rows,
+        dim=12,
+        layers=1,
+        heads=2,
+        kv_heads=1,
+        head_dim=4,
+        mlp_dim=10,
+        max_positions=positions,
+    )
+    source = Integers(seed)
+    tensors: dict[str, NDArray[Any]] = {}
+
+    def matrix(name: str, height: int, width: int, exponent: int) -> None:
+        tensors[name + ".q"] = source.bytes(height, width)
+        tensors[name + ".s"] = np.full(height, 2.0**exponent)
+
+    matrix("embed", rows, shape.dim, -6)
+    for name, height, width in (
+        ("wq", 8, 12),
+        ("wk", 4, 12),
+        ("wv", 4, 12),
+        ("wo", 12, 8),
+        ("gate", 10, 12),
+        ("up", 10, 12),
+        ("down", 12, 10),
+    ):
+        matrix(f"layers.0.{name}", height, width, -7)
+    for name in ("layers.0.attn_norm", "layers.0.mlp_norm", "final_norm"):
+        tensors[name] = np.ones(shape.dim)
+    return _frozen(shape, tensors, tied=True)
+
+
+def _frozen(shape: ModelShape, tensors: dict[str, NDArray[Any]], *, tied: bool) -> Frozen:
+    manifest = {
+        "family": "llama",
+        "shape": asdict(shape),
+        "rms_eps": (2.0**-20).hex(),
+        "tied": tied,
+    }
+    return Frozen(manifest, tensors | _tables(shape.max_positions, shape.head_dim))
+
+
+def random_model(
+    seed: int = 1, *, words: bool = False, positions: int = 4096, kernel: str = "auto"
+) -> PinnedModel:
+    """A model that knows nothing: every text is possible, none is likely."""
+    words_of = vocabulary(words=words)
+    return open_frozen(random_frozen(len(words_of), seed, positions), words_of, kernel)
+
+
+def bigram_model(
+    likely: Mapping[int, Mapping[int, float]], words_of: Vocabulary, positions: int = 4096
+) -> PinnedModel:
+    """A model that looks at the last token only, and expects what it is told.
+
+    Attention and the feed-forward part are switched off; embeddings are unit vectors, and a row of
+    the head holds the logits of one token after each other token.
+
+    Args:
+        likely: logits above 0 by last token, then by next token.
+        words_of: its vocabulary.
+        positions: tokens that a session can hold.
+    """
+    rows = len(words_of)
+    dim = rows + rows % 2
+    shape = ModelShape(
+        vocab=rows,
+        dim=dim,
+        layers=1,
+        heads=1,
+        kv_heads=1,
+        head_dim=2,
+        mlp_dim=1,
+        max_positions=positions,
+    )
+    head = np.zeros((rows, dim))
+    for last, nexts in likely.items():
+        for token, logit in nexts.items():
+            head[token, last] = logit / np.sqrt(dim)
+    peak = np.abs(head).max(axis=1)
+    scale = np.where(peak > 0, peak / 127, 1.0)
+    tensors: dict[str, NDArray[Any]] = {
+        "embed.q": np.eye(rows, dim, dtype=np.int8),
+        "embed.s": np.ones(rows),
+        "head.q": np.rint(head / scale[:, None]).astype(np.int8),
+        "head.s": scale,
+    }
+    for name, height, width in (
+        ("wq", 2, dim),
+        ("wk", 2, dim),
+        ("wv", 2, dim),
+        ("wo", dim, 2),
+        ("gate", 1, dim),
+        ("up", 1, dim),
+        ("down", dim, 1),
+    ):
+        tensors[f"layers.0.{name}.q"] = np.zeros((height, width), dtype=np.int8)
+        tensors[f"layers.0.{name}.s"] = np.ones(height)
+    for name in ("layers.0.attn_norm", "layers.0.mlp_norm", "final_norm"):
+        tensors[name] = np.ones(dim)
+    return open_frozen(_frozen(shape, tensors, tied=False), words_of)
+
+
+@dataclass
+class Blobs:
+    """The blobs of a recipe in the making."""
+
+    total: int
+    data: bytearray = field(default_factory=bytearray)
+
+    def left(self) -> int:
+        """Bytes still to come."""
+        return self.total - len(self.data)
+
+    def take(self, size: int, wanted: bytes | None) -> bytes:
+        """Appends what the plan holds."""
+        assert wanted is not None
+        assert len(wanted) == size
+        self.data += wanted
+        return wanted
+
+
+def no_model() -> LanguageModel:
+    """Stands where a model would be opened."""
+    raise AssertionError("a message without model text opened the model")
+
+
+def plans(base: Tree, target: Tree, model: LanguageModel) -> list[FilePlan]:
+    """One plan a change; the model writes all that it can write."""
+    found = [options(change, model.vocabulary) for change in changes(base, target)]
+    return [choice.model or choice.classical for choice in found]
+
+
+def follow(
+    decisions: Decisions,
+    base: Tree,
+    wanted: Sequence[FilePlan] | None,
+    settings: Settings | None,
+    model: LanguageModel | None,
+) -> tuple[Tree, bytes]:
+    """Runs the codec with any decisions; returns the tree and the blobs."""
+
+    def open_model() -> LanguageModel:
+        return model or no_model()
+
+    blobs = Blobs(sum(len(plan.blob) for plan in wanted or ()))
+    tree = transcribe(
+        decisions,
+        base,
+        lambda chosen: Desk(open_model, chosen, lambda _: None),
+        blobs,
+        wanted,
+        settings,
+        lambda _: None,
+    )
+    return tree, bytes(blobs.data)
+
+
+def write(
+    base: Tree,
+    target: Tree,
+    model: LanguageModel,
+    settings: Settings | None = None,
+    *,
+    wanted: Sequence[FilePlan] | None = None,
+    source: SeedSource = SeedSource.CODED,
+    seed: int = 0,
+) -> Recipe:
+    """The recipe of a patch in which the model writes all that it can."""
+    writer = DecisionWriter(source, seed)
+    chosen = plans(base, target, model) if wanted is None else wanted
+    tree, blobs = follow(writer, base, chosen, settings or Settings(), model)
+    assert tree == target
+    return Recipe(
+        pin=model.digest,
+        baseline=base.digest,
+        patch_digest=sha256(unified_diff(base, target))[:8],
+        seed_source=source,
+        stream=writer.finish(),
+        seed=seed_to_bytes(seed) if source is SeedSource.DRAWN else b"",
+        blobs=blobs,
+    )
+
+
+def read(
+    recipe: Recipe,
+    base: Tree,
+    open_model: Callable[[], LanguageModel],
+    budget: Budget | None = None,
+) -> Regenerated:
+    """What the probe makes of a recipe after its way over the link."""
+    return regenerate(decode_message(encode_message(recipe, 9)), base, open_model, budget)
+
+
+def check_round_trip(
+    base: Tree, target: Tree, model: LanguageModel, settings: Settings | None = None
+) -> Recipe:
+    """Writes a patch with the model and reads it back, token by token, in a fresh session."""
+    recipe = write(base, target, model, settings)
+    made = read(recipe, base, lambda: model)
+    assert made.target == target
+    assert made.target.digest == target.digest
+    assert made.patch == unified_diff(base, target)
+    return recipe
+
+
+def files(**contents: bytes) -> Tree:
+    """A tree of regular files; a double underscore in a name is a dot."""
+    return Tree(
+        {name.replace("__", "."): Entry(Mode.REGULAR, data) for name, data in contents.items()}
+    )
+
+
+def with_codec(wanted: Sequence[FilePlan], codec: Codec, blobs: Sequence[bytes]) -> list[FilePlan]:
+    """The same changes, carried another way."""
+    return [
+        replace(plan, codec=codec, blob=blob) for plan, blob in zip(wanted, blobs, strict=True)
+    ]
