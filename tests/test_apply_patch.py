@@ -36,6 +36,10 @@ BASE = Tree(
 )
 
 
+HEAD = "diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n"
+GIT = "diff --git a/{0} b/{0}\n"
+
+
 # --- git as the author of patches -------------------------------------------------------------
 
 
@@ -105,6 +109,21 @@ def test_binary_deltas(tmp_path: Path) -> None:
         apply_patch(BASE, shortened.replace(b"old mode 100644\nnew mode 100755\n", b""))
 
 
+def test_binary_contents_of_a_repository_with_longer_names(tmp_path: Path) -> None:
+    folder = tmp_path / "repository"
+    write_tree(BASE, folder)
+    git(["init", "-q", "--object-format=sha256"], folder)
+    git(["add", "."], folder)
+    (folder / "bin").write_bytes(b"\0\3")
+    patch = git(["diff", "--binary"], folder)
+    target = BASE.replace({"bin": Entry(Mode.REGULAR, b"\0\3")})
+    assert apply_patch(BASE, patch) == target
+    other = BASE.replace({"bin": Entry(Mode.REGULAR, b"\0\1")})
+    with pytest.raises(PatchError, match=r"the old contents are [0-9a-f]{64};") as caught:
+        apply_patch(other, patch)
+    assert caught.value.remedy == "make the patch against exactly this baseline"
+
+
 def test_a_merge_and_contents_left_out(tmp_path: Path) -> None:
     target = BASE.replace({"bin": Entry(Mode.REGULAR, b"\0\3")})
     with pytest.raises(PatchError, match="no contents for this file") as caught:
@@ -141,6 +160,28 @@ def test_differences_without_headings_between_them() -> None:
     ]
     patch = b"".join(unified_diff(base, target) for base, target in pairwise(trees))
     assert apply_patch(BASE, patch) == trees[-1]
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001",
+        "From " + "0123456789abcdef" * 4 + " Mon Sep 17 00:00:00 2001",
+        "From someone@example.org Thu Feb  1 08:09:10 2024",
+        "commit 0123456789012345678901234567890123456789",
+        "commit 0123456789012345678901234567890123456789 (HEAD -> main)",
+    ],
+)
+def test_each_commit_starts_from_the_one_before(heading: str) -> None:
+    copy = GIT.format("a.c").replace("b/a.c", "b/copy")
+    copy += "similarity index 100%\ncopy from a.c\ncopy to copy\n"
+    first = HEAD + "@@ -1 +1 @@\n-1\n+one\n"
+    changed = BASE.replace({"a.c": text("one\n" + TEN[2:])})
+    assert apply_patch(BASE, f"{first}{heading}\n\n    x\n\n{copy}".encode()) == changed.replace(
+        {"copy": changed["a.c"]}
+    )
+    # within one commit, and where nothing tells commits apart, it is a copy of the old file
+    assert apply_patch(BASE, (first + copy).encode()) == changed.replace({"copy": BASE["a.c"]})
 
 
 def test_an_empty_patch_changes_nothing() -> None:
@@ -210,9 +251,6 @@ def test_plain_patches_that_are_not_complete() -> None:
 
 
 # --- what is refused ----------------------------------------------------------------------------
-
-HEAD = "diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n"
-GIT = "diff --git a/{0} b/{0}\n"
 
 REFUSED = {
     # damaged
@@ -363,6 +401,9 @@ REFUSED = {
     "a line of another length": (
         GIT.format("bin") + "GIT binary patch\nliteral 0\nLcmV+b0RR6000031x\n\n", "line 4, 'bin'"
     ),
+    "a line without a letter": (
+        GIT.format("bin") + "GIT binary patch\nliteral 0\n!00000\n\n", "line 4, 'bin'"
+    ),
     "not base 85": (
         GIT.format("bin") + 'GIT binary patch\nliteral 0\nKcmV+b0RR60000"1\n\n', "line 4, 'bin'"
     ),
@@ -399,6 +440,9 @@ TAKEN = {
     "a subject that looks like a part": (
         "Subject: x\n\n@@ -1 +1 @@\nBinary files differ\n--- a/g\n+++ b/g\n---\n f | 2 +-\n\n"
         "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-1\n+2\n", "1\n", "2\n"
+    ),
+    "a message without mail heading": (
+        "Subject: x\n\nOnly in a: x\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-1\n+2\n", "1\n", "2\n"
     ),
     "a note in another language": (
         "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-1\n\\ Kein Zeilenumbruch\n+2\n", "1", "2\n"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patch_by_the_page import edits_of
 
 import shared.lines
 from shared.lines import LineEdit, line_edits, split_lines
@@ -52,6 +53,23 @@ def test_edits_are_right_and_shortest(old: list[bytes], new: list[bytes]) -> Non
     assert kept(old, edits) == longest_common(old, new)
     assert line_edits(tuple(old), tuple(new)) == edits
     assert bool(edits) == (old != new)
+
+
+def test_the_description_gives_the_same_edits() -> None:
+    # enough blocks that slide over blank, indented and heading lines to meet every preference
+    dice = random.Random(9)
+    for _ in range(4000):
+        lines = [b"f\n", b"  x\n", b"\n", b"@d\n", b"}\n", b" \t\n"][: dice.randrange(2, 7)]
+        old = dice.choices(lines, k=dice.randrange(24))
+        new = list(old)
+        for _ in range(dice.randrange(4)):
+            at = dice.randrange(len(new) + 1)
+            new[at : at + dice.randrange(3)] = dice.choices(lines, k=dice.randrange(6))
+        found = [
+            (edit.old_start, edit.old_end, edit.new_start, edit.new_end)
+            for edit in line_edits(old, new)
+        ]
+        assert found == edits_of(old, new), (old, new)
 
 
 @given(st.binary(max_size=40) | st.text("a\n\r\x0b\x85", max_size=40).map(str.encode))

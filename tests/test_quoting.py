@@ -20,6 +20,8 @@ from shared.diff.quoting import quote, unquote
         (b"\a\b\t\n\v\f\r", rb'"\a\b\t\n\v\f\r"'),
         (b"\x01\x1b\x7f", rb'"\001\033\177"'),
         ("é".encode(), rb'"\303\251"'),
+        (b"\x7f", rb'"\177"'),
+        (b"~ !", b"~ !"),
         (b"\xff0", rb'"\3770"'),
     ],
 )

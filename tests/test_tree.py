@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import FrozenInstanceError
 
 import pytest
 from hypothesis import given
@@ -63,6 +64,9 @@ def test_a_tree_does_not_change_with_the_mapping_it_was_made_of() -> None:
     assert list(tree) == ["a"]
     with pytest.raises(TypeError):
         tree.entries["b"] = FILE  # type: ignore[index]
+    for value, name in ((tree, "entries"), (FILE, "data")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, name, None)
 
 
 def test_looking_up() -> None:
