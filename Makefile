@@ -1,0 +1,61 @@
+# `make help` lists the targets. Everything is installed into .venv and .venv-probe, nothing elsewhere.
+
+PYTHON ?= python3
+JOBS ?= 2
+MODEL := smollm2-135m
+EXTRAS := ground,compare,sims,dev
+
+VENV := .venv
+LIGHT := .venv-probe
+RUN := $(VENV)/bin/
+PIP := -m pip --disable-pip-version-check --no-input --quiet
+KERNEL := $(wildcard shared/exact/_kernel*.[ch])
+TESTS := tests
+CHECKED := shared groundstation probe sims benchmarks demo tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup model demo test lint bench clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed $(LIGHT)/.installed ## Build .venv (ground, tests) and .venv-probe (no torch).
+
+model: $(VENV)/.installed ## Fetch and pin the default model, once.
+	@$(RUN)groundstation model fetch $(MODEL)
+
+demo: setup ## Send a real release of a flight library to a probe; under two minutes.
+	@$(RUN)python -m demo.run --probe-environment $(LIGHT)
+
+test: setup model ## Run every test.
+	@$(RUN)python -m pytest -n $(JOBS) $(TESTS)
+
+lint: $(VENV)/.installed ## Check style, format, types and layers.
+	$(RUN)ruff check $(CHECKED)
+	$(RUN)ruff format --check $(CHECKED)
+	$(RUN)mypy
+	$(RUN)lint-imports --no-cache
+
+bench: model ## Measure the corpus anew; takes long.
+	$(RUN)python -m benchmarks.run
+
+clean: ## Remove environments, caches and results of runs; fetched models stay in the user's cache.
+	rm -rf $(VENV) $(LIGHT) build demo-run *.egg-info shared/exact/*.so
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Both installs are editable and compile the kernel, so they follow its sources too.  pip is asked
+# for, not another installer: constraints.txt names releases that pip may find on the local disk.
+$(VENV)/.installed: pyproject.toml constraints.txt $(KERNEL)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
+	@echo "installing into $(VENV)"
+	@test -x $(RUN)python || $(PYTHON) -m venv $(VENV)
+	@$(RUN)python $(PIP) install -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+# After $(VENV): two builds of one kernel must not run at the same time.
+$(LIGHT)/.installed: pyproject.toml constraints.txt $(KERNEL) | $(VENV)/.installed
+	@echo "installing into $(LIGHT)"
+	@test -x $(LIGHT)/bin/python || $(PYTHON) -m venv $(LIGHT)
+	@$(LIGHT)/bin/python $(PIP) install -c constraints.txt -e .
+	@touch $@

@@ -1,0 +1,1 @@
+"""A patch on its whole way, with real software and the real commands: ``make demo``."""
