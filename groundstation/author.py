@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from groundstation.drawn import find_seed
 from groundstation.plan import Options, options
@@ -25,7 +25,7 @@ from shared.prompts.settings import (
 from shared.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.regenerate import regenerate
 from shared.seeds.coins import SeedSource, seed_to_bytes
-from shared.seeds.decisions import DecisionCounter, Decisions, DecisionWriter
+from shared.seeds.decisions import DecisionCounter
 from shared.terminal import Report, silent
 from shared.tree import Tree, changes
 
@@ -121,18 +121,17 @@ class Authored:
 
 @dataclass
 class _SentBlobs:
-    """Joins the blobs of a message as they are taken."""
+    """Counts the blobs of a message as they are taken."""
 
-    sizes: int
-    data: bytearray = field(default_factory=bytearray)
+    bytes_left: int
 
     def left(self) -> int:
-        return self.sizes - len(self.data)
+        return self.bytes_left
 
     def take(self, size: int, wanted: bytes | None) -> bytes:
         if wanted is None or len(wanted) != size:
             raise ValueError("the ground knows its blobs")
-        self.data += wanted
+        self.bytes_left -= size
         return wanted
 
 
@@ -192,8 +191,10 @@ def author(
     choices = [options(change, model.vocabulary) for change in changes(base, target)]
     score, candidates = _search(base, choices, reusing, effort, started, report, clock)
     plans = _choose(choices, score)
-    final = _count(base, plans, score.settings, reusing)
-    recipe = _write(base, patch, plans, final, reusing, effort, report)
+    final = score
+    if plans != list(score.plans):
+        final = _count(base, plans, score.settings, reusing)
+    recipe = _write(base, patch, final, model.digest, effort, report)
     if effort.check:
         report("checking", 0, 1)
         again = regenerate(recipe, base, lambda: reusing)
@@ -290,29 +291,16 @@ def _count(
     """What the plans cost with these settings."""
     counter = DecisionCounter()
     bits: list[float] = []
-    _transcribe(counter, base, plans, settings, model, lambda _: bits.append(counter.tally.bits))
-    return _Score(settings, tuple(plans), counter, tuple(bits))
-
-
-def _transcribe(
-    decisions: Decisions,
-    base: Tree,
-    plans: Sequence[FilePlan],
-    settings: Settings,
-    model: LanguageModel,
-    done: Callable[[int], None],
-) -> tuple[Tree, bytes]:
-    blobs = _SentBlobs(sum(len(plan.blob) for plan in plans))
-    tree = transcribe(
-        decisions,
+    transcribe(
+        counter,
         base,
         lambda chosen: Desk(lambda: model, chosen, _unreported),
-        blobs,
+        _SentBlobs(sum(len(plan.blob) for plan in plans)),
         plans,
         settings,
-        done,
+        lambda _: bits.append(counter.tally.bits),
     )
-    return tree, bytes(blobs.data)
+    return _Score(settings, tuple(plans), counter, tuple(bits))
 
 
 def _unreported(_: int) -> None:
@@ -338,13 +326,7 @@ def _choose(choices: Sequence[Options], score: _Score) -> list[FilePlan]:
 
 
 def _write(
-    base: Tree,
-    patch: bytes,
-    plans: Sequence[FilePlan],
-    score: _Score,
-    model: LanguageModel,
-    effort: Effort,
-    report: Report,
+    base: Tree, patch: bytes, score: _Score, pin: bytes, effort: Effort, report: Report
 ) -> Recipe:
     """The recipe, with the wanted seed source or the one that makes it shortest."""
     tally = score.counter.tally
@@ -367,16 +349,14 @@ def _write(
                 remedy="use --seed-source coded, which costs as many bits and needs no search",
             )
         seed = found
-    writer = DecisionWriter(source, seed)
-    _, blobs = _transcribe(writer, base, plans, score.settings, model, _unreported)
     return Recipe(
-        pin=model.digest,
+        pin=pin,
         baseline=base.digest,
         patch_digest=sha256(patch)[:PATCH_DIGEST_BYTES],
         seed_source=source,
-        stream=writer.finish(),
+        stream=score.counter.stream(source),
         seed=seed_to_bytes(seed) if source is SeedSource.DRAWN else b"",
-        blobs=blobs,
+        blobs=b"".join(plan.blob for plan in score.plans),
     )
 
 

@@ -100,7 +100,7 @@ class Tally:
 
 
 class DecisionCounter:
-    """Adds up what wanted decisions would cost in a coded message; makes no bytes.
+    """Adds up what wanted decisions would cost in a coded message, and can write it afterwards.
 
     Attributes:
         tally: the sums.
@@ -111,12 +111,26 @@ class DecisionCounter:
     def __init__(self) -> None:
         self.tally = Tally()
         self.token_intervals: list[tuple[int, int, int]] = []
+        self._intervals: list[tuple[bool, tuple[int, int, int]]] = []
+
+    def stream(self, seed_source: SeedSource) -> bytes:
+        """The stream that ``DecisionWriter`` gives for the same decisions.
+
+        With another source than coded it holds the prompt decisions alone; whether the coins give
+        the tokens is for the caller to know.
+        """
+        encoder = IntervalEncoder()
+        for is_token, interval in self._intervals:
+            if not is_token or seed_source is SeedSource.CODED:
+                encoder.encode(*interval)
+        return encoder.finish()
 
     def prompt(self, frequencies: Frequencies, wanted: int | None = None, label: str = "") -> int:
         """See ``Decisions``."""
         index = _known(wanted)
-        _, freq, total = symbol_interval(frequencies, index)
-        self.tally.add_prompt(freq, total, label)
+        interval = symbol_interval(frequencies, index)
+        self._intervals.append((False, interval))
+        self.tally.add_prompt(*interval[1:], label)
         return index
 
     def uniform(self, total: int, wanted: int | None = None, label: str = "") -> int:
@@ -124,6 +138,7 @@ class DecisionCounter:
         index = _known(wanted)
         if not 0 <= index < total < MAX_TOTAL:
             raise ValueError(f"{index} is not in [0, {total}), or that reaches 2**62")
+        self._intervals.append((False, (index, 1, total)))
         self.tally.add_prompt(1, total, label)
         return index
 
@@ -132,6 +147,7 @@ class DecisionCounter:
         index = _known(wanted)
         interval = symbol_interval(frequencies, index)
         self.token_intervals.append(interval)
+        self._intervals.append((True, interval))
         self.tally.add_token(*interval[1:], label, most_frequent(frequencies) != index)
         return index
 

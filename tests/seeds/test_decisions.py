@@ -208,3 +208,18 @@ def test_a_stream_that_goes_on_is_refused_at_the_end(tail: bytes) -> None:
         else:
             with pytest.raises(RegenerationError):
                 reader.finish()
+
+
+@pytest.mark.parametrize("source", list(SeedSource))
+def test_a_counter_writes_the_stream_that_a_writer_writes(source: SeedSource) -> None:
+    sure = np.array([0, 7, 0], dtype=np.int64)  # every source of coins gives index 1
+    free = np.array([5, 1, 2], dtype=np.int64)
+    counter, writer = DecisionCounter(), DecisionWriter(source, 3)
+    for decisions in (counter, writer):
+        decisions.prompt(free, 2, "a")
+        decisions.token(sure, 1)
+        decisions.uniform(1000, 901, "b")
+        if source is SeedSource.CODED:
+            decisions.token(free, 1)
+        decisions.prompt(free, 1, "a")
+    assert counter.stream(source) == writer.finish()
