@@ -33,7 +33,7 @@ def wire_bytes(payload_bytes: int) -> int:
     return overhead_bytes() + payload_bytes + SIGNATURE_BYTES
 
 
-def link_seconds(size_bytes: int, bits_per_s: int) -> float:
+def link_seconds(size_bytes: float, bits_per_s: int) -> float:
     """Seconds to transmit these bytes alone: no frames, no coding, no light time."""
     return 8 * size_bytes / bits_per_s
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -17,11 +18,14 @@ from statistics import fmean, median
 import pytest
 import typer
 from git_histories import Step, checked_out, write_history
+from rich.console import Console
 from taught_model import open_pin, teach
 from tree_pairs import git
 from typer.testing import CliRunner
 
 from groundstation.commands.survey import survey as command
+from groundstation.commands.tables import PIPE_COLUMNS
+from groundstation.commands.tables import table as made_table
 from groundstation.git_history import TreeReader, find_commits, parse_since
 from groundstation.git_objects import open_objects
 from groundstation.peers import PEERS, measure_peer
@@ -652,9 +656,33 @@ def test_command_prints_each_commit_and_the_totals(
     assert f"{repository.names['module too'][:8]} sent: 1 submodules left out\n" in rest
     assert "[bold]odd[/]" in done.stdout
     assert "\x1b" not in done.stdout
+    assert all(len(line) <= PIPE_COLUMNS for line in table.splitlines())
     again = runner.invoke(app, [*options, "--json"])
     told = json.loads(again.stdout)
     assert (told["resumed"], told["sent"]) == (7, 7)
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (30, ["name     1,000  a long subject", "[b]wide      2  漢字[1m漢字"]),
+        (20, ["name     1,000  a l…", "[b]wide      2  漢 …"]),
+        (19, ["name     1,000", "[b]wide      2"]),
+        (9, ["name     1,000", "[b]wide      2"]),
+    ],
+)
+def test_tables_cut_their_text_and_never_a_number(width: int, lines: list[str]) -> None:
+    made = made_table(
+        ("way", "bytes"),
+        [["name", "1,000"], ["[b]wide", "2"]],
+        texts=("text", ["a long subject", "漢字\x1b[1m漢字\n"]),
+        width=width,
+    )
+    console = Console(width=max(width, 16), file=io.StringIO(), force_terminal=False)
+    console.print(made)
+    assert isinstance(console.file, io.StringIO)
+    shown = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    assert shown[1:] == lines
 
 
 def test_command_keeps_its_state_in_the_cache(

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from groundstation.commands.tables import cell, ratio_cell, table, wide_console
-from groundstation.compare import REFERENCE, Comparison
+from groundstation.compare import REFERENCE, Comparison, Way
 from groundstation.compare import compare as compare_ways
 from groundstation.compare_plot import check_plot, draw
 from groundstation.job import open_model, read_trees
@@ -69,21 +69,24 @@ def _print(comparison: Comparison, console: Console) -> None:
 
 def _table(comparison: Comparison) -> Table:
     rates = [f"{rate} bit/s" for rate in RATES_BITS_PER_S]
-    made = table("way", "payload", "×", "wire", "×", *rates, "verified")
     reference = comparison.reference
-    for way in comparison.ways:
-        size = way.wire_bytes
-        made.add_row(
-            way.name,
-            cell(way.payload_bytes),
-            ratio_cell(ratio(way.payload_bytes, reference.payload_bytes if reference else None)),
-            cell(size),
-            ratio_cell(ratio(size, reference.wire_bytes if reference else None)),
-            *(
-                "-" if size is None else duration(link_seconds(size, rate))
-                for rate in RATES_BITS_PER_S
-            ),
-            "-" if size is None else "yes" if way.verified else "NO",
-            style="bold" if way.ours else None,
-        )
-    return made
+    theirs = (reference.payload_bytes, reference.wire_bytes) if reference else (None, None)
+    return table(
+        ("way", "payload", "×", "wire", "×", *rates, "exact"),
+        [_row(way, *theirs) for way in comparison.ways],
+        bold={number for number, way in enumerate(comparison.ways) if way.ours},
+    )
+
+
+def _row(way: Way, payload_bytes: int | None, wire_bytes: int | None) -> list[str]:
+    """A way beside the sizes that its own are told against."""
+    size = way.wire_bytes
+    return [
+        way.name,
+        cell(way.payload_bytes),
+        ratio_cell(ratio(way.payload_bytes, payload_bytes)),
+        cell(size),
+        ratio_cell(ratio(size, wire_bytes)),
+        *("-" if size is None else duration(link_seconds(size, rate)) for rate in RATES_BITS_PER_S),
+        "-" if size is None else "yes" if way.verified else "NO",
+    ]

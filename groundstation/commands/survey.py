@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from groundstation.commands.tables import cell, ratio_cell, table, wide_console
 from groundstation.git_history import parse_since
@@ -24,7 +23,6 @@ DEFAULT_MODEL = "smollm2-135m"
 INTERRUPTED = 130  # as a shell has it: 128 and the number of the signal
 
 _COLUMNS = ("diff_bytes", "payload_bytes", "total_bytes", "zstd_dict_bytes")
-_SUBJECT_COLUMNS = 40
 
 
 @reports_errors
@@ -84,7 +82,7 @@ def survey(
 def _print(found: Survey, console: Console) -> None:
     sent = found.having(Outcome.SENT)
     if sent:
-        console.print(_table(found))
+        console.print(_table(found, console.width))
         console.print(
             f"\nall {len(sent)} commits: payload (×) "
             f"{ratio_cell(found.ratio('payload_bytes', 'zstd_dict_bytes'))}, wire "
@@ -100,32 +98,37 @@ def _print(found: Survey, console: Console) -> None:
     console.print(f"{found.resumed} of {len(found.costs)} known from {found.state}", markup=False)
 
 
-def _table(found: Survey) -> Table:
+def _table(found: Survey, width: int) -> Table:
+    """A row for each commit that was sent, then what they come to."""
     rates = [f"{rate} bit/s" for rate in RATES_BITS_PER_S]
-    made = table("commit", "diff", "payload", "wire", "zstd", "×", *rates)
-    made.add_column("sent as", no_wrap=True)
-    made.add_column("date", no_wrap=True)
-    made.add_column("subject", no_wrap=True, overflow="ellipsis", max_width=_SUBJECT_COLUMNS)
-    for cost in found.having(Outcome.SENT):
-        made.add_row(cost.commit[:8], *_numbers(cost), cost.codec, cost.date[:10], _plain(cost))
-    made.add_section()
-    for row in ("median", "mean", "worst", "total"):
-        values = [getattr(found.summary(column), row, None) for column in _COLUMNS]
-        size = values[2] or 0
-        seconds = [duration(link_seconds(size, rate)) for rate in RATES_BITS_PER_S]
-        share = ratio_cell(ratio(values[1], values[3])) if row in ("mean", "total") else ""
-        made.add_row(row, *map(cell, values), share, *seconds, style="bold")
-    return made
+    sent = found.having(Outcome.SENT)
+    rows = [[cost.commit[:8], *_numbers(cost), cost.codec] for cost in sent]
+    sums = [_sums(found, row) for row in ("median", "mean", "worst", "total")]
+    subjects = [f"{cost.date[:10]} {cost.subject}" for cost in sent]
+    return table(
+        ("commit", "diff", "payload", "wire", "zstd", "×", *rates, "sent as"),
+        [*rows, *sums],
+        bold=range(len(rows), len(rows) + len(sums)),
+        texts=("subject", [*subjects, *([""] * len(sums))]),
+        width=width,
+    )
 
 
 def _numbers(cost: CommitCost) -> list[str]:
     return [
         *(cell(getattr(cost, column)) for column in _COLUMNS),
         ratio_cell(ratio(cost.payload_bytes, cost.zstd_dict_bytes)),
-        *(duration(link_seconds(cost.total_bytes, rate)) for rate in RATES_BITS_PER_S),
+        *_seconds(cost.total_bytes),
     ]
 
 
-def _plain(cost: CommitCost) -> Text:
-    """A subject that the terminal takes neither for markup nor for commands."""
-    return Text("".join(c for c in cost.subject if c.isprintable()))
+def _sums(found: Survey, row: str) -> list[str]:
+    """One statistic of each column on its own; of ratios, only that of the totals has a meaning."""
+    values = [getattr(found.summary(column), row, None) for column in _COLUMNS]
+    share = found.ratio("payload_bytes", "zstd_dict_bytes") if row == "total" else None
+    times = "" if share is None else ratio_cell(share)
+    return [row, *map(cell, values), times, *_seconds(values[2] or 0), ""]
+
+
+def _seconds(size_bytes: float) -> list[str]:
+    return [duration(link_seconds(size_bytes, rate)) for rate in RATES_BITS_PER_S]
