@@ -29,7 +29,7 @@ KINDS = (ChangeKind.MODIFY, ChangeKind.ADD, ChangeKind.DELETE, ChangeKind.RENAME
 MODES = (Mode.REGULAR, Mode.EXECUTABLE, Mode.SYMLINK)
 MAX_BLOB_BYTES = 1 << 40
 
-_KIND_WEIGHTS = (26, 3, 2, 1)
+_KIND_WEIGHTS = (56, 4, 3, 1)
 _CODE_SUFFIXES = (".py", ".c", ".h", ".pyx", ".cpp", ".hpp", ".cc", ".rs", ".pyi")
 
 
@@ -45,7 +45,7 @@ class Codec(IntEnum):
     SAME = 3
 
 
-_CODEC_WEIGHTS = (24, 6, 1, 1)
+_CODEC_WEIGHTS = (56, 6, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -114,12 +114,17 @@ def transcribe(
     count = 0
     while True:
         more = None if wanted is None else int(count < len(wanted))
-        if not decisions.prompt(weights(1, 1), more, "files"):
+        if not decisions.prompt(weights(*_more_files(count)), more, "files"):
             return _replace(baseline, edits)
         plan = None if wanted is None else wanted[count]
         _transcribe_change(decisions, baseline, desk, blobs, edits, plan)
         count += 1
         done(count)
+
+
+def _more_files(count: int) -> tuple[int, int]:
+    """Weights of (no more, one more) after so many changes: a patch is not empty."""
+    return (2, count) if count else (1, 1 << 12)
 
 
 def _replace(baseline: Tree, edits: dict[str, Entry | None]) -> Tree:

@@ -55,7 +55,10 @@ class Settings:
 
 
 def transcribe_settings(decisions: Decisions, wanted: Settings | None) -> Settings:
-    """Writes or reads the settings; the defaults cost about two bits in all."""
+    """Writes or reads the settings; the defaults cost half a bit in all."""
+    usual = None if wanted is None else int(wanted == Settings())
+    if decisions.prompt(weights(3, 7), usual, "settings"):
+        return Settings()
 
     def choose(likely: tuple[int, ...], value: int | None) -> int:
         return decisions.prompt(weights(*likely), value, "settings")
