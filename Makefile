@@ -8,7 +8,7 @@ EXTRAS := ground,compare,sims,dev
 VENV := .venv
 LIGHT := .venv-probe
 RUN := $(VENV)/bin/
-PIP := -m pip --disable-pip-version-check --no-input --quiet
+PIP := -m pip --disable-pip-version-check --no-input --quiet --quiet
 KERNEL := $(wildcard shared/exact/_kernel*.[ch])
 TESTS := tests
 CHECKED := shared groundstation probe sims benchmarks demo tests
@@ -36,21 +36,24 @@ lint: $(VENV)/.installed ## Check style, format, types and layers.
 	$(RUN)mypy
 	$(RUN)lint-imports --no-cache
 
-bench: model ## Measure the corpus anew; takes long.
+bench: model $(VENV)/.bench ## Measure bytes and speed anew; takes hours.
+	$(RUN)groundstation model fetch qwen2.5-coder-0.5b
 	$(RUN)python -m benchmarks.run
+	$(RUN)python -m benchmarks.speed
 
 clean: ## Remove environments, caches and results of runs; fetched models stay in the user's cache.
 	rm -rf $(VENV) $(LIGHT) build demo-run *.egg-info shared/exact/*.so
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Both installs are editable and compile the kernel, so they follow its sources too.  pip is asked
-# for, not another installer: constraints.txt names releases that pip may find on the local disk.
+# pip, not another installer: constraints.txt names the releases, and pip alone looks on the local
+# disk for them.  Both installs are editable and compile the kernel, so they follow its sources.
 $(VENV)/.installed: pyproject.toml constraints.txt $(KERNEL)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
-	@echo "installing into $(VENV)"
+	@echo "installing into $(VENV): a minute or more, 1.5 GB"
 	@test -x $(RUN)python || $(PYTHON) -m venv $(VENV)
 	@$(RUN)python $(PIP) install -c constraints.txt -e '.[$(EXTRAS)]'
+	@$(RUN)python -c 'from shared.exact.kernels import compiled_library as c; c() or print("no C compiler: numpy computes the same, many times slower")'
 	@touch $@
 
 # After $(VENV): two builds of one kernel must not run at the same time.
@@ -58,4 +61,9 @@ $(LIGHT)/.installed: pyproject.toml constraints.txt $(KERNEL) | $(VENV)/.install
 	@echo "installing into $(LIGHT)"
 	@test -x $(LIGHT)/bin/python || $(PYTHON) -m venv $(LIGHT)
 	@$(LIGHT)/bin/python $(PIP) install -c constraints.txt -e .
+	@touch $@
+
+# llama.cpp is compiled here; without it the benchmark says that it was not measured.
+$(VENV)/.bench: $(VENV)/.installed
+	-@$(RUN)python $(PIP) install -c constraints.txt -e '.[bench]'
 	@touch $@
