@@ -11,7 +11,7 @@ from groundstation.plan import Options, options
 from groundstation.reuse import ReusingModel
 from shared.diff import unified_diff
 from shared.digest import sha256
-from shared.errors import DigestMismatch, InputError
+from shared.errors import DigestMismatch, InputError, RegenerationError
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel
@@ -190,10 +190,7 @@ def author(
     reusing = ReusingModel(model)
     choices = [options(change, model.vocabulary) for change in changes(base, target)]
     score, candidates = _search(base, choices, reusing, effort, started, report, clock)
-    plans = _choose(choices, score)
-    final = score
-    if plans != list(score.plans):
-        final = _count(base, plans, score.settings, reusing)
+    final = _settle(base, choices, score, reusing)
     recipe = _write(base, patch, final, model.digest, effort, report)
     if effort.check:
         report("checking", 0, 1)
@@ -206,7 +203,7 @@ def author(
         recipe,
         patch,
         score.settings,
-        tuple(_file_reports(choices, plans, final)),
+        tuple(_file_reports(choices, final)),
         tally.prompt_bits,
         tally.token_bits,
         tally.tokens,
@@ -227,7 +224,7 @@ def _search(
 ) -> tuple[_Score, int]:
     """Scores settings one coordinate after another, keeping what costs less."""
     plans = [choice.model or choice.classical for choice in choices]
-    best = _count(base, plans, Settings(), model)
+    best = _count(base, choices, plans, Settings(), model)
     tried = {best.settings}
     if not any(choice.model for choice in choices):
         return best, 1
@@ -240,7 +237,7 @@ def _search(
             if clock() - started > effort.max_seconds:
                 return best, len(tried)
             tried.add(settings)
-            score = _count(base, plans, settings, model)
+            score = _count(base, choices, plans, settings, model)
             if _cost(choices, score) < _cost(choices, best):
                 best = score
             report("prompts", len(tried), total)
@@ -255,15 +252,20 @@ def _write_inside(
     base: Tree, choices: Sequence[Options], best: _Score, model: LanguageModel
 ) -> _Score:
     """Takes the plans that write inside lines for those files where that is shorter."""
-    inside = [choice.inside or plan for choice, plan in zip(choices, best.plans, strict=True)]
-    score = _count(base, inside, best.settings, model)
+    inside = [
+        choice.inside if choice.inside and plan.codec is Codec.MODEL else plan
+        for choice, plan in zip(choices, best.plans, strict=True)
+    ]
+    score = _count(base, choices, inside, best.settings, model)
     mixed = [
         new if score.of_file(k) < best.of_file(k) else old
         for k, (old, new) in enumerate(zip(best.plans, inside, strict=True))
     ]
     if mixed == inside:
         return score
-    return best if mixed == list(best.plans) else _count(base, mixed, best.settings, model)
+    if mixed == list(best.plans):
+        return best
+    return _count(base, choices, mixed, best.settings, model)
 
 
 _COORDINATES = 4
@@ -286,11 +288,37 @@ def _neighbours(settings: Settings, coordinate: int | None = None) -> Iterator[S
 
 
 def _count(
-    base: Tree, plans: Sequence[FilePlan], settings: Settings, model: LanguageModel
+    base: Tree,
+    choices: Sequence[Options],
+    plans: Sequence[FilePlan],
+    settings: Settings,
+    model: LanguageModel,
 ) -> _Score:
-    """What the plans cost with these settings."""
+    """What the plans cost with these settings.
+
+    A change whose text is longer than the model can read takes its classical codec instead.
+    """
+    fitting = list(plans)
+    while True:
+        bits: list[float] = []
+        try:
+            return _count_all(base, fitting, settings, model, bits)
+        except RegenerationError:
+            failed = len(bits)
+            if fitting[failed].codec is not Codec.MODEL:
+                raise
+            fitting[failed] = choices[failed].classical
+
+
+def _count_all(
+    base: Tree,
+    plans: Sequence[FilePlan],
+    settings: Settings,
+    model: LanguageModel,
+    bits: list[float],
+) -> _Score:
+    """The same for exactly these plans; ``bits`` takes the sum after each file."""
     counter = DecisionCounter()
-    bits: list[float] = []
     transcribe(
         counter,
         base,
@@ -310,9 +338,21 @@ def _unreported(_: int) -> None:
 def _cost(choices: Sequence[Options], score: _Score) -> float:
     """Bits of a candidate when every change takes its cheapest codec."""
     return sum(
-        min(score.of_file(k), choice.classical_bits + 8) if choice.model else 0.0
-        for k, choice in enumerate(choices)
+        min(score.of_file(k), choice.classical_bits + 8)
+        if plan.codec is Codec.MODEL
+        else choice.classical_bits + 8
+        for k, (choice, plan) in enumerate(zip(choices, score.plans, strict=True))
     )
+
+
+def _settle(base: Tree, choices: Sequence[Options], score: _Score, model: LanguageModel) -> _Score:
+    """Takes the cheapest codec of every change.
+
+    Again and again, because the model may write a file in more bits when it has not seen another.
+    """
+    while (plans := _choose(choices, score)) != list(score.plans):
+        score = _count(base, choices, plans, score.settings, model)
+    return score
 
 
 def _choose(choices: Sequence[Options], score: _Score) -> list[FilePlan]:
@@ -360,10 +400,8 @@ def _write(
     )
 
 
-def _file_reports(
-    choices: Sequence[Options], plans: Sequence[FilePlan], score: _Score
-) -> Iterator[FileReport]:
-    for k, (choice, plan) in enumerate(zip(choices, plans, strict=True)):
+def _file_reports(choices: Sequence[Options], score: _Score) -> Iterator[FileReport]:
+    for k, (choice, plan) in enumerate(zip(choices, score.plans, strict=True)):
         yield FileReport(
             path=choice.change.path,
             kind=choice.change.kind.value,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from shared import delta
 from shared.lines import line_edits
 from shared.prompts.changeset import Codec, FilePlan
+from shared.prompts.context import printable_path
 from shared.prompts.inside import fits_inside
 from shared.prompts.rewrite import MAX_REMOVED_LINES, MAX_WRITTEN_LINES, Hunk
 from shared.prompts.textform import TextForm
@@ -79,7 +80,8 @@ def _model_plan(base: FilePlan, change: Change, vocabulary: Vocabulary) -> FileP
         return None
     if any(hunk.text.count(b"\n") > MAX_WRITTEN_LINES for hunk in hunks):
         return None
-    if any(vocabulary.encode(piece) is None for piece in (known, text)):
+    shown = printable_path(change.path)
+    if any(vocabulary.encode(piece) is None for piece in (known, text, shown)):
         return None
     return replace(base, codec=Codec.MODEL, hunks=tuple(hunks), form=form)
 

@@ -289,10 +289,19 @@ def no_model() -> LanguageModel:
     raise AssertionError("a message without model text opened the model")
 
 
-def plans(base: Tree, target: Tree, model: LanguageModel) -> list[FilePlan]:
-    """One plan a change; the model writes all that it can write."""
+def plans(
+    base: Tree, target: Tree, model: LanguageModel, *, inside: bool = False
+) -> list[FilePlan]:
+    """One plan a change; the model writes all that it can write.
+
+    Args:
+        base: the tree on board.
+        target: the tree wanted.
+        model: its vocabulary decides what it can write.
+        inside: changes inside a line are written alone, where they can be.
+    """
     found = [options(change, model.vocabulary) for change in changes(base, target)]
-    return [choice.model or choice.classical for choice in found]
+    return [(inside and choice.inside) or choice.model or choice.classical for choice in found]
 
 
 def follow(
@@ -357,10 +366,16 @@ def read(
 
 
 def check_round_trip(
-    base: Tree, target: Tree, model: LanguageModel, settings: Settings | None = None
+    base: Tree,
+    target: Tree,
+    model: LanguageModel,
+    settings: Settings | None = None,
+    *,
+    inside: bool = False,
 ) -> Recipe:
     """Writes a patch with the model and reads it back, token by token, in a fresh session."""
-    recipe = write(base, target, model, settings)
+    wanted = plans(base, target, model, inside=inside)
+    recipe = write(base, target, model, settings, wanted=wanted)
     made = read(recipe, base, lambda: model)
     assert made.target == target
     assert made.target.digest == target.digest

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+from shared.lines import split_lines
 from shared.prompts.inside import Inside
 from shared.prompts.settings import Settings, Shape
 from shared.prompts.span import Span
@@ -197,7 +198,7 @@ class DiffWindow(Window):
 
 
 def _mark(text: bytes) -> bytes:
-    return b"+".join(text.splitlines(keepends=True))
+    return b"+".join(split_lines(text))
 
 
 def _unmark(text: bytes) -> bytes:
