@@ -72,11 +72,19 @@ enum {
     TOKEN_UNIT = 4,     /* tokens in one unit of elementwise work */
     EXP_LAST = 131071,
     EXP_STEPS = 4096,
-    SPINS = 2000, /* turns of a waiting thread before it offers its core to others */
+    SPINS = 1000, /* turns of a waiting thread before it sleeps: some 10 to 50 microseconds */
 };
 
 #define SMALLEST_PEAK 0x1p-100
 #define ROUNDER 0x1.8p52 /* x + ROUNDER - ROUNDER rounds |x| < 2^51 to nearest, ties to even */
+
+#if defined(__x86_64__)
+#define PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define PAUSE() __asm__ volatile("yield")
+#else
+#define PAUSE() ((void)0)
+#endif
 
 static int64_t padded(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -112,6 +120,9 @@ typedef struct {
     _Atomic int threads; /* 0 until the team is complete */
     _Atomic int64_t *next;  /* next unit of work of each stage */
     _Atomic int waiting, rounds;
+    pthread_mutex_t mutex;
+    pthread_cond_t woken;
+    int sleeping; /* under the mutex */
     double *x;        /* [count][dim] the residual stream */
     double *qkv;      /* [count][heads + 2 kv_heads][head_dim] */
     double *mixed;    /* [count][heads * head_dim] */
@@ -119,22 +130,36 @@ typedef struct {
     double *scale;    /* [count] of the activations */
     int16_t *act;     /* [count][act_stride] */
     int64_t act_stride;
+    int use_tiles;
+    int8_t *packed; /* the activations once more, for tiles; NULL where there are none */
     int16_t *query;      /* [count][heads][head_dim] */
     double *query_scale; /* [count][heads] */
     uint8_t *local;      /* [threads][local_bytes] */
     int64_t local_bytes;
 } Team;
 
+/* Wait until every thread is here.  Spins, because a stage is short; sleeps when another thread does
+ * not get its core, so that a busy machine is not kept busier. */
 static void meet(Team *team) {
     if (team->threads == 1) return;
     int round = atomic_load_explicit(&team->rounds, memory_order_relaxed);
     if (atomic_fetch_add(&team->waiting, 1) == team->threads - 1) {
         atomic_store(&team->waiting, 0);
+        pthread_mutex_lock(&team->mutex);
         atomic_store(&team->rounds, round + 1);
+        if (team->sleeping) pthread_cond_broadcast(&team->woken);
+        pthread_mutex_unlock(&team->mutex);
         return;
     }
-    for (int spins = 0; atomic_load(&team->rounds) == round; spins++)
-        if (spins > SPINS) sched_yield();
+    for (int spins = 0; spins < SPINS; spins++) {
+        if (atomic_load(&team->rounds) != round) return;
+        PAUSE();
+    }
+    pthread_mutex_lock(&team->mutex);
+    team->sleeping++;
+    while (atomic_load(&team->rounds) == round) pthread_cond_wait(&team->woken, &team->mutex);
+    team->sleeping--;
+    pthread_mutex_unlock(&team->mutex);
 }
 
 /* --- the computing part, once for each instruction set ------------------------------------------- */
@@ -154,50 +179,81 @@ static void meet(Team *team) {
 #define HAVE_X86 1
 #include <immintrin.h>
 
+#define PRAGMA(text) _Pragma(#text)
 #ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#define TARGET_BEGIN(list) \
+    PRAGMA(clang attribute push(__attribute__((target(list))), apply_to = function))
+#define TARGET_END PRAGMA(clang attribute pop)
 #else
-#pragma GCC push_options
-#pragma GCC target("avx2")
+#define TARGET_BEGIN(list) PRAGMA(GCC push_options) PRAGMA(GCC target(list))
+#define TARGET_END PRAGMA(GCC pop_options)
 #endif
+
+TARGET_BEGIN("avx2")
 #define SUFFIX _avx2
 #define PATH 1
 #include "_kernel_body.h"
 #undef SUFFIX
 #undef PATH
-#ifdef __clang__
-#pragma clang attribute pop
-#pragma clang attribute push( \
-    __attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"))), \
-    apply_to = function)
-#else
-#pragma GCC pop_options
-#pragma GCC push_options
-#pragma GCC target("avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,prefer-vector-width=512")
-#endif
+TARGET_END
+
+TARGET_BEGIN("avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 #define SUFFIX _avx512
 #define PATH 2
 #include "_kernel_body.h"
 #undef SUFFIX
 #undef PATH
+TARGET_END
+
 #ifdef __clang__
-#pragma clang attribute pop
+#define TILE_INTRINSICS (__clang_major__ >= 12)
 #else
-#pragma GCC pop_options
+#define TILE_INTRINSICS (__GNUC__ >= 11)
 #endif
+#if TILE_INTRINSICS && defined(__linux__)
+#define HAVE_TILES 1
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+TARGET_BEGIN("avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8")
+#define SUFFIX _amx
+#define PATH 3
+#include "_kernel_body.h"
+#undef SUFFIX
+#undef PATH
+TARGET_END
+#endif /* tiles */
 #endif /* x86 */
 
 /* --- what Python calls --------------------------------------------------------------------------- */
 
-enum { PATH_PORTABLE, PATH_AVX2, PATH_AVX512 };
+enum { PATH_PORTABLE, PATH_AVX2, PATH_AVX512, PATH_AMX };
+
+#ifdef HAVE_TILES
+/* The kernel hands out the tile registers only to processes that ask (Linux 5.16,
+ * Documentation/arch/x86/xstate.rst). */
+static int tiles_granted(void) {
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    enum { AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 };
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+    if (!(d & AMX_TILE) || !(d & AMX_INT8)) return 0;
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
+#endif
 
 /* The best path of this machine; every lower one works as well. */
 int exact_best_path(void) {
 #ifdef HAVE_X86
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512vnni"))
+        __builtin_cpu_supports("avx512vnni")) {
+#ifdef HAVE_TILES
+        if (tiles_granted()) return PATH_AMX;
+#endif
         return PATH_AVX512;
+    }
     if (__builtin_cpu_supports("avx2")) return PATH_AVX2;
 #endif
     return PATH_PORTABLE;
@@ -251,10 +307,11 @@ static int64_t lay_out(Team *team, uint8_t *base, int threads) {
     team->hidden = part(base, &used, n * m->mlp_dim * 8);
     team->scale = part(base, &used, n * 8);
     team->act = part(base, &used, n * team->act_stride * 2);
+    if (team->use_tiles) team->packed = part(base, &used, padded(n, 16) * team->act_stride * 2);
     team->query = part(base, &used, n * heads * 2);
     team->query_scale = part(base, &used, n * m->heads * 8);
     int64_t attention = 4 * (positions * 10 + padded(m->head_dim, LANES) * 8);
-    int64_t dense = UNIT * n * 12; /* integer sums, and results of `up` in binary64 */
+    int64_t dense = UNIT * padded(n, 16) * 12; /* integer sums, and results of `up` in binary64 */
     team->local_bytes = padded(larger(m->dim * 8, larger(attention, dense)), 64);
     team->local = part(base, &used, team->local_bytes * threads);
     if (base) memset((void *)team->next, 0, stages * sizeof *team->next);
@@ -270,9 +327,13 @@ int exact_forward(const Job *job, int path, int threads) {
     if (path == PATH_AVX2) run = run_avx2;
     if (path == PATH_AVX512) run = run_avx512;
 #endif
+#ifdef HAVE_TILES
+    if (path == PATH_AMX) run = run_amx;
+#endif
     Team team;
     memset(&team, 0, sizeof team);
     team.job = job;
+    team.use_tiles = path == PATH_AMX && job->count >= 8;
     int64_t bytes = lay_out(&team, NULL, threads);
     uint8_t *arena = aligned_alloc(64, bytes);
     Member *members = calloc(threads, sizeof *members);
@@ -282,6 +343,8 @@ int exact_forward(const Job *job, int path, int threads) {
         return 1;
     }
     lay_out(&team, arena, threads);
+    pthread_mutex_init(&team.mutex, NULL);
+    pthread_cond_init(&team.woken, NULL);
     int started = 1;
     for (; started < threads; started++) {
         members[started] = (Member){&team, run, started};
@@ -292,6 +355,8 @@ int exact_forward(const Job *job, int path, int threads) {
     members[0] = (Member){&team, run, 0};
     member_main(&members[0]);
     for (int i = 1; i < started; i++) pthread_join(handles[i], NULL);
+    pthread_cond_destroy(&team.woken);
+    pthread_mutex_destroy(&team.mutex);
     free(arena), free(members), free(handles);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* The computing part of _kernel.c, compiled once for each instruction set.
  *
- * PATH is 0 (plain C), 1 (AVX2) or 2 (AVX-512 with VNNI); FN(name) adds the suffix of the path.
+ * PATH is 0 (plain C), 1 (AVX2), 2 (AVX-512 with VNNI) or 3 (the same with the tiles of AMX);
+ * FN(name) adds the suffix of the path.
  * Only the integer products differ between paths; the loops over binary64 are the same C, and
  * the compiler may widen them but not change an operation.
  */
@@ -71,7 +72,7 @@ static void FN(rms_norm)(const Model *m, const double *restrict x, const double 
 
 /* --- vectors: 16 sums of 32 bits, 32 integers of 16 bits ------------------------------------------- */
 
-#if PATH == 2
+#if PATH >= 2
 
 typedef __m512i FN(Sums);
 typedef __m512i FN(Shorts);
@@ -86,11 +87,21 @@ INLINE FN(Shorts) FN(pair)(const int16_t *p) {
     return _mm512_set1_epi32(both);
 }
 INLINE FN(Sums) FN(dot)(FN(Sums) sum, FN(Shorts) a, FN(Shorts) b) {
-    return _mm512_dpwssd_epi32(sum, a, b);
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
 }
-INLINE void FN(to_doubles)(FN(Sums) sum, double *out) {
-    _mm512_storeu_pd(out, _mm512_cvtepi32_pd(_mm512_castsi512_si256(sum)));
-    _mm512_storeu_pd(out + 8, _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(sum, 1)));
+INLINE void FN(scale_to)(FN(Sums) sum, double a, const double *b, double *out) {
+    __m512d low = _mm512_cvtepi32_pd(_mm512_castsi512_si256(sum));
+    __m512d high = _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(sum, 1));
+    __m512d all = _mm512_set1_pd(a);
+    _mm512_storeu_pd(out, _mm512_mul_pd(low, _mm512_mul_pd(all, _mm512_loadu_pd(b))));
+    _mm512_storeu_pd(out + 8, _mm512_mul_pd(high, _mm512_mul_pd(all, _mm512_loadu_pd(b + 8))));
+}
+INLINE void FN(add_to)(FN(Sums) sum, double *out) {
+    __m512d low = _mm512_cvtepi32_pd(_mm512_castsi512_si256(sum));
+    __m512d high = _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(sum, 1));
+    _mm512_storeu_pd(out, _mm512_add_pd(_mm512_loadu_pd(out), low));
+    _mm512_storeu_pd(out + 8, _mm512_add_pd(_mm512_loadu_pd(out + 8), high));
 }
 INLINE int32_t FN(total)(FN(Sums) sum) { return _mm512_reduce_add_epi32(sum); }
 INLINE void FN(totals4)(const FN(Sums) * s, int32_t *out) {
@@ -128,11 +139,25 @@ INLINE FN(Sums) FN(dot)(FN(Sums) sum, FN(Shorts) a, FN(Shorts) b) {
     return (FN(Sums)){_mm256_add_epi32(sum.low, _mm256_madd_epi16(a.low, b.low)),
                       _mm256_add_epi32(sum.high, _mm256_madd_epi16(a.high, b.high))};
 }
-INLINE void FN(to_doubles)(FN(Sums) sum, double *out) {
-    _mm256_storeu_pd(out, _mm256_cvtepi32_pd(_mm256_castsi256_si128(sum.low)));
-    _mm256_storeu_pd(out + 4, _mm256_cvtepi32_pd(_mm256_extracti128_si256(sum.low, 1)));
-    _mm256_storeu_pd(out + 8, _mm256_cvtepi32_pd(_mm256_castsi256_si128(sum.high)));
-    _mm256_storeu_pd(out + 12, _mm256_cvtepi32_pd(_mm256_extracti128_si256(sum.high, 1)));
+INLINE void FN(quarters)(FN(Sums) sum, __m256d *out) {
+    out[0] = _mm256_cvtepi32_pd(_mm256_castsi256_si128(sum.low));
+    out[1] = _mm256_cvtepi32_pd(_mm256_extracti128_si256(sum.low, 1));
+    out[2] = _mm256_cvtepi32_pd(_mm256_castsi256_si128(sum.high));
+    out[3] = _mm256_cvtepi32_pd(_mm256_extracti128_si256(sum.high, 1));
+}
+INLINE void FN(scale_to)(FN(Sums) sum, double a, const double *b, double *out) {
+    __m256d quarter[4], all = _mm256_set1_pd(a);
+    FN(quarters)(sum, quarter);
+    for (int i = 0; i < 4; i++) {
+        __m256d factor = _mm256_mul_pd(all, _mm256_loadu_pd(b + 4 * i));
+        _mm256_storeu_pd(out + 4 * i, _mm256_mul_pd(quarter[i], factor));
+    }
+}
+INLINE void FN(add_to)(FN(Sums) sum, double *out) {
+    __m256d quarter[4];
+    FN(quarters)(sum, quarter);
+    for (int i = 0; i < 4; i++)
+        _mm256_storeu_pd(out + 4 * i, _mm256_add_pd(_mm256_loadu_pd(out + 4 * i), quarter[i]));
 }
 INLINE int32_t FN(total)(FN(Sums) sum) {
     __m256i a = _mm256_add_epi32(sum.low, sum.high);
@@ -166,8 +191,11 @@ INLINE FN(Sums) FN(dot)(FN(Sums) sum, FN(Shorts) a, FN(Shorts) b) {
         sum.v[i] += (int32_t)a.v[2 * i] * b.v[2 * i] + (int32_t)a.v[2 * i + 1] * b.v[2 * i + 1];
     return sum;
 }
-INLINE void FN(to_doubles)(FN(Sums) sum, double *out) {
-    for (int i = 0; i < LANES; i++) out[i] = (double)sum.v[i];
+INLINE void FN(scale_to)(FN(Sums) sum, double a, const double *b, double *out) {
+    for (int i = 0; i < LANES; i++) out[i] = (double)sum.v[i] * (a * b[i]);
+}
+INLINE void FN(add_to)(FN(Sums) sum, double *out) {
+    for (int i = 0; i < LANES; i++) out[i] += (double)sum.v[i];
 }
 enum { FN(SCORE_BLOCKS) = 1, FN(MIX_LANES) = 1 };
 
@@ -244,6 +272,107 @@ static void FN(products)(const int8_t *w, int64_t columns, int64_t rows, const i
 
 #endif
 
+#if PATH == 3
+
+/* Tiles: 16 weight rows of 64 columns, straight from the matrix, times 16 tokens of 64 columns, the
+ * activations in two 8-bit halves.  Only whole units of rows, tokens and columns go this way. */
+enum { TILE = 16, TILE_COLUMNS = 64, TILE_TOKENS = 8 /* fewer are not worth the tiles */ };
+
+static int FN(tiled)(const Team *team, int64_t columns, int64_t rows, int64_t token,
+                     int64_t tokens) {
+    return columns % TILE_COLUMNS == 0 && rows == 2 * TILE && token == 0 &&
+           tokens >= TILE_TOKENS && team->packed;
+}
+
+static void FN(start_tiles)(void) {
+    struct {
+        uint8_t palette, start, reserved[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } config;
+    memset(&config, 0, sizeof config);
+    config.palette = 1;
+    for (int i = 0; i < 8; i++) config.bytes[i] = TILE_COLUMNS, config.rows[i] = TILE;
+    _tile_loadconfig(&config);
+}
+
+/* Halves of the activations of one token: packed[token / 16][half][column / 4][token % 16][4]. */
+static void FN(pack)(const Team *team, int64_t t, int64_t columns) {
+    const int16_t *from = team->act + t * team->act_stride;
+    int8_t *to = team->packed + (t / TILE * 2) * TILE * columns + t % TILE * 4;
+    for (int64_t k = 0; k < columns; k += 64) {
+        int8_t high[64], low[64];
+        for (int i = 0; i < 64; i++) {
+            int16_t half = (int16_t)((from[k + i] + 64) >> 7);
+            high[i] = (int8_t)half;
+            low[i] = (int8_t)(from[k + i] - half * 128);
+        }
+        for (int i = 0; i < 64; i += 4) {
+            memcpy(to + (k + i) / 4 * 64, high + i, 4);
+            memcpy(to + TILE * columns + (k + i) / 4 * 64, low + i, 4);
+        }
+    }
+}
+
+/* out[token][row] = high[row][token] * 128 + low[row][token] */
+static void FN(join_halves)(const int32_t *high, const int32_t *low, int32_t *out) {
+    __m512i a[TILE], b[TILE];
+    for (int i = 0; i < TILE; i++)
+        a[i] = _mm512_add_epi32(_mm512_slli_epi32(_mm512_load_si512(high + i * TILE), 7),
+                                _mm512_load_si512(low + i * TILE));
+    for (int i = 0; i < TILE; i += 2) {
+        b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+        b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+    }
+    for (int i = 0; i < TILE; i += 4) {
+        a[i] = _mm512_unpacklo_epi64(b[i], b[i + 2]);
+        a[i + 1] = _mm512_unpackhi_epi64(b[i], b[i + 2]);
+        a[i + 2] = _mm512_unpacklo_epi64(b[i + 1], b[i + 3]);
+        a[i + 3] = _mm512_unpackhi_epi64(b[i + 1], b[i + 3]);
+    }
+    for (int i = 0; i < 4; i++) { /* a[4 g + i], quarter q: rows 4 g .. 4 g + 3 of token 4 q + i */
+        __m512i even1 = _mm512_shuffle_i32x4(a[i], a[4 + i], 0x88);
+        __m512i even2 = _mm512_shuffle_i32x4(a[8 + i], a[12 + i], 0x88);
+        __m512i odd1 = _mm512_shuffle_i32x4(a[i], a[4 + i], 0xdd);
+        __m512i odd2 = _mm512_shuffle_i32x4(a[8 + i], a[12 + i], 0xdd);
+        _mm512_storeu_si512(out + i * UNIT, _mm512_shuffle_i32x4(even1, even2, 0x88));
+        _mm512_storeu_si512(out + (4 + i) * UNIT, _mm512_shuffle_i32x4(odd1, odd2, 0x88));
+        _mm512_storeu_si512(out + (8 + i) * UNIT, _mm512_shuffle_i32x4(even1, even2, 0xdd));
+        _mm512_storeu_si512(out + (12 + i) * UNIT, _mm512_shuffle_i32x4(odd1, odd2, 0xdd));
+    }
+}
+
+/* As products(), for 32 rows and all tokens; `out` has room for whole tiles of tokens. */
+static void FN(tile_products)(const Team *team, const int8_t *w, int64_t columns, int64_t tokens,
+                              int32_t *restrict out) {
+    _Alignas(64) int32_t sums[4][TILE * TILE];
+    for (int64_t t = 0; t < tokens; t += TILE) {
+        const int8_t *high = team->packed + t * 2 * columns, *low = high + TILE * columns;
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        for (int64_t k = 0; k < columns; k += TILE_COLUMNS) {
+            _tile_loadd(4, w + k, columns);
+            _tile_loadd(6, high + k * TILE, TILE_COLUMNS);
+            _tile_loadd(7, low + k * TILE, TILE_COLUMNS);
+            _tile_loadd(5, w + TILE * columns + k, columns);
+            _tile_dpbssd(0, 4, 6);
+            _tile_dpbssd(1, 4, 7);
+            _tile_dpbssd(2, 5, 6);
+            _tile_dpbssd(3, 5, 7);
+        }
+        _tile_stored(0, sums[0], 64);
+        _tile_stored(1, sums[1], 64);
+        _tile_stored(2, sums[2], 64);
+        _tile_stored(3, sums[3], 64);
+        FN(join_halves)(sums[0], sums[1], out + t * UNIT);
+        FN(join_halves)(sums[2], sums[3], out + t * UNIT + TILE);
+    }
+}
+
+#endif
+
 /* What a dense layer does with its results. */
 enum FN(Use) { FN(STORE), FN(ADD) };
 
@@ -251,8 +380,14 @@ enum FN(Use) { FN(STORE), FN(ADD) };
 static void FN(dense_unit)(const Team *team, const Matrix *matrix, int64_t columns, int64_t first,
                            int64_t rows, int64_t token, int64_t tokens, int32_t *sums,
                            enum FN(Use) use, double *out, int64_t stride) {
-    FN(products)(matrix->weights + first * columns, columns, rows,
-                 team->act + token * team->act_stride, team->act_stride, tokens, sums);
+    const int8_t *weights = matrix->weights + first * columns;
+#if PATH == 3
+    if (FN(tiled)(team, columns, rows, token, tokens))
+        FN(tile_products)(team, weights, columns, tokens, sums);
+    else
+#endif
+        FN(products)(weights, columns, rows, team->act + token * team->act_stride,
+                     team->act_stride, tokens, sums);
     const double *restrict scales = matrix->scales + first;
     for (int64_t t = 0; t < tokens; t++) {
         const int32_t *restrict sum = sums + t * UNIT;
@@ -275,21 +410,37 @@ INLINE double FN(whole)(int64_t value) {
     return FN(from_bits)((uint64_t)value | UINT64_C(0x4330000000000000)) - 0x1p52;
 }
 
-INLINE int32_t FN(exp_index)(double distance) {
-    double steps = distance * (double)EXP_STEPS;
-    return FN(nearest)(steps < (double)EXP_LAST ? steps : (double)EXP_LAST);
+/* Table entries of `n` distances of 0 and more. */
+static void FN(lookup)(const int64_t *restrict table, const double *restrict distance, int64_t n,
+                       int64_t *restrict entry) {
+    int64_t i = 0;
+#if PATH >= 2
+    const __m512d rounder = _mm512_set1_pd(ROUNDER);
+    for (; i + 8 <= n; i += 8) {
+        __m512d steps = _mm512_mul_pd(_mm512_loadu_pd(distance + i), _mm512_set1_pd(EXP_STEPS));
+        steps = _mm512_add_pd(_mm512_min_pd(steps, _mm512_set1_pd(EXP_LAST)), rounder);
+        __m512i index =
+            _mm512_sub_epi64(_mm512_castpd_si512(steps), _mm512_castpd_si512(rounder));
+        _mm512_storeu_si512(entry + i, _mm512_i64gather_epi64(index, table, 8));
+    }
+#endif
+    for (; i < n; i++) {
+        double steps = distance[i] * (double)EXP_STEPS;
+        entry[i] = table[FN(nearest)(steps < (double)EXP_LAST ? steps : (double)EXP_LAST)];
+    }
 }
 
-/* hidden = silu(gate) * up, over `n` elements in place of `gate`. */
+/* silu(gate) * up, over at most UNIT elements in place of `gate`. */
 static void FN(gated)(const int64_t *restrict table, double *restrict gate,
                       const double *restrict up, int64_t n) {
-    int32_t index[UNIT];
-    double decay[UNIT];
-    for (int64_t i = 0; i < n; i++) index[i] = FN(exp_index)(__builtin_fabs(gate[i]));
-    for (int64_t i = 0; i < n; i++) decay[i] = FN(whole)(table[index[i]]) * 0x1p-40;
+    double distance[UNIT];
+    int64_t entry[UNIT];
+    for (int64_t i = 0; i < n; i++) distance[i] = __builtin_fabs(gate[i]);
+    FN(lookup)(table, distance, n, entry);
     for (int64_t i = 0; i < n; i++) {
-        double numerator = gate[i] >= 0.0 ? 1.0 : decay[i];
-        gate[i] = (gate[i] * (numerator / (1.0 + decay[i]))) * up[i];
+        double decay = FN(whole)(entry[i]) * 0x1p-40;
+        double numerator = gate[i] >= 0.0 ? 1.0 : decay;
+        gate[i] = (gate[i] * (numerator / (1.0 + decay))) * up[i];
     }
 }
 
@@ -352,47 +503,47 @@ INLINE void FN(score_page)(const int rows, const PageUnit *unit, int64_t half,
             }
         }
         for (int r = 0; r < rows; r++)
-            for (int b = 0; b < blocks; b++) {
-                double *restrict to = out[r] + (first + b) * LANES;
-                const double *restrict key_scale = unit->key_scales + (first + b) * LANES;
-                FN(to_doubles)(sums[r][b], to);
-                for (int i = 0; i < LANES; i++) to[i] = to[i] * (scale[r] * key_scale[i]);
-            }
+            for (int b = 0; b < blocks; b++)
+                FN(scale_to)(sums[r][b], scale[r], unit->key_scales + (first + b) * LANES,
+                             out[r] + (first + b) * LANES);
     }
+}
+
+static double FN(largest)(const double *v, int64_t n) {
+    double best = v[0];
+    int64_t i = 0;
+#if PATH >= 2
+    __m512d lanes = _mm512_set1_pd(best);
+    for (; i + 8 <= n; i += 8) lanes = _mm512_max_pd(lanes, _mm512_loadu_pd(v + i));
+    best = _mm512_reduce_max_pd(lanes);
+#endif
+    for (; i < n; i++) best = v[i] > best ? v[i] : best;
+    return best;
 }
 
 /* Scores to integer weights of `n` keys; returns the factor of the mixed values. */
 static double FN(softmax)(const Team *team, int64_t layer, int64_t head, double *restrict scores,
                           int64_t n, int16_t *restrict weights, int64_t pages) {
     const Model *m = team->job->model;
-    const int64_t *restrict table = m->exp;
-    double lanes[8];
-    for (int l = 0; l < 8; l++) lanes[l] = scores[0];
-    int64_t i = 0, total = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int l = 0; l < 8; l++)
-            lanes[l] = scores[i + l] > lanes[l] ? scores[i + l] : lanes[l];
-    for (; i < n; i++) lanes[0] = scores[i] > lanes[0] ? scores[i] : lanes[0];
-    double best = lanes[0];
-    for (int l = 1; l < 8; l++) best = lanes[l] > best ? lanes[l] : best;
+    double best = FN(largest)(scores, n);
+    int64_t total = 0;
     for (int64_t page = 0; page * PAGE < n; page++) {
         PageUnit unit = page_unit(m, team->job->pages[page], layer, head);
+        const double *restrict scales = unit.value_scales;
         double *restrict row = scores + page * PAGE;
-        int64_t count = n - page * PAGE < PAGE ? n - page * PAGE : PAGE;
-        int32_t index[PAGE];
-        for (int64_t j = 0; j < count; j++) index[j] = FN(exp_index)(best - row[j]);
-        for (int64_t j = 0; j < count; j++) {
-            int64_t entry = table[index[j]];
-            total += entry;
-            row[j] = FN(whole)(entry) * unit.value_scales[j];
-        }
+        int64_t entry[PAGE], count = n - page * PAGE < PAGE ? n - page * PAGE : PAGE;
+        for (int64_t j = 0; j < count; j++) row[j] = best - row[j];
+        FN(lookup)(m->exp, row, count, entry);
+        for (int64_t j = 0; j < count; j++) total += entry[j];
+        for (int64_t j = 0; j < count; j++) row[j] = FN(whole)(entry[j]) * scales[j];
     }
     double scale = FN(quantise)(scores, n, (double)m->mix_limit, weights);
     memset(weights + n, 0, (size_t)(pages * PAGE - n) * 2);
     return scale / (double)total;
 }
 
-/* out[r] += weights[r] . values, for `rows` queries and `lanes` * LANES elements (constants). */
+/* out[r] += weights[r] . values, for `rows` queries and `lanes` * LANES elements (constants).
+ * `out` are integers below 2^53. */
 INLINE void FN(mix_page)(const int rows, const int lanes, const int16_t *values, int64_t wide,
                          int16_t *const *weights, double *const *out) {
     for (int begin = 0; begin < PAGE; begin += MIX_BLOCK) {
@@ -409,11 +560,7 @@ INLINE void FN(mix_page)(const int rows, const int lanes, const int16_t *values,
             }
         }
         for (int r = 0; r < rows; r++)
-            for (int l = 0; l < lanes; l++) {
-                double part[LANES], *restrict to = out[r] + l * LANES;
-                FN(to_doubles)(sums[r][l], part);
-                for (int i = 0; i < LANES; i++) to[i] += part[i]; /* integers below 2^53 */
-            }
+            for (int l = 0; l < lanes; l++) FN(add_to)(sums[r][l], out[r] + l * LANES);
     }
 }
 
@@ -483,6 +630,9 @@ INLINE void FN(activate)(Team *team, const double *row, int64_t n, int64_t limit
     int16_t *to = team->act + t * team->act_stride;
     team->scale[t] = FN(quantise)(row, n, (double)limit, to);
     memset(to + n, 0, (size_t)(padded(n, STEP) - n) * 2);
+#if PATH == 3
+    if (team->packed && n % TILE_COLUMNS == 0) FN(pack)(team, t, n);
+#endif
 }
 
 INLINE int64_t FN(lesser)(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -508,6 +658,9 @@ static void FN(run)(Team *team, int thread) {
     int64_t rows_unit = query_rows * m->kv_heads >= 16 * team->threads ? ATTENTION_ROWS : 1;
     int64_t row_units = (query_rows + rows_unit - 1) / rows_unit;
 
+#if PATH == 3
+    FN(start_tiles)();
+#endif
     UNITS(unit, token_units) TOKENS(t, unit) {
         const int8_t *row = m->embed.weights + job->tokens[t] * m->dim;
         double scale = m->embed.scales[job->tokens[t]];
@@ -558,7 +711,7 @@ static void FN(run)(Team *team, int thread) {
         NEXT_STAGE();
         UNITS(unit, padded(m->mlp_dim, UNIT) / UNIT) {
             int64_t first = unit * UNIT, rows = FN(lesser)(UNIT, m->mlp_dim - first);
-            double *up = (double *)(sums + n * UNIT);
+            double *up = (double *)(sums + padded(n, 16) * UNIT);
             FN(dense_unit)(team, &layer->gate, m->dim, first, rows, 0, n, sums, FN(STORE),
                            team->hidden + first, m->mlp_dim);
             FN(dense_unit)(team, &layer->up, m->dim, first, rows, 0, n, sums, FN(STORE),
@@ -588,7 +741,9 @@ static void FN(run)(Team *team, int thread) {
             FN(dense_unit)(team, &m->head, m->dim, unit * UNIT,
                            FN(lesser)(UNIT, m->vocab - unit * UNIT), skip, job->rows, sums,
                            FN(STORE), job->logits + unit * UNIT, m->vocab);
-    meet(team);
+#if PATH == 3
+    _tile_release();
+#endif
 }
 
 #undef UNITS

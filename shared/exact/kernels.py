@@ -27,7 +27,7 @@ from shared.exact.bounds import (
 CHUNK_TOKENS: Final = 128
 """Tokens in one call; bounds the scratch memory and the time until an interrupt is seen."""
 
-PATHS: Final = ("portable", "avx2", "avx512")
+PATHS: Final = ("portable", "avx2", "avx512", "amx")
 """Instruction sets, slowest first; all give the same numbers."""
 
 PATH_VARIABLE: Final = "REHYDRATION_KERNEL_PATH"
