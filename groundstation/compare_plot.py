@@ -10,7 +10,7 @@ from shared.envelope import SIGNATURE_BYTES
 from shared.errors import InputError
 
 SUFFIXES = (".png", ".pdf", ".svg")
-_OURS, _PEERS, _FLOOR = "#c2410c", "#94a3b8", "#334155"
+_OURS, _PEERS, _FLOOR, _GRID = "#c2410c", "#64748b", "#334155", "#e2e8f0"
 
 
 def check_plot(path: Path) -> None:
@@ -52,8 +52,13 @@ def draw(comparison: Comparison, path: Path) -> None:
     sizes = [way.wire_bytes or 0 for way in ways]
     figure = Figure(figsize=(8, 0.8 + 0.27 * len(ways)), layout="constrained")
     axes = figure.subplots()
-    bars = axes.barh(names, sizes, color=[_OURS if way.ours else _PEERS for way in ways])
-    axes.bar_label(bars, [f"{size:,}" for size in sizes], padding=3)
+    # points and not bars: a logarithmic axis has no zero for a length to start from
+    places = range(len(ways))
+    axes.scatter(sizes, places, color=[_OURS if way.ours else _PEERS for way in ways], zorder=3)
+    for place, size in zip(places, sizes, strict=True):
+        axes.annotate(f"{size:,}", (size, place), (8, 0), textcoords="offset points", va="center")
+    axes.set_yticks(places, names)
+    axes.grid(axis="y", color=_GRID)
     axes.invert_yaxis()
     axes.set_xscale("log")
     floor = overhead_bytes() + SIGNATURE_BYTES
@@ -61,7 +66,7 @@ def draw(comparison: Comparison, path: Path) -> None:
     axes.axvline(floor, color=_FLOOR, linestyle=":")
     axes.set_xlabel(f"bytes on the wire; dotted: {floor} bytes of envelope and signature alone")
     axes.set_title(f"One patch of {len(comparison.authored.patch):,} bytes")
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["top", "right", "left"]].set_visible(False)
     try:
         figure.savefig(path)
     except OSError as error:

@@ -637,7 +637,7 @@ def test_command_prints_each_commit_and_the_totals(
 ) -> None:
     done = runner.invoke(app, options)
     assert done.exit_code == 0, done.output
-    table, _, rest = done.stdout.partition("\nall 7 commits")
+    table, _, rest = done.stdout.partition("\n7 of 9 commits: ")
     rows = {line.split()[0]: line.split() for line in table.splitlines()}
     for cost in whole.having(Outcome.SENT):
         row = rows[cost.commit[:8]]

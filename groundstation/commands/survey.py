@@ -84,7 +84,7 @@ def _print(found: Survey, console: Console) -> None:
     if sent:
         console.print(_table(found, console.width))
         console.print(
-            f"\nall {len(sent)} commits: payload (×) "
+            f"\n{len(sent)} of {found.selected} commits: payload (×) "
             f"{ratio_cell(found.ratio('payload_bytes', 'zstd_dict_bytes'))}, wire "
             f"{ratio_cell(found.ratio('total_bytes', 'zstd_dict_total_bytes'))} times that of "
             "zstd with the old files as dictionary"
@@ -95,7 +95,9 @@ def _print(found: Survey, console: Console) -> None:
     left = found.selected - len(found.costs)
     if left:
         console.print(f"stopped with {left} commits to go; run it again to go on")
-    console.print(f"{found.resumed} of {len(found.costs)} known from {found.state}", markup=False)
+    console.print(
+        f"kept in {found.state}; {found.resumed} commits were known from before", markup=False
+    )
 
 
 def _table(found: Survey, width: int) -> Table:
