@@ -9,9 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from tree_pairs import LINES, commit_history, git, histories
+from tree_pairs import LINES, PATIENT, commit_history, git, histories
 
 from shared.diff import apply_patch, unified_diff
 from shared.errors import PatchError
@@ -44,10 +44,9 @@ GIT = "diff --git a/{0} b/{0}\n"
 
 
 @settings(
+    PATIENT,
     max_examples=15,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking with git takes minutes
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(history=histories(), options=st.permutations([
     ["--no-renames"], ["-M"], ["-C", "-C", "-M10%"], ["-U0"], ["-U9", "--histogram"],
@@ -136,6 +135,7 @@ def test_a_merge_and_contents_left_out(tmp_path: Path) -> None:
 # --- differences one after another --------------------------------------------------------------
 
 
+@PATIENT
 @given(histories(length=4))
 def test_differences_one_after_another(history: list[Tree]) -> None:
     first, *_, last = history
@@ -201,7 +201,7 @@ PLAIN_FILES = st.dictionaries(
 ).map(Tree)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(PATIENT, max_examples=25)
 @given(PLAIN_FILES, PLAIN_FILES, st.sampled_from([("a", "b"), ("old", "new.orig")]))
 def test_what_diff_writes_is_applied_exactly(
     tmp_path_factory: pytest.TempPathFactory, base: Tree, target: Tree, names: tuple[str, str]

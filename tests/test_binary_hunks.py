@@ -9,6 +9,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tree_pairs import PATIENT
 
 from shared.diff.binary import apply_delta, literal_hunk, read_binary_hunk, stored_zlib
 from shared.diff.cursor import Cursor
@@ -39,6 +40,7 @@ def test_a_literal_hunk_byte_by_byte() -> None:
     assert literal_hunk(b"") == b"literal 0\nKcmV+b0RR6000031\n\n"
 
 
+@PATIENT
 @given(st.binary(max_size=300))
 def test_hunks_are_read_back(data: bytes) -> None:
     cursor = Cursor(literal_hunk(data) + b"after\n")
@@ -115,6 +117,7 @@ def test_bad_deltas(bad: bytes) -> None:
         apply_delta(SOURCE, bad)
 
 
+@PATIENT
 @given(st.binary(max_size=30), st.binary(max_size=30))
 def test_any_delta_gives_bytes_or_is_refused(source: bytes, instructions: bytes) -> None:
     try:

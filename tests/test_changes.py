@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from tree_pairs import pairs
+from tree_pairs import PATIENT, pairs
 
 from shared.tree import Change, ChangeKind, Entry, Mode, Tree, changes, path_bytes, similarity
 from shared.tree.changes import MAX_RENAME_PAIRS
@@ -117,6 +117,7 @@ def test_similarity(old: bytes, new: bytes, percent: int) -> None:
     assert similarity(old, new) == similarity(new, old) == percent
 
 
+@PATIENT
 @given(pairs())
 def test_changes_lead_from_one_tree_to_the_other(pair: tuple[Tree, Tree]) -> None:
     base, target = pair

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
-from tree_pairs import trees
+from tree_pairs import PATIENT, trees
 
 from shared.errors import InputError
 from shared.tree import Entry, Mode, Tree, read_tree, write_tree
@@ -17,7 +17,7 @@ from shared.tree import Entry, Mode, Tree, read_tree, write_tree
 FILE = Entry(Mode.REGULAR, b"\0\r\n\xff")
 
 
-@settings(deadline=None, max_examples=50)
+@settings(PATIENT, max_examples=50)
 @given(trees())
 def test_what_is_written_is_read_again(tree: Tree) -> None:
     with TemporaryDirectory() as scratch:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from patch_by_the_page import edits_of
+from tree_pairs import PATIENT
 
 import shared.lines
 from shared.lines import LineEdit, line_edits, split_lines
@@ -46,6 +47,7 @@ def check(old: Sequence[bytes], new: Sequence[bytes], edits: Sequence[LineEdit])
     assert made + list(old[at:]) == list(new)
 
 
+@PATIENT
 @given(LETTERS, LETTERS)
 def test_edits_are_right_and_shortest(old: list[bytes], new: list[bytes]) -> None:
     edits = line_edits(old, new)
@@ -72,6 +74,7 @@ def test_the_description_gives_the_same_edits() -> None:
         assert found == edits_of(old, new), (old, new)
 
 
+@PATIENT
 @given(st.binary(max_size=40) | st.text("a\n\r\x0b\x85", max_size=40).map(str.encode))
 def test_only_newlines_end_lines(data: bytes) -> None:
     lines = split_lines(data)

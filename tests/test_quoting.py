@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tree_pairs import PATIENT
 
 from shared.diff.quoting import quote, unquote
 
@@ -31,6 +32,7 @@ def test_quoting(name: bytes, quoted: bytes) -> None:
         assert unquote(quoted) == (name, b"")
 
 
+@PATIENT
 @given(st.binary(), st.binary())
 def test_quoted_names_are_read_up_to_their_end(name: bytes, rest: bytes) -> None:
     quoted = quote(name)

@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 from hypothesis import given
-from tree_pairs import pairs, trees
+from tree_pairs import PATIENT, pairs, trees
 
 from shared.digest import sha256
 from shared.errors import InputError
@@ -121,12 +121,14 @@ def parse(serial: bytes) -> dict[str, tuple[int, bytes]]:
     return found
 
 
+@PATIENT
 @given(trees())
 def test_the_serialisation_holds_the_whole_tree(tree: Tree) -> None:
     found = parse(b"".join(serialise(tree)))
     assert Tree({path: Entry(Mode(mode), data) for path, (mode, data) in found.items()}) == tree
 
 
+@PATIENT
 @given(pairs())
 def test_trees_are_equal_exactly_if_their_digests_are(pair: tuple[Tree, Tree]) -> None:
     base, target = pair

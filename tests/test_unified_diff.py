@@ -6,10 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from patch_by_the_page import patch_by_the_page
-from tree_pairs import git, histories, pairs
+from tree_pairs import PATIENT, git, histories, pairs
 
 from shared.diff import apply_patch, unified_diff
 from shared.tree import Entry, Mode, Tree, read_tree, write_tree
@@ -365,6 +365,7 @@ def test_the_patch_byte_by_byte(name: str, tmp_path: Path) -> None:
         assert read_tree(tmp_path / "tree") == Tree(target)
 
 
+@PATIENT
 @given(pairs())
 def test_applying_the_patch_gives_the_target(pair: tuple[Tree, Tree]) -> None:
     base, target = pair
@@ -373,7 +374,7 @@ def test_applying_the_patch_gives_the_target(pair: tuple[Tree, Tree]) -> None:
     assert apply_patch(base, patch) == target
 
 
-@settings(deadline=None)
+@PATIENT
 @given(pairs())
 def test_the_description_gives_the_same_bytes(pair: tuple[Tree, Tree]) -> None:
     assert unified_diff(*pair) == patch_by_the_page(*pair)
@@ -382,7 +383,7 @@ def test_the_description_gives_the_same_bytes(pair: tuple[Tree, Tree]) -> None:
 SHORT_LINES = st.lists(st.sampled_from(["a", "b", " c", "", "d", "e"]), max_size=30).map("\n".join)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(PATIENT, max_examples=200)
 @given(SHORT_LINES, SHORT_LINES)
 def test_the_description_gives_the_same_bytes_for_repetitive_files(old: str, new: str) -> None:
     pair = Tree({"f": text(old)}), Tree({"f": text(new)})
@@ -405,10 +406,9 @@ def test_the_example_of_the_description() -> None:
 
 
 @settings(
+    PATIENT,
     max_examples=30,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking with git takes minutes
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(histories())
 def test_git_applies_the_patch_and_takes_it_back(

@@ -7,9 +7,15 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from shared.tree import Entry, Mode, Tree, path_bytes
+
+PATIENT = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+"""For properties: a busy machine is no reason to fail."""
 
 PATHS = (
     "a", "a.c", "a/b", "a/b/c", "d/e.py", "d/e", "z", "with space", " lead", "tail ", 'quo"te',
