@@ -29,6 +29,7 @@ WINDOW = bytes([(WINDOW_LOG - 10) << 3])
 MOST_FILE_BYTES = 1 << 27
 _LAST, _COMPRESSED = 1, 2
 _MOST_BLOCK_BYTES = 128 << 10
+_PIECE_BYTES = 256
 
 
 def encode(old: bytes, new: bytes) -> bytes:
@@ -73,20 +74,30 @@ def decode_frame(old: bytes, frame: bytes) -> bytes:
     """The file that ``encode_frame`` coded.
 
     Raises:
-        RegenerationError: ``frame`` is not exactly one frame, or does not decode with this old file.
+        RegenerationError: ``frame`` is not exactly one frame, does not decode with this old file,
+            or gives more than ``MOST_FILE_BYTES``.
     """
     decoder = zstandard.ZstdDecompressor(
         dict_data=_dictionary(old),
         max_window_size=1 << WINDOW_LOG,
         format=zstandard.FORMAT_ZSTD1_MAGICLESS,
     ).decompressobj()
+    text = bytearray()
+    place = 0
     try:
-        text = decoder.decompress(frame)
+        while place < len(frame) and not decoder.eof:
+            # four bytes can stand for a block of 128 KiB: a few at a time keep memory bounded
+            text += decoder.decompress(frame[place : place + _PIECE_BYTES])
+            place += _PIECE_BYTES
+            if len(text) > MOST_FILE_BYTES:
+                raise RegenerationError(
+                    "the payload is of a larger file", expected=f"at most {MOST_FILE_BYTES} bytes"
+                )
     except zstandard.ZstdError as error:
         raise RegenerationError(f"the payload does not decode: {error}") from error
-    if not decoder.eof or decoder.unused_data:
+    if not decoder.eof or decoder.unused_data or place < len(frame):
         raise RegenerationError("the payload does not end where its last block ends")
-    return text
+    return bytes(text)
 
 
 def _frames(old: bytes, new: bytes) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from shared.prompts.model import LanguageModel
 from shared.recipe import Recipe
 from shared.seeds.coins import seed_from_bytes
 from shared.seeds.decisions import DecisionReader
+from shared.seeds.sampler import Frequencies
 from shared.terminal import Report, silent
 from shared.tree import Tree
 from shared.wire import Message
@@ -28,7 +29,7 @@ class Budget:
 
     Attributes:
         max_tokens: tokens that the model reads or writes.
-        max_seconds: wall time, from the first to the last token.
+        max_seconds: wall time, from the first to the last decision.
         max_memory_bytes: resident memory of this process.
     """
 
@@ -80,17 +81,34 @@ class Meter:
             BudgetExceeded: a limit is, or would be, passed.
         """
         self.tokens += tokens
-        budget = self.budget
-        if self.tokens > budget.max_tokens:
-            raise _over("tokens", f"{self.tokens}", f"{budget.max_tokens}", "--max-tokens")
-        seconds = self.seconds()
-        if seconds > budget.max_seconds:
-            raise _over("seconds", f"{seconds:.1f}", f"{budget.max_seconds:g}", "--max-seconds")
-        resident = resident_bytes()
-        if resident > budget.max_memory_bytes:
-            limit = f"{budget.max_memory_bytes}"
-            raise _over("bytes of memory", f"{resident}", limit, "--max-memory")
+        limit = self.budget.max_tokens
+        if self.tokens > limit:
+            raise _over("tokens", f"{self.tokens}", f"{limit}", "--max-tokens")
+        self.check_time()
+        self.check_memory()
         self.report("regenerating", self.tokens, 0)
+
+    def finish_file(self, files: int) -> None:
+        """Accounts for a file that is done, be it without any token.
+
+        Raises:
+            BudgetExceeded: a limit is passed.
+        """
+        self.check_time()
+        self.check_memory()
+        self.report("files", files, 0)
+
+    def check_time(self) -> None:
+        """Raises BudgetExceeded when the time is used up."""
+        seconds, limit = self.seconds(), self.budget.max_seconds
+        if seconds > limit:
+            raise _over("seconds", f"{seconds:.1f}", f"{limit:g}", "--max-seconds")
+
+    def check_memory(self) -> None:
+        """Raises BudgetExceeded when the process has grown too large."""
+        resident, limit = resident_bytes(), self.budget.max_memory_bytes
+        if resident > limit:
+            raise _over("bytes of memory", f"{resident}", f"{limit}", "--max-memory")
 
     def seconds(self) -> float:
         """Wall time so far."""
@@ -112,6 +130,19 @@ def resident_bytes() -> int:
     except OSError:
         return 0
     return int(pages) * 4096
+
+
+class _TimedReader(DecisionReader):
+    """Reads decisions as long as there is time: deleting lines takes some, but no tokens."""
+
+    def __init__(self, message: Message | Recipe, check_time: Callable[[], None]) -> None:
+        seed = seed_from_bytes(message.seed) if message.seed else 0
+        super().__init__(message.seed_source, message.stream, seed)
+        self._check_time = check_time
+
+    def prompt(self, frequencies: Frequencies, wanted: int | None = None, label: str = "") -> int:
+        self._check_time()
+        return super().prompt(frequencies, wanted, label)
 
 
 @dataclass
@@ -155,9 +186,26 @@ def regenerate(
         BudgetExceeded: it needs more than the budget.
     """
     meter = Meter(budget or Budget(), clock, report)
-    decisions = DecisionReader(
-        message.seed_source, message.stream, seed_from_bytes(message.seed) if message.seed else 0
-    )
+    try:
+        target = _follow(message, baseline, open_model, meter)
+        patch = unified_diff(baseline, target)
+    except MemoryError as error:
+        raise BudgetExceeded(
+            "there is no memory left",
+            expected=f"regeneration within {resident_bytes()} bytes",
+            remedy="give the probe more memory, or author the patch in several messages",
+        ) from error
+    return Regenerated(target, patch, meter.tokens, meter.seconds())
+
+
+def _follow(
+    message: Message | Recipe,
+    baseline: Tree,
+    open_model: Callable[[], LanguageModel],
+    meter: Meter,
+) -> Tree:
+    """The tree that a message leads to."""
+    decisions = _TimedReader(message, meter.check_time)
     blobs = ReceivedBlobs(message.blobs)
     target = transcribe(
         decisions,
@@ -166,12 +214,12 @@ def regenerate(
         blobs,
         None,
         None,
-        lambda files: report("files", files, 0),
+        meter.finish_file,
     )
     decisions.finish()
     if blobs.left():
         raise RegenerationError(f"{blobs.left()} bytes are left over after the last file")
-    return Regenerated(target, unified_diff(baseline, target), meter.tokens, meter.seconds())
+    return target
 
 
 def _once(open_model: Callable[[], LanguageModel]) -> Callable[[], LanguageModel]:

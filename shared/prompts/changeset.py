@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from shared import delta
-from shared.errors import RegenerationError
+from shared.errors import InputError, RegenerationError
 from shared.prompts.compose import compose
 from shared.prompts.desk import Desk
 from shared.prompts.naming import transcribe_path
@@ -130,8 +130,8 @@ def _more_files(count: int) -> tuple[int, int]:
 def _replace(baseline: Tree, edits: dict[str, Entry | None]) -> Tree:
     try:
         return baseline.replace(edits)
-    except Exception as error:
-        raise RegenerationError(f"the changes do not make a tree: {error}") from error
+    except InputError as error:
+        raise RegenerationError(f"the changes do not make a tree: {error.found}") from error
 
 
 def _transcribe_change(
@@ -166,7 +166,10 @@ def _transcribe_change(
         )
     mode = _transcribe_mode(decisions, old, None if plan is None else plan.entry)
     data = _transcribe_contents(decisions, desk, blobs, path, old, mode, plan)
-    edits[path] = Entry(mode, data)
+    try:
+        edits[path] = Entry(mode, data)
+    except InputError as error:
+        raise RegenerationError(f"{path!r} cannot be: {error.found}") from error
 
 
 def _transcribe_old_path(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from shared.errors import RegenerationError
+from shared.errors import InputError, RegenerationError
 from shared.seeds.decisions import Decisions
 from shared.tree import check_path, path_bytes, path_text
 
@@ -80,8 +80,8 @@ def transcribe_path(
     path = path_text(pattern[:head] + bytes(letters) + pattern[len(pattern) - tail :])
     try:
         check_path(path)
-    except Exception as error:
-        raise RegenerationError(f"not a path: {error}") from error
+    except InputError as error:
+        raise RegenerationError(f"not a path: {error.found}") from error
     return path
 
 
