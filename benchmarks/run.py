@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,19 +37,21 @@ class Job:
         title: for the report.
         list: which list.
         model: which pin.
-        limit: only every so many-th patch, spread over the list; None for all.
+        candidates: prompts tried a patch.
+        limit: so many patches, spread over the list; None for all.
     """
 
     title: str
     list: str
     model: str
+    candidates: int
     limit: int | None = None
 
 
 JOBS = (
-    Job("Release to release, SmolLM2-135M", "pairs", "smollm2-135m"),
-    Job("Held-out flight and embedded software, SmolLM2-135M", "heldout", "smollm2-135m"),
-    Job("Release to release, Qwen2.5-Coder-0.5B", "pairs", "qwen2.5-coder-0.5b", limit=24),
+    Job("Release to release, SmolLM2-135M", "pairs", "smollm2-135m", 4),
+    Job("Held-out flight and embedded software, SmolLM2-135M", "heldout", "smollm2-135m", 4),
+    Job("Release to release, Qwen2.5-Coder-0.5B", "pairs", "qwen2.5-coder-0.5b", 1, limit=24),
 )
 
 
@@ -59,7 +62,7 @@ def fingerprint(pin: bytes, effort: Effort) -> str:
         *sorted((root / "shared" / "prompts").glob("*.py")),
         *sorted((root / "shared" / "seeds").glob("*.py")),
         *sorted((root / "groundstation" / "peers").glob("*.py")),
-        *(root / "groundstation" / name for name in ("author.py", "plan.py")),
+        *(root / "groundstation" / name for name in ("author.py", "plan.py", "search.py")),
     ]
     digest = hashlib.sha256(pin + repr(sorted(asdict(effort).items())).encode())
     for source in sources:
@@ -67,8 +70,10 @@ def fingerprint(pin: bytes, effort: Effort) -> str:
     return digest.hexdigest()[:16]
 
 
-def measure_job(job: Job, effort: Effort, report: Report) -> Run:
+def measure_job(job: Job, report: Report) -> Run:
     """Measures a list, or reads what was measured before."""
+    # the real probe checks; a number of candidates, not a time, so that sizes can be repeated
+    effort = Effort(max_seconds=math.inf, max_candidates=job.candidates, check=False)
     folder = resolve_pin(job.model)
     pin = load_pin(folder)
     setting = Setting(PinnedModel.open(pin), folder, effort)
@@ -85,7 +90,7 @@ def measure_job(job: Job, effort: Effort, report: Report) -> Run:
             kept.add(row)
         rows.append(row)
     report(job.title, len(pairs), len(pairs))
-    return Run(job.title, job.model, pin.digest.hex(), tuple(rows))
+    return Run(job.title, job.model, pin.digest.hex(), job.candidates, tuple(rows))
 
 
 class _Kept:
@@ -115,15 +120,13 @@ def main(
     job: Annotated[
         list[int] | None, typer.Option(help="Only these jobs, counted from 0; may be repeated.")
     ] = None,
-    budget: Annotated[float, typer.Option(help="Seconds of prompt search a patch.")] = 10.0,
     out: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     """Measure ours against every peer and write the report."""
-    effort = Effort(max_seconds=budget, check=False)  # the real probe checks
     chosen = JOBS if not job else tuple(JOBS[k] for k in job)
     with progress() as report:
-        runs = [measure_job(each, effort, report) for each in chosen]
-    write_report(runs, budget, out)
+        runs = [measure_job(each, report) for each in chosen]
+    write_report(runs, out)
     typer.echo(f"written to {out}")
 
 

@@ -1,31 +1,26 @@
-"""From two trees to a recipe: choose codecs and settings by counting, then write the seed."""
+"""From two trees to a recipe: search the prompt, choose the seed source, write the seed."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from groundstation.drawn import find_seed
 from groundstation.plan import Options, options
 from groundstation.reuse import ReusingModel
+from groundstation.search import Score, search
 from shared.diff import unified_diff
 from shared.digest import sha256
-from shared.errors import DigestMismatch, InputError, RegenerationError
-from shared.prompts.changeset import Codec, FilePlan, transcribe
-from shared.prompts.desk import Desk
+from shared.errors import DigestMismatch, InputError
+from shared.prompts.changeset import Codec
 from shared.prompts.model import LanguageModel
 from shared.prompts.settings import (
-    INVERSE_TEMPERATURES,
-    LINES_AFTER,
-    LINES_BEFORE,
     Settings,
-    Shape,
 )
 from shared.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.regenerate import regenerate
 from shared.seeds.coins import SeedSource, seed_to_bytes
-from shared.seeds.decisions import DecisionCounter
 from shared.terminal import Report, silent
 from shared.tree import Tree, changes
 
@@ -37,12 +32,14 @@ class Effort:
     Attributes:
         seed_source: the only source to use; None takes the shortest message.
         max_seconds: no new candidate is scored after this time; the best so far is used.
+        max_candidates: prompts scored at most; unlike a time, the same on every machine.
         max_seeds: seeds tried for a drawn seed at most.
         check: regenerate the message before it is handed out.
     """
 
     seed_source: SeedSource | None = None
     max_seconds: float = 60.0
+    max_candidates: int = 1 << 20
     max_seeds: int = 1 << 16
     check: bool = True
 
@@ -119,43 +116,6 @@ class Authored:
         return self.prompt_bytes + self.seed_bytes + self.delta_bytes
 
 
-@dataclass
-class _SentBlobs:
-    """Counts the blobs of a message as they are taken."""
-
-    bytes_left: int
-
-    def left(self) -> int:
-        return self.bytes_left
-
-    def take(self, size: int, wanted: bytes | None) -> bytes:
-        if wanted is None or len(wanted) != size:
-            raise ValueError("the ground knows its blobs")
-        self.bytes_left -= size
-        return wanted
-
-
-@dataclass(frozen=True)
-class _Score:
-    """What a candidate costs.
-
-    Attributes:
-        settings: how the model is asked.
-        plans: how each change is sent.
-        counter: its decisions.
-        bits: after each file, in order.
-    """
-
-    settings: Settings
-    plans: tuple[FilePlan, ...]
-    counter: DecisionCounter
-    bits: tuple[float, ...]
-
-    def of_file(self, k: int) -> float:
-        """Bits of the k-th change."""
-        return self.bits[k] - (self.bits[k - 1] if k else 0.0)
-
-
 def author(
     base: Tree,
     target: Tree,
@@ -189,8 +149,11 @@ def author(
         )
     reusing = ReusingModel(model)
     choices = [options(change, model.vocabulary) for change in changes(base, target)]
-    score, candidates = _search(base, choices, reusing, effort, started, report, clock)
-    final = _settle(base, choices, score, reusing)
+
+    def stops(scored: int) -> bool:
+        return scored >= effort.max_candidates or clock() - started > effort.max_seconds
+
+    final, candidates = search(base, choices, reusing, stops, report)
     recipe = _write(base, patch, final, model.digest, effort, report)
     if effort.check:
         report("checking", 0, 1)
@@ -202,7 +165,7 @@ def author(
     return Authored(
         recipe,
         patch,
-        score.settings,
+        final.settings,
         tuple(_file_reports(choices, final)),
         tally.prompt_bits,
         tally.token_bits,
@@ -213,166 +176,14 @@ def author(
     )
 
 
-def _search(
-    base: Tree,
-    choices: Sequence[Options],
-    model: LanguageModel,
-    effort: Effort,
-    started: float,
-    report: Report,
-    clock: Callable[[], float],
-) -> tuple[_Score, int]:
-    """Scores settings one coordinate after another, keeping what costs less."""
-    plans = [choice.model or choice.classical for choice in choices]
-    best = _count(base, choices, plans, Settings(), model)
-    tried = {best.settings}
-    if not any(choice.model for choice in choices):
-        return best, 1
-    total = sum(1 for _ in _neighbours(best.settings)) - _COORDINATES + 2
-    report("prompts", 1, total)
-    for coordinate in range(_COORDINATES):
-        for settings in list(_neighbours(best.settings, coordinate)):
-            if settings in tried:
-                continue
-            if clock() - started > effort.max_seconds:
-                return best, len(tried)
-            tried.add(settings)
-            score = _count(base, choices, plans, settings, model)
-            if _cost(choices, score) < _cost(choices, best):
-                best = score
-            report("prompts", len(tried), total)
-    if any(choice.inside for choice in choices) and clock() - started <= effort.max_seconds:
-        best = _write_inside(base, choices, best, model)
-        report("prompts", total, total)
-        return best, len(tried) + 1
-    return best, len(tried)
-
-
-def _write_inside(
-    base: Tree, choices: Sequence[Options], best: _Score, model: LanguageModel
-) -> _Score:
-    """Takes the plans that write inside lines for those files where that is shorter."""
-    inside = [
-        choice.inside if choice.inside and plan.codec is Codec.MODEL else plan
-        for choice, plan in zip(choices, best.plans, strict=True)
-    ]
-    score = _count(base, choices, inside, best.settings, model)
-    mixed = [
-        new if score.of_file(k) < best.of_file(k) else old
-        for k, (old, new) in enumerate(zip(best.plans, inside, strict=True))
-    ]
-    if mixed == inside:
-        return score
-    if mixed == list(best.plans):
-        return best
-    return _count(base, choices, mixed, best.settings, model)
-
-
-_COORDINATES = 4
-
-
-def _neighbours(settings: Settings, coordinate: int | None = None) -> Iterator[Settings]:
-    """Settings that differ in one coordinate: shape, lines before, lines after, temperature."""
-    if coordinate in (None, 0):
-        for shape in Shape:
-            yield replace(settings, shape=shape)
-    if coordinate in (None, 1):
-        for before in range(len(LINES_BEFORE)):
-            yield replace(settings, before=before)
-    if coordinate in (None, 2):
-        for after in range(len(LINES_AFTER)):
-            yield replace(settings, after=after)
-    if coordinate in (None, 3):
-        for temperature in range(len(INVERSE_TEMPERATURES)):
-            yield replace(settings, temperature=temperature)
-
-
-def _count(
-    base: Tree,
-    choices: Sequence[Options],
-    plans: Sequence[FilePlan],
-    settings: Settings,
-    model: LanguageModel,
-) -> _Score:
-    """What the plans cost with these settings.
-
-    A change whose text is longer than the model can read takes its classical codec instead.
-    """
-    fitting = list(plans)
-    while True:
-        bits: list[float] = []
-        try:
-            return _count_all(base, fitting, settings, model, bits)
-        except RegenerationError:
-            failed = len(bits)
-            if fitting[failed].codec is not Codec.MODEL:
-                raise
-            fitting[failed] = choices[failed].classical
-
-
-def _count_all(
-    base: Tree,
-    plans: Sequence[FilePlan],
-    settings: Settings,
-    model: LanguageModel,
-    bits: list[float],
-) -> _Score:
-    """The same for exactly these plans; ``bits`` takes the sum after each file."""
-    counter = DecisionCounter()
-    transcribe(
-        counter,
-        base,
-        lambda chosen: Desk(lambda: model, chosen, _unreported),
-        _SentBlobs(sum(len(plan.blob) for plan in plans)),
-        plans,
-        settings,
-        lambda _: bits.append(counter.tally.bits),
-    )
-    return _Score(settings, tuple(plans), counter, tuple(bits))
-
-
-def _unreported(_: int) -> None:
-    """For transcriptions whose progress nobody follows."""
-
-
-def _cost(choices: Sequence[Options], score: _Score) -> float:
-    """Bits of a candidate when every change takes its cheapest codec."""
-    return sum(
-        min(score.of_file(k), choice.classical_bits + 8)
-        if plan.codec is Codec.MODEL
-        else choice.classical_bits + 8
-        for k, (choice, plan) in enumerate(zip(choices, score.plans, strict=True))
-    )
-
-
-def _settle(base: Tree, choices: Sequence[Options], score: _Score, model: LanguageModel) -> _Score:
-    """Takes the cheapest codec of every change.
-
-    Again and again, because the model may write a file in more bits when it has not seen another.
-    """
-    while (plans := _choose(choices, score)) != list(score.plans):
-        score = _count(base, choices, plans, score.settings, model)
-    return score
-
-
-def _choose(choices: Sequence[Options], score: _Score) -> list[FilePlan]:
-    """The cheapest codec of every change."""
-    return [
-        plan
-        if plan.codec is Codec.MODEL and score.of_file(k) <= choice.classical_bits + 8
-        else choice.classical
-        for k, (choice, plan) in enumerate(zip(choices, score.plans, strict=True))
-    ]
-
-
 def _write(
-    base: Tree, patch: bytes, score: _Score, pin: bytes, effort: Effort, report: Report
+    base: Tree, patch: bytes, score: Score, pin: bytes, effort: Effort, report: Report
 ) -> Recipe:
     """The recipe, with the wanted seed source or the one that makes it shortest."""
     tally = score.counter.tally
     source = effort.seed_source
     if source is None:
-        source = SeedSource.CODED if tally.surprises else SeedSource.GREEDY
+        source = score.source
     seed = 0
     if source is SeedSource.GREEDY and tally.surprises:
         raise InputError(
@@ -400,7 +211,7 @@ def _write(
     )
 
 
-def _file_reports(choices: Sequence[Options], score: _Score) -> Iterator[FileReport]:
+def _file_reports(choices: Sequence[Options], score: Score) -> Iterator[FileReport]:
     for k, (choice, plan) in enumerate(zip(choices, score.plans, strict=True)):
         yield FileReport(
             path=choice.change.path,

@@ -55,6 +55,9 @@ def author(
     budget: Annotated[
         float, typer.Option(min=0, help="Seconds after which no new prompt is tried.")
     ] = 30.0,
+    trials: Annotated[
+        int, typer.Option(min=1, help="Prompts tried at most; gives the same bytes everywhere.")
+    ] = 1 << 20,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Find the prompt and seed that make the probe's model write a patch; sign them.
@@ -66,7 +69,7 @@ def author(
     number = next_counter(key) if counter is None else counter
     trees = read_trees(base, target, patch)
     with progress(quiet=as_json) as report:
-        effort = Effort(seed_source.seed_source, max_seconds=budget)
+        effort = Effort(seed_source.seed_source, max_seconds=budget, max_candidates=trials)
         authored = find_recipe(*trees, open_model(model), effort=effort, report=report)
     sent = send(authored, number, private)
     keep_counter(key, number)

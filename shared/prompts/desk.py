@@ -10,8 +10,8 @@ from shared.prompts.model import LanguageModel
 from shared.prompts.settings import Settings
 from shared.prompts.transcript import Transcript
 
-CARRIED_TOKENS = 3072
-"""A transcript longer than this is not carried on to the next file."""
+CARRIED_SHARE = 4
+"""A transcript longer than one in so many of the model's positions is not carried on."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Desk:
     def transcript(self) -> Transcript:
         """The transcript for the next text."""
         current = self._current
-        if current is None or current.tokens > CARRIED_TOKENS:
+        if current is None or CARRIED_SHARE * current.tokens > current.model.max_positions:
             model = self.open_model()
             current = Transcript(
                 model, model.session(), self.settings.inverse_temperature, self._guarded(model)
