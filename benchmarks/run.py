@@ -51,7 +51,7 @@ class Job:
 JOBS = (
     Job("Release to release, SmolLM2-135M", "pairs", "smollm2-135m", 4),
     Job("Held-out flight and embedded software, SmolLM2-135M", "heldout", "smollm2-135m", 4),
-    Job("Release to release, Qwen2.5-Coder-0.5B", "pairs", "qwen2.5-coder-0.5b", 1, limit=24),
+    Job("Release to release, Qwen2.5-Coder-0.5B", "pairs", "qwen2.5-coder-0.5b", 1, limit=20),
 )
 
 
