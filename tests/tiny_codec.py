@@ -266,6 +266,36 @@ def bigram_model(
 
 
 @dataclass
+class Recorded:
+    """Writes the decisions that are wanted, and keeps every distribution over tokens.
+
+    Attributes:
+        seen: the distributions, one a token.
+        tokens: those that were wanted.
+        writer: the stream.
+    """
+
+    seen: list[NDArray[np.int64]] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    writer: DecisionWriter = field(default_factory=lambda: DecisionWriter(SeedSource.CODED))
+
+    def prompt(
+        self, frequencies: NDArray[np.int64], wanted: int | None = None, label: str = ""
+    ) -> int:
+        return self.writer.prompt(frequencies, wanted, label)
+
+    def uniform(self, total: int, wanted: int | None = None, label: str = "") -> int:
+        return self.writer.uniform(total, wanted, label)
+
+    def token(
+        self, frequencies: NDArray[np.int64], wanted: int | None = None, label: str = ""
+    ) -> int:
+        self.seen.append(frequencies.copy())
+        self.tokens.append(self.writer.token(frequencies, wanted, label))
+        return self.tokens[-1]
+
+
+@dataclass
 class Blobs:
     """The blobs of a recipe in the making."""
 
@@ -392,6 +422,4 @@ def files(**contents: bytes) -> Tree:
 
 def with_codec(wanted: Sequence[FilePlan], codec: Codec, blobs: Sequence[bytes]) -> list[FilePlan]:
     """The same changes, carried another way."""
-    return [
-        replace(plan, codec=codec, blob=blob) for plan, blob in zip(wanted, blobs, strict=True)
-    ]
+    return [replace(plan, codec=codec, blob=blob) for plan, blob in zip(wanted, blobs, strict=True)]

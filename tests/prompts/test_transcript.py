@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -12,42 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from recorder import Recorder
-from tiny_codec import bigram_model, random_model, vocabulary
+from tiny_codec import Recorded, bigram_model, random_model, vocabulary
 
 from shared.errors import RegenerationError
 from shared.prompts.model import LanguageModel
 from shared.prompts.span import Span
 from shared.prompts.transcript import Transcript
 from shared.seeds.coins import SeedSource
-from shared.seeds.decisions import DecisionReader, DecisionWriter
+from shared.seeds.decisions import DecisionReader
 
 WORDS = vocabulary()
 ID = {text: token for token, text in enumerate(WORDS.spelling) if text}
 MODEL = random_model(3)
-
-
-@dataclass
-class Remembered:
-    """Writes what is wanted, and keeps every distribution that it was offered."""
-
-    seen: list[NDArray[np.int64]] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
-    writer: DecisionWriter = field(default_factory=lambda: DecisionWriter(SeedSource.CODED))
-
-    def prompt(
-        self, frequencies: NDArray[np.int64], wanted: int | None = None, label: str = ""
-    ) -> int:
-        return self.writer.prompt(frequencies, wanted, label)
-
-    def uniform(self, total: int, wanted: int | None = None, label: str = "") -> int:
-        return self.writer.uniform(total, wanted, label)
-
-    def token(
-        self, frequencies: NDArray[np.int64], wanted: int | None = None, label: str = ""
-    ) -> int:
-        self.seen.append(frequencies.copy())
-        self.tokens.append(self.writer.token(frequencies, wanted, label))
-        return self.tokens[-1]
 
 
 def transcript(model: LanguageModel = MODEL, spent: list[int] | None = None) -> Transcript:
@@ -57,9 +32,9 @@ def transcript(model: LanguageModel = MODEL, spent: list[int] | None = None) -> 
 
 def write_span(
     before: bytes, span: Span, wanted: bytes, model: LanguageModel = MODEL
-) -> tuple[Remembered, Transcript]:
+) -> tuple[Recorded, Transcript]:
     """Writes one span after ``before``, reads it back, and gives what the writer was offered."""
-    remembered = Remembered()
+    remembered = Recorded()
     ground, probe = transcript(model), transcript(model)
     reader = None
     for end, decisions in ((ground, remembered), (probe, None)):
@@ -75,7 +50,7 @@ def write_span(
     return remembered, ground
 
 
-def spelled(remembered: Remembered) -> list[bytes]:
+def spelled(remembered: Recorded) -> list[bytes]:
     """The tokens as text."""
     return [WORDS.spelling[token] for token in remembered.tokens]
 
@@ -225,7 +200,7 @@ def test_excluding_leaves_a_choice() -> None:
 def test_what_is_given_after_a_span_must_agree_with_it() -> None:
     end = transcript()
     end.give(b"# x")
-    end.write(Remembered(), Span(b"    return\n", lines=1), b"y\n")
+    end.write(Recorded(), Span(b"    return\n", lines=1), b"y\n")
     assert end._ahead.startswith(b"    ")
     with pytest.raises(RegenerationError, match="said to follow"):
         end.give(b"\treturn\n")
@@ -235,11 +210,11 @@ def test_text_that_cannot_be_spelled_is_refused() -> None:
     end = transcript()
     end.give(b"a\x04")
     with pytest.raises(RegenerationError, match="around a span"):
-        end.write(Remembered(), Span(b"\n", lines=1), b"x\n")
+        end.write(Recorded(), Span(b"\n", lines=1), b"x\n")
     end = transcript()
     end.give(b"a")
     with pytest.raises(RegenerationError, match="a span cannot"):
-        end.write(Remembered(), Span(b"\n", lines=1), b"\x04\n")
+        end.write(Recorded(), Span(b"\n", lines=1), b"\x04\n")
 
 
 def test_there_must_be_something_to_go_on_from() -> None:
@@ -247,12 +222,12 @@ def test_there_must_be_something_to_go_on_from() -> None:
     with pytest.raises(RegenerationError, match="no text for the model"):
         end = transcript()
         end.give(b"a")
-        end.write(Remembered(), Span(b"\n", lines=1), b"x\n")
+        end.write(Recorded(), Span(b"\n", lines=1), b"x\n")
 
 
 def test_every_token_is_spent_before_it_is_read() -> None:
     """Ground and probe alike; the ground reads ahead in batches and takes back the rest."""
-    remembered = Remembered()
+    remembered = Recorded()
     span = Span(b"z\n", lines=2, forbidden=b"klm\n")
     wanted = b"abc\n" * 2
     for decisions, text in ((remembered, wanted), (None, None)):
@@ -270,7 +245,7 @@ def test_tokens_count_what_was_read_and_what_waits() -> None:
     end = transcript()
     end.give(b"abc")
     assert end.tokens == 0
-    remembered = Remembered()
+    remembered = Recorded()
     end.write(remembered, Span(b"z\n", lines=1), b"d\n")
     tokens: Sequence[int] = remembered.tokens
     assert end.tokens == 2 + len(tokens)
