@@ -154,7 +154,8 @@ class BudgetExceeded(Refusal):
 
 
 class RegenerationError(Refusal):
-    """The recipe cannot be followed to its end: it points outside the tree, the file or the text."""
+    """The recipe cannot be followed to its end: it points outside the tree, the file or
+    the text."""
 
     exit_code = 20
     kind = "regeneration"
