@@ -1,0 +1,134 @@
+/* Vectors of one instruction set: 16 sums of 32 bits, 32 integers of 16 bits.
+ * Part of _kernel_body.h.
+ */
+
+#if PATH >= 2
+
+typedef __m512i FN(Sums);
+typedef __m512i FN(Shorts);
+INLINE FN(Sums) FN(zero)(void) { return _mm512_setzero_si512(); }
+INLINE FN(Shorts) FN(load)(const int16_t *p) { return _mm512_loadu_si512(p); }
+INLINE FN(Shorts) FN(widen)(const int8_t *p) {
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p));
+}
+INLINE FN(Shorts) FN(pair)(const int16_t *p) {
+    int32_t both;
+    memcpy(&both, p, 4);
+    return _mm512_set1_epi32(both);
+}
+INLINE FN(Sums) FN(dot)(FN(Sums) sum, FN(Shorts) a, FN(Shorts) b) {
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+}
+INLINE void FN(scale_to)(FN(Sums) sum, double a, const double *b, double *out) {
+    __m512d low = _mm512_cvtepi32_pd(_mm512_castsi512_si256(sum));
+    __m512d high = _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(sum, 1));
+    __m512d all = _mm512_set1_pd(a);
+    _mm512_storeu_pd(out, _mm512_mul_pd(low, _mm512_mul_pd(all, _mm512_loadu_pd(b))));
+    _mm512_storeu_pd(out + 8, _mm512_mul_pd(high, _mm512_mul_pd(all, _mm512_loadu_pd(b + 8))));
+}
+INLINE void FN(add_to)(FN(Sums) sum, double *out) {
+    __m512d low = _mm512_cvtepi32_pd(_mm512_castsi512_si256(sum));
+    __m512d high = _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(sum, 1));
+    _mm512_storeu_pd(out, _mm512_add_pd(_mm512_loadu_pd(out), low));
+    _mm512_storeu_pd(out + 8, _mm512_add_pd(_mm512_loadu_pd(out + 8), high));
+}
+INLINE int32_t FN(total)(FN(Sums) sum) { return _mm512_reduce_add_epi32(sum); }
+INLINE void FN(totals4)(const FN(Sums) * s, int32_t *out) {
+    __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(s[0], s[1]),
+                                 _mm512_unpackhi_epi32(s[0], s[1]));
+    __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(s[2], s[3]),
+                                 _mm512_unpackhi_epi32(s[2], s[3]));
+    __m512i c = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    __m256i d = _mm256_add_epi32(_mm512_castsi512_si256(c), _mm512_extracti64x4_epi64(c, 1));
+    __m128i e = _mm_add_epi32(_mm256_castsi256_si128(d), _mm256_extracti128_si256(d, 1));
+    _mm_storeu_si128((__m128i *)out, e);
+}
+enum { FN(DENSE_ROWS) = 4, FN(DENSE_TOKENS) = 4, FN(SCORE_BLOCKS) = 4, FN(MIX_LANES) = 4 };
+
+#elif PATH == 1
+
+typedef struct { __m256i low, high; } FN(Sums);
+typedef struct { __m256i low, high; } FN(Shorts);
+INLINE FN(Sums) FN(zero)(void) {
+    return (FN(Sums)){_mm256_setzero_si256(), _mm256_setzero_si256()};
+}
+INLINE FN(Shorts) FN(load)(const int16_t *p) {
+    return (FN(Shorts)){_mm256_loadu_si256((const __m256i *)p),
+                        _mm256_loadu_si256((const __m256i *)(p + 16))};
+}
+INLINE FN(Shorts) FN(widen)(const int8_t *p) {
+    return (FN(Shorts)){_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)),
+                        _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(p + 16)))};
+}
+INLINE FN(Shorts) FN(pair)(const int16_t *p) {
+    int32_t both;
+    memcpy(&both, p, 4);
+    __m256i all = _mm256_set1_epi32(both);
+    return (FN(Shorts)){all, all};
+}
+INLINE FN(Sums) FN(dot)(FN(Sums) sum, FN(Shorts) a, FN(Shorts) b) {
+    return (FN(Sums)){_mm256_add_epi32(sum.low, _mm256_madd_epi16(a.low, b.low)),
+                      _mm256_add_epi32(sum.high, _mm256_madd_epi16(a.high, b.high))};
+}
+INLINE void FN(quarters)(FN(Sums) sum, __m256d *out) {
+    out[0] = _mm256_cvtepi32_pd(_mm256_castsi256_si128(sum.low));
+    out[1] = _mm256_cvtepi32_pd(_mm256_extracti128_si256(sum.low, 1));
+    out[2] = _mm256_cvtepi32_pd(_mm256_castsi256_si128(sum.high));
+    out[3] = _mm256_cvtepi32_pd(_mm256_extracti128_si256(sum.high, 1));
+}
+INLINE void FN(scale_to)(FN(Sums) sum, double a, const double *b, double *out) {
+    __m256d quarter[4], all = _mm256_set1_pd(a);
+    FN(quarters)(sum, quarter);
+    for (int i = 0; i < 4; i++) {
+        __m256d factor = _mm256_mul_pd(all, _mm256_loadu_pd(b + 4 * i));
+        _mm256_storeu_pd(out + 4 * i, _mm256_mul_pd(quarter[i], factor));
+    }
+}
+INLINE void FN(add_to)(FN(Sums) sum, double *out) {
+    __m256d quarter[4];
+    FN(quarters)(sum, quarter);
+    for (int i = 0; i < 4; i++)
+        _mm256_storeu_pd(out + 4 * i, _mm256_add_pd(_mm256_loadu_pd(out + 4 * i), quarter[i]));
+}
+INLINE int32_t FN(total)(FN(Sums) sum) {
+    __m256i a = _mm256_add_epi32(sum.low, sum.high);
+    __m128i b = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    b = _mm_add_epi32(b, _mm_shuffle_epi32(b, 0x4e));
+    b = _mm_add_epi32(b, _mm_shuffle_epi32(b, 0xb1));
+    return _mm_cvtsi128_si32(b);
+}
+INLINE void FN(totals4)(const FN(Sums) * s, int32_t *out) {
+    for (int i = 0; i < 4; i++) out[i] = FN(total)(s[i]);
+}
+enum { FN(DENSE_ROWS) = 2, FN(DENSE_TOKENS) = 2, FN(SCORE_BLOCKS) = 1, FN(MIX_LANES) = 1 };
+
+#else
+
+typedef struct { int32_t v[LANES]; } FN(Sums);
+typedef struct { int16_t v[2 * LANES]; } FN(Shorts);
+INLINE FN(Sums) FN(zero)(void) { return (FN(Sums)){{0}}; }
+INLINE FN(Shorts) FN(load)(const int16_t *p) {
+    FN(Shorts) result;
+    memcpy(result.v, p, sizeof result.v);
+    return result;
+}
+INLINE FN(Shorts) FN(pair)(const int16_t *p) {
+    FN(Shorts) result;
+    for (int i = 0; i < LANES; i++) result.v[2 * i] = p[0], result.v[2 * i + 1] = p[1];
+    return result;
+}
+INLINE FN(Sums) FN(dot)(FN(Sums) sum, FN(Shorts) a, FN(Shorts) b) {
+    for (int i = 0; i < LANES; i++)
+        sum.v[i] += (int32_t)a.v[2 * i] * b.v[2 * i] + (int32_t)a.v[2 * i + 1] * b.v[2 * i + 1];
+    return sum;
+}
+INLINE void FN(scale_to)(FN(Sums) sum, double a, const double *b, double *out) {
+    for (int i = 0; i < LANES; i++) out[i] = (double)sum.v[i] * (a * b[i]);
+}
+INLINE void FN(add_to)(FN(Sums) sum, double *out) {
+    for (int i = 0; i < LANES; i++) out[i] += (double)sum.v[i];
+}
+enum { FN(SCORE_BLOCKS) = 1, FN(MIX_LANES) = 1 };
+
+#endif
