@@ -27,7 +27,8 @@ def next_counter(key: Path) -> int:
         return 1
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the counter {path}: {error}") from error
-    if not text.isascii() or not text.isdigit() or int(text) >= MAX_COUNTER:
+    digits = len(str(MAX_COUNTER))
+    if not text.isdigit() or len(text) > digits or int(text) >= MAX_COUNTER:
         raise InputError(
             f"{path} holds {text[:40]!r}",
             expected=f"the last counter used, a number below {MAX_COUNTER}",

@@ -10,16 +10,22 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from groundstation.pin_model import write_pin
 from groundstation.plan import options
+from groundstation.sources import SourceModel
+from groundstation.tokenizer_json import PRE_TOKENIZERS, byte_level_bpe
 from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.exact.bounds import Shape as ModelShape
+from shared.exact.manifest import Source
+from shared.exact.pin import Pin
 from shared.exact.tables import exp_table, rope_tables
 from shared.exact.transformer import Transformer
 from shared.prompts.changeset import Codec, FilePlan, transcribe
@@ -210,6 +216,60 @@ def random_model(
     """A model that knows nothing: every text is possible, none is likely."""
     words_of = vocabulary(words=words)
     return open_frozen(random_frozen(len(words_of), seed, positions), words_of, kernel)
+
+
+def write_random_pin(folder: Path, seed: int = 1, positions: int = 2048) -> Pin:
+    """A pin on disk, its weights from the same generator."""
+    letters = {byte: letter for letter, byte in byte_alphabet().items()}
+
+    def text(spelling: bytes) -> str:
+        return "".join(letters[byte] for byte in spelling)
+
+    pairs = [(text(left), text(right)) for left, right in MERGES]
+    tokens = [text(bytes([byte])) for byte in range(256) if byte not in MISSING]
+    tokens += [left + right for left, right in pairs]
+    rows = len(tokens) + len(SPECIAL)
+    shape = ModelShape(
+        vocab=rows,
+        dim=12,
+        layers=1,
+        heads=2,
+        kv_heads=1,
+        head_dim=4,
+        mlp_dim=10,
+        max_positions=positions,
+    )
+    source = Integers(seed)
+    sizes = {"wq": (8, 12), "wk": (4, 12), "wv": (4, 12), "wo": (12, 8)}
+    sizes |= {"gate": (10, 12), "up": (10, 12), "down": (12, 10), "embed": (rows, 12)}
+
+    def weight(name: str) -> NDArray[np.float32]:
+        size = sizes.get(name.rpartition(".")[2])
+        if size is None:
+            return np.ones(shape.dim, dtype=np.float32)
+        return (source.bytes(*size) / np.float32(64)).astype(np.float32)
+
+    return write_pin(
+        SourceModel(
+            name="tiny",
+            family="llama",
+            shape=shape,
+            rms_eps=2.0**-20,
+            rope_theta=10000.0,
+            tied=True,
+            tokenizer=byte_level_bpe(
+                {token: k for k, token in enumerate(tokens)},
+                pairs,
+                {token: len(tokens) + k for k, token in enumerate(SPECIAL)},
+                PRE_TOKENIZERS["gpt-2"],
+                rows=rows,
+            ),
+            source=Source("none", "ab" * 32),
+            licence=None,
+            weight=weight,
+        ),
+        folder,
+    )
 
 
 def bigram_model(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from groundstation.author import Effort
 from groundstation.author import author as find_recipe
@@ -19,6 +20,7 @@ from groundstation.send import Sent, send
 from shared.errors import InputError
 from shared.seeds.coins import SeedSource
 from shared.terminal import print_json, progress, reports_errors
+from shared.wire import MAX_COUNTER
 
 
 class Source(StrEnum):
@@ -47,7 +49,9 @@ def author(
     ] = None,
     counter: Annotated[
         int | None,
-        typer.Option(min=0, help="Message counter; without it one more than the key's last."),
+        typer.Option(
+            min=0, max=MAX_COUNTER, help="Message counter; without it one more than the key's last."
+        ),
     ] = None,
     seed_source: Annotated[
         Source, typer.Option(help="Where the probe's random numbers come from; auto is shortest.")
@@ -91,7 +95,11 @@ def _print(sent: Sent, out: Path) -> None:
     )
     for file in authored.files:
         files.add_row(
-            file.path, file.kind, file.codec, f"{file.bits / 8:.1f}", str(file.classical_bytes)
+            Text(_printable(file.path)),
+            file.kind,
+            file.codec,
+            f"{file.bits / 8:.1f}",
+            str(file.classical_bytes),
         )
     console.print(files)
     console.print(
@@ -100,5 +108,14 @@ def _print(sent: Sent, out: Path) -> None:
         f"{authored.delta_bytes} + overhead {sent.overhead_bytes} + signature 64\n"
         f"seed source {authored.recipe.seed_source.name.lower()}, counter {sent.counter}, "
         f"{authored.candidates} prompts scored in {authored.search_s:.1f} s\n"
-        f"written to {out}"
+        f"written to {_printable(str(out))}",
+        markup=False,
+    )
+
+
+def _printable(path: str) -> str:
+    """A path without what a terminal would obey or could not show."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in path
     )
