@@ -38,7 +38,10 @@ def presets(
             [{**preset.as_dict(), "sending_s": preset.sending_s(size)} for preset in PRESETS]
         )
         return
-    table = Table("link", "up bit/s", "down bit/s", "light time", f"{size} B up", "what", box=None)
+    table = Table(box=None)
+    for heading in ("link", "up bit/s", "down bit/s", "light time", f"{size} B up"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("what")
     for preset in PRESETS:
         unsure = "*" if preset.uplink_bps.source == UNSOURCED else ""
         table.add_row(

@@ -80,7 +80,7 @@ PRESETS = (
         "New Horizons at Pluto, 2015",
         Figure(2000.0, UNSOURCED),
         Figure(1000.0, "newsmax.com, 1 to 4 kbit/s (secondary)"),
-        Figure(4.5 * 3600, "mission press kit figure, 4.5 h (secondary)"),
+        Figure(4.5 * 3600, UNSOURCED),
     ),
     Preset(
         "mars-pathfinder",
