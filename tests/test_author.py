@@ -7,20 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from codec_ends import Recorded, files, follow, no_model, plans, read, write
 from hypothesis import HealthCheck, given, settings
 from numpy.typing import NDArray
-from tiny_codec import (
-    Recorded,
-    bigram_model,
-    files,
-    follow,
-    no_model,
-    plans,
-    random_model,
-    read,
-    vocabulary,
-    write,
-)
+from tiny_codec import bigram_model, random_model, vocabulary
 from tree_pairs import pairs
 
 from groundstation.author import Authored, Effort, author

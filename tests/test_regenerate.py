@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from codec_ends import Blobs, Recorder, no_model, plans, read, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from tiny_codec import SPECIAL, Blobs, no_model, plans, random_model, read, write
+from tiny_codec import SPECIAL, random_model
 
 from shared import delta
 from shared import regenerate as module
@@ -20,10 +20,9 @@ from shared.diff import unified_diff
 from shared.errors import BudgetExceeded, Refusal, RegenerationError
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.desk import Desk
-from shared.prompts.model import LanguageModel, Session
+from shared.prompts.model import LanguageModel
 from shared.prompts.rewrite import Hunk, apply_hunks
 from shared.prompts.settings import Settings
-from shared.prompts.vocabulary import Vocabulary
 from shared.recipe import Recipe
 from shared.regenerate import Budget, Regenerated, regenerate
 from shared.seeds.coins import SeedSource
@@ -65,56 +64,6 @@ CLASSICAL = write(
 SMALL = Budget(max_tokens=500)
 
 
-@dataclass
-class Watched:
-    """A model that tells how many tokens it has read."""
-
-    model: LanguageModel = MODEL
-    tokens: int = 0
-    sessions: int = 0
-    digest: bytes = MODEL.digest
-    max_positions: int = MODEL.max_positions
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        return self.model.vocabulary
-
-    def session(self) -> Session:
-        self.sessions += 1
-        return WatchedSession(self, self.model.session())
-
-    def frequencies(
-        self, logits: NDArray[np.float64], legal: NDArray[np.bool_], inverse_temperature: float
-    ) -> NDArray[np.int64]:
-        return self.model.frequencies(logits, legal, inverse_temperature)
-
-
-@dataclass
-class WatchedSession:
-    """One of its sessions."""
-
-    owner: Watched
-    inner: Session
-
-    @property
-    def length(self) -> int:
-        return self.inner.length
-
-    def feed(self, token_ids: Sequence[int]) -> None:
-        self.owner.tokens += len(token_ids)
-        self.inner.feed(token_ids)
-
-    def logits(self) -> NDArray[np.float64]:
-        return self.inner.logits()
-
-    def feed_scored(self, token_ids: Sequence[int]) -> NDArray[np.float64]:
-        self.owner.tokens += len(token_ids)
-        return self.inner.feed_scored(token_ids)
-
-    def truncate(self, length: int) -> None:
-        self.inner.truncate(length)
-
-
 def outcome(recipe: Recipe, model: LanguageModel = MODEL) -> Regenerated | Refusal:
     """What a recipe gives: a tree or a refusal; anything else fails the test."""
     try:
@@ -137,14 +86,14 @@ def test_the_message_is_one_that_uses_the_model_and_blobs() -> None:
 
 def test_tokens_are_counted_before_the_model_reads_them() -> None:
     """With each smaller budget the model reads no more than that; with all of it it ends."""
-    watched = Watched()
+    watched = Recorder(MODEL)
     needed = regenerate(RECIPE, BASE, lambda: watched).tokens
-    assert watched.tokens == needed
+    assert watched.fed == needed
     for limit in (0, 1, needed // 2, needed - 1):
-        watched = Watched()
+        watched = Recorder(MODEL)
         with pytest.raises(BudgetExceeded, match="tokens") as raised:
             regenerate(RECIPE, BASE, lambda watched=watched: watched, Budget(max_tokens=limit))
-        assert watched.tokens <= limit
+        assert watched.fed <= limit
         assert str(limit) in str(raised.value.expected)
         assert "--max-tokens" in str(raised.value.remedy)
     assert regenerate(RECIPE, BASE, lambda: MODEL, Budget(max_tokens=needed)).target == TARGET
@@ -162,11 +111,11 @@ def ticking(step_s: float) -> Callable[[], float]:
 
 
 def test_seconds_are_those_of_the_clock() -> None:
-    watched = Watched()
+    watched = Recorder(MODEL)
     with pytest.raises(BudgetExceeded, match="seconds") as raised:
         regenerate(RECIPE, BASE, lambda: watched, Budget(max_seconds=5.0), clock=ticking(1.0))
     assert raised.value.expected == "at most 5"
-    assert watched.tokens < regenerate(RECIPE, BASE, lambda: MODEL).tokens
+    assert watched.fed < regenerate(RECIPE, BASE, lambda: MODEL).tokens
     regenerate(RECIPE, BASE, lambda: MODEL, Budget(max_seconds=5.0), clock=ticking(0.0))
 
 
@@ -374,10 +323,10 @@ def test_deleting_every_other_line_of_a_long_file_ends() -> None:
     hunks = tuple(Hunk(k, k + 1, b"") for k in range(0, 600, 2))
     entry = Entry(Mode.REGULAR, apply_hunks(base["a"].data.splitlines(keepends=True), hunks))
     recipe = hostile([FilePlan(ChangeKind.MODIFY, "a", "a", entry, Codec.MODEL, hunks)], base)
-    watched = Watched()
+    watched = Recorder(MODEL)
     made = regenerate(recipe, base, lambda: watched)
     assert made.target["a"] == entry
-    assert made.tokens == watched.tokens == 0
+    assert made.tokens == watched.fed == 0
     with pytest.raises(BudgetExceeded, match="seconds"):
         regenerate(recipe, base, lambda: MODEL, Budget(max_seconds=100.0), clock=ticking(1.0))
 
@@ -391,10 +340,10 @@ def test_a_text_longer_than_the_model_reads_is_refused() -> None:
     for _ in range(4):
         recipe = hostile([plan])
         stream = recipe.stream[:40] + numbers.randbytes(len(recipe.stream) - 41) + b"\x01"
-        watched = Watched()
+        watched = Recorder(MODEL)
         with pytest.raises(RegenerationError) as raised:
             regenerate(replace(recipe, stream=stream), BASE, lambda watched=watched: watched)
-        assert watched.tokens <= MODEL.max_positions + 200
+        assert watched.fed <= MODEL.max_positions + 200
         found.append(raised.value.found)
     assert any("1024 tokens that the model can read" in one for one in found)
 
@@ -422,17 +371,12 @@ def test_the_model_is_opened_once_and_only_when_needed() -> None:
 
 def test_special_tokens_are_never_written() -> None:
     """Whatever the stream, no text holds a control token: it would spell nothing and hide."""
-    seen: set[int] = set()
-    watched = Watched()
-    session = watched.session()
-
-    def feed(tokens: Sequence[int]) -> None:
-        seen.update(tokens)
-        session.inner.feed(tokens)
-
-    session.feed = feed  # type: ignore[method-assign]
-    watched.session = lambda: session  # type: ignore[method-assign]
-    regenerate(RECIPE, BASE, lambda: watched)
-    assert seen
+    recorder = Recorder(MODEL)
+    for numbers in (random.Random(seed) for seed in range(3)):
+        stream = RECIPE.stream[:30] + numbers.randbytes(40) + b"\x01"
+        with suppress(Refusal):
+            regenerate(replace(RECIPE, stream=stream), BASE, lambda: recorder, SMALL)
+    seen = {token for text in recorder.texts for token in text}
+    assert len(seen) > 50
     assert not seen & set(range(len(SPECIAL)))
     assert all(MODEL.vocabulary.spelling[token] for token in seen)

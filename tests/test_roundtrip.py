@@ -7,21 +7,19 @@ is taken; classical deltas, which such models always lose to, are forced out of 
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import pytest
+from codec_ends import check_round_trip, files, plans, read, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_codec import check_round_trip, files, plans, random_model, read, write
+from tiny_codec import random_model
 from tree_pairs import pairs
 
 from groundstation.author import Effort, author
 from shared.diff import unified_diff
 from shared.prompts.changeset import Codec
-from shared.prompts.pinned import PinnedModel
 from shared.prompts.settings import INVERSE_TEMPERATURES, LINES_AFTER, LINES_BEFORE, Settings, Shape
 from shared.tree import Entry, Mode, Tree
-
 
 
 def gentle(examples: int) -> settings:

@@ -4,8 +4,8 @@ format, since both ends must lay out the same text."""
 from __future__ import annotations
 
 import pytest
-from recorder import Recorder
-from tiny_codec import files, plans, random_model, write
+from codec_ends import Recorder, files, plans, write
+from tiny_codec import random_model
 
 from shared.prompts.context import language, printable_path
 from shared.prompts.settings import Settings, Shape

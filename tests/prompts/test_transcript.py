@@ -7,11 +7,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from codec_ends import Recorded, Recorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from recorder import Recorder
-from tiny_codec import Recorded, bigram_model, random_model, vocabulary
+from tiny_codec import bigram_model, random_model, vocabulary
 
 from shared.errors import RegenerationError
 from shared.prompts.model import LanguageModel

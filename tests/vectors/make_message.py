@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from tiny_codec import bigram_model, plans, random_model, vocabulary, write  # noqa: E402
+from codec_ends import plans, write  # noqa: E402
+from tiny_codec import bigram_model, random_model, vocabulary  # noqa: E402
 
 from shared.diff import unified_diff  # noqa: E402
 from shared.digest import sha256  # noqa: E402

@@ -1,0 +1,113 @@
+"""The message's own zstd form: every file comes back, nothing superfluous travels, damage ends."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import delta
+from shared.errors import RegenerationError
+
+NOISE = random.Random(3).randbytes(400_000)
+OLD = b"".join(b"int read_%d(void) { return bus[%d]; }\n" % (k, 7 * k) for k in range(90))
+NEW = OLD.replace(b"bus[77]", b"bus[0x4D]").replace(b"read_20(void)", b"read_20(int retries)")
+FILES = st.one_of(
+    st.binary(max_size=60),
+    st.lists(st.sampled_from([OLD[:80], OLD[90:500], b"\0" * 40, b"\x03", b"x"])).map(b"".join),
+)
+
+
+@given(old=FILES, new=FILES)
+def test_any_file_comes_back(old: bytes, new: bytes) -> None:
+    assert delta.decode(old, delta.encode(old, new)) == new
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 131_071, 131_072, 131_073, 400_000])
+@pytest.mark.parametrize("old", [b"", OLD, NOISE[:1000]])
+def test_sizes_around_blocks_and_pieces(old: bytes, size: int) -> None:
+    """Noise, so that the payload is as large; zeros, so that it is small; then both after OLD."""
+    for new in (NOISE[:size], bytes(size), OLD + NOISE[: size // 2] + OLD):
+        assert delta.decode(old, delta.encode(old, new)) == new
+
+
+def test_literal_payloads() -> None:
+    """By RFC 8878: a raw block is not compressed, so its header travels, behind the escape."""
+    assert delta.encode(b"anything", b"") == b""
+    header = (1 | 0 << 1 | 2 << 3).to_bytes(3, "little")
+    assert delta.decode(b"anything", delta.ESCAPE + header + b"hi") == b"hi"
+    repeated = (1 | 1 << 1 | 9 << 3).to_bytes(3, "little")
+    assert delta.decode(b"", delta.ESCAPE + repeated + b"a") == b"a" * 9
+
+
+def test_a_whole_frame_is_the_plain_form_of_the_payload() -> None:
+    """What is left out can be put back, and then zstd's own one-shot decoder reads it."""
+    payload = delta.encode(OLD, NEW)
+    assert payload[:1] != delta.ESCAPE
+    block = (1 | 2 << 1 | len(payload) << 3).to_bytes(3, "little") + payload
+    window = bytes([(27 - 10) << 3])
+    frame = b"\x28\xb5\x2f\xfd" + b"\x00" + window + block
+    reader = zstandard.ZstdDecompressor(
+        dict_data=zstandard.ZstdCompressionDict(OLD, dict_type=zstandard.DICT_TYPE_RAWCONTENT),
+        max_window_size=1 << 27,
+    )
+    assert reader.decompress(frame, max_output_size=len(NEW)) == NEW
+    assert len(payload) < len(delta.encode_frame(OLD, NEW)) - 4
+
+
+def test_every_truncation_and_bit_flip_ends() -> None:
+    """In a refusal or in some file; never in another error, and never in the right file cut off."""
+    for payload in (delta.encode(OLD, NEW), delta.encode(b"", NOISE[:50])):
+        for size in range(1, len(payload)):
+            check_damaged(payload[:size])
+        for bit in range(8 * len(payload)):
+            damaged = bytearray(payload)
+            damaged[bit // 8] ^= 1 << bit % 8
+            check_damaged(bytes(damaged))
+
+
+def check_damaged(payload: bytes) -> None:
+    try:
+        assert isinstance(delta.decode(OLD, payload), bytes)
+    except RegenerationError as error:
+        assert "payload" in error.found
+
+
+@given(payload=st.binary(max_size=40), old=FILES)
+def test_random_bytes_end(payload: bytes, old: bytes) -> None:
+    try:
+        assert isinstance(delta.decode(old, payload), bytes)
+    except RegenerationError as error:
+        assert "payload" in error.found
+
+
+@pytest.mark.parametrize("extra", [b"\0", b"\x01\0\0", NOISE[:300]])
+def test_bytes_after_the_last_block_are_refused(extra: bytes) -> None:
+    payload = delta.ESCAPE + (1 | 0 << 1 | 2 << 3).to_bytes(3, "little") + b"hi"
+    with pytest.raises(RegenerationError, match="does not end where"):
+        delta.decode(b"", payload + extra)
+    with pytest.raises(RegenerationError, match="does not end where"):
+        delta.decode(b"", payload[:-1])
+
+
+def test_a_block_larger_than_zstd_has_is_refused() -> None:
+    with pytest.raises(RegenerationError, match="131073 bytes"):
+        delta.decode(b"", b"x" * 131_073)
+
+
+def test_files_of_any_larger_size_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the limit, and one byte above it, with a limit that a test can afford."""
+    monkeypatch.setattr(delta, "MOST_FILE_BYTES", 1 << 20)
+    payload = delta.encode(b"", bytes(1 << 20))
+    assert delta.decode(b"", payload) == bytes(1 << 20)
+    with pytest.raises(RegenerationError, match="1048577 bytes"):
+        delta.encode(b"", bytes((1 << 20) + 1))
+    block = (128 << 10 << 3 | 1 << 1).to_bytes(3, "little") + b"a"
+    last = (1 << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"b"
+    with pytest.raises(RegenerationError, match="larger file"):
+        delta.decode(b"", delta.ESCAPE + block * 8 + last)
+    fits = (0 << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"b"
+    assert delta.decode(b"", delta.ESCAPE + block * 8 + fits) == b"a" * (1 << 20)

@@ -1,0 +1,74 @@
+"""Sessions that share what they have read give the numbers of sessions that do not."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from codec_ends import Recorder
+from tiny_codec import random_model
+
+from groundstation.reuse import ReusingModel
+
+MODEL = random_model(6, positions=512)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_use_gives_the_numbers_of_a_fresh_session(seed: int) -> None:
+    """Random candidates that begin alike: read, scored ahead, cut back, in every order."""
+    numbers = random.Random(seed)
+    reusing = ReusingModel(MODEL)
+    for _ in range(6):
+        shared, fresh = reusing.session(), MODEL.session()
+        beginning = [5, 6, 7, 8, 9][: numbers.randrange(1, 6)]
+        tokens = beginning + [numbers.randrange(2, 12) for _ in range(numbers.randrange(6))]
+        shared.feed(tokens)
+        fresh.feed(tokens)
+        for _ in range(5):
+            assert np.array_equal(shared.logits(), fresh.logits())
+            assert shared.length == fresh.length
+            more = [numbers.randrange(2, 12) for _ in range(numbers.randrange(1, 5))]
+            if numbers.random() < 0.5:
+                shared.feed(more)
+                fresh.feed(more)
+                continue
+            before = shared.length
+            assert np.array_equal(shared.feed_scored(more), fresh.feed_scored(more))
+            kept = before + numbers.randrange(1, len(more) + 1)
+            for session in (shared, fresh):
+                session.truncate(kept - 1)
+                session.feed(more[kept - 1 - before : kept - before])
+
+
+def test_scoring_first_is_allowed() -> None:
+    reusing = ReusingModel(MODEL)
+    reusing.session().feed([4, 5, 6])
+    fresh = MODEL.session()
+    again = reusing.session()
+    assert np.array_equal(again.feed_scored([4, 7]), fresh.feed_scored([4, 7]))
+    assert again.length == 2
+
+
+def test_what_was_read_is_not_read_again() -> None:
+    recorder = Recorder(MODEL)
+    reusing = ReusingModel(recorder)
+    reusing.session().feed(list(range(2, 102)))
+    assert recorder.fed == 100
+    reusing.session().feed([*range(2, 92), 3, 3])
+    assert recorder.fed == 102
+    # the last token is read again: its logits are wanted
+    reusing.session().feed([*range(2, 92), 3, 3])
+    assert recorder.fed == 103
+
+
+def test_nothing_is_known_before_something_is_read() -> None:
+    with pytest.raises(ValueError, match="nothing was read"):
+        ReusingModel(MODEL).session().logits()
+
+
+def test_the_rest_is_the_models_own() -> None:
+    reusing = ReusingModel(MODEL)
+    assert reusing.digest == MODEL.digest
+    assert reusing.max_positions == 512
+    assert reusing.vocabulary is MODEL.vocabulary
