@@ -17,7 +17,10 @@ from tree_pairs import pairs
 
 from groundstation.author import Effort, author
 from shared.diff import unified_diff
+from shared.errors import PinError
+from shared.exact.pin import load_pin, resolve_pin
 from shared.prompts.changeset import Codec
+from shared.prompts.pinned import PinnedModel
 from shared.prompts.settings import INVERSE_TEMPERATURES, LINES_AFTER, LINES_BEFORE, Settings, Shape
 from shared.tree import Entry, Mode, Tree
 
@@ -40,7 +43,6 @@ SETTINGS = st.builds(
     temperature=st.integers(0, len(INVERSE_TEMPERATURES) - 1),
 )
 SHAPES = pytest.mark.parametrize("shape", list(Shape), ids=lambda shape: shape.name.lower())
-KINDS = pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
 
 WORDS = [
     b"", b"x", b"y", b"}", b"    x", b"        return aa;", b"int x = y;", b"\tif (a) {", b"  ",
@@ -48,7 +50,6 @@ WORDS = [
     "é😀".encode(), "é".encode(), b"a\rb", b"\r", b"x\r", b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     b"a (old version):", b"\\ No newline at end of file", b"    \\",
 ]  # fmt: skip
-LINES = st.lists(st.sampled_from(WORDS), max_size=30)
 
 
 @st.composite
@@ -109,6 +110,28 @@ def test_any_pair_of_trees_is_authored(pair: tuple[Tree, Tree]) -> None:
     assert again.patch == made.patch == unified_diff(base, target)
 
 
+QUEUE = b"""\
+#include "queue.h"
+
+int queue_take(struct queue *q, int *out)
+{
+    if (q->count == 0) {
+        return -1;
+    }
+    *out = q->items[q->head];
+    q->head = (q->head + 1) % QUEUE_SIZE;
+    q->count--;
+    return 0;
+}
+"""
+QUEUE_H = b"""\
+#define QUEUE_SIZE 16
+
+struct queue {
+    int items[QUEUE_SIZE];
+    int head, count;
+};
+"""
 OLD = b"int x;\n\nint y(void)\n{\n    return 1;\n}\n\nint z;\n"
 LINK = Entry(Mode.SYMLINK, b"a.c")
 
@@ -249,3 +272,61 @@ def test_every_case_round_trips(name: str) -> None:
         check_round_trip(base, target, model, Settings(shape=shape, after=2), inside=inside)
     made = author(base, target, MODEL)
     assert read(made.recipe, base, lambda: MODEL).target == target
+
+
+# --- with the real model ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def smollm2() -> PinnedModel:
+    """The default model, as ``make test`` fetches it."""
+    try:
+        return PinnedModel.open(load_pin(resolve_pin("smollm2-135m")))
+    except PinError as error:
+        pytest.fail(f"{error}; run `groundstation model fetch smollm2-135m` first")
+
+
+REAL = {
+    "a rule in C": (
+        {"fsw/src/queue.c": regular(QUEUE)},
+        {"fsw/src/queue.c": regular(QUEUE.replace(b"count == 0", b"count == 0 || out == NULL"))},
+    ),
+    "two files and a name": (
+        {"fsw/src/queue.c": regular(QUEUE), "fsw/src/queue.h": regular(QUEUE_H)},
+        {
+            "fsw/src/queue.c": regular(QUEUE.replace(b"QUEUE_SIZE", b"QUEUE_DEPTH")),
+            "fsw/src/queue.h": regular(QUEUE_H.replace(b"QUEUE_SIZE 16", b"QUEUE_DEPTH 32")),
+        },
+    ),
+    "Windows line ends": (
+        {"tool/sum.py": regular(b"import sys\r\n\r\nprint(len(sys.argv))\r\n")},
+        {"tool/sum.py": regular(b"import sys\r\n\r\nprint(sum(map(int, sys.argv[1:])))\r\n")},
+    ),
+    "a new file": ({}, {"fsw/version.py": regular(b'__version__ = "1.2.0"\n')}),
+}
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", REAL)
+def test_the_real_model_writes_patches(smollm2: PinnedModel, name: str) -> None:
+    """In fewer bytes than zstd needs with the old file, and back byte for byte."""
+    entries, edits = REAL[name]
+    base = Tree(entries)
+    target = base.replace(edits)
+    made = author(base, target, smollm2, effort=Effort(max_candidates=2, check=False))
+    assert [file.codec for file in made.files] == ["model"] * len(edits)
+    assert made.payload_bytes < sum(file.classical_bytes for file in made.files)
+    again = read(made.recipe, base, lambda: smollm2)
+    assert again.target == target
+    assert again.patch == made.patch
+
+
+@pytest.mark.model
+@SHAPES
+def test_the_real_vocabulary_has_no_seams(smollm2: PinnedModel, shape: Shape) -> None:
+    """Lines, blanks and letters that its tokens join with what follows, in each shape."""
+    old = "if x:\n    y = 1\n\n\n    z()\n\n        é = 2  # 😀\n\treturn\n<|endoftext|>\n".encode()
+    new = "if xx:\n    y = 1\n\n\n\n    z()\n        ê = 22  # 😀😀\n\t\treturn\n<|im_end|>\n\n"
+    base, target = files(a__py=old, b=b"x  \n"), files(a__py=new.encode(), b=b"x \r \n\n")
+    for inside in (False, True):
+        check_round_trip(base, target, smollm2, Settings(shape=shape, after=2), inside=inside)
