@@ -20,6 +20,8 @@ from benchmarks.corpus import HELDOUT, PAIRS, load_corpus
 from benchmarks.measure import Setting, measure
 from benchmarks.report import Run, write_report
 from groundstation.author import Effort
+from groundstation.peers import ppmd
+from shared.errors import InputError
 from shared.exact.pin import cache_home, load_pin, resolve_pin
 from shared.prompts.pinned import PinnedModel
 from shared.terminal import Report, progress
@@ -48,8 +50,18 @@ class Job:
     limit: int | None = None
 
 
+@dataclass(frozen=True)
+class Shard:
+    """Every ``of``-th patch, from ``number`` on: for one process a core."""
+
+    number: int
+    of: int
+
+
+WHOLE = Shard(0, 1)
+
 JOBS = (
-    Job("Release to release, SmolLM2-135M", "pairs", "smollm2-135m", 4),
+    Job("Release to release, SmolLM2-135M", "pairs", "smollm2-135m", 9),
     Job("Held-out flight and embedded software, SmolLM2-135M", "heldout", "smollm2-135m", 4),
     Job("Release to release, Qwen2.5-Coder-0.5B", "pairs", "qwen2.5-coder-0.5b", 1, limit=20),
 )
@@ -70,8 +82,8 @@ def fingerprint(pin: bytes, effort: Effort) -> str:
     return digest.hexdigest()[:16]
 
 
-def measure_job(job: Job, report: Report) -> Run:
-    """Measures a list, or reads what was measured before."""
+def measure_job(job: Job, report: Report, shard: Shard = WHOLE) -> Run:
+    """Measures a list, or a shard of it, or reads what was measured before."""
     # the real probe checks; a number of candidates, not a time, so that sizes can be repeated
     effort = Effort(max_seconds=math.inf, max_candidates=job.candidates, check=False)
     folder = resolve_pin(job.model)
@@ -83,14 +95,29 @@ def measure_job(job: Job, report: Report) -> Run:
         pairs = pairs[:: max(1, len(pairs) // job.limit)][: job.limit]
     rows = []
     for done, pair in enumerate(pairs):
+        if done % shard.of != shard.number:
+            continue
         report(job.title, done, len(pairs))
         row = kept.rows.get(pair.id)
         if row is None:
             row = measure(pair, setting)
             kept.add(row)
-        rows.append(row)
+        published = ppmd.difference_bytes(pair.old, pair.new)
+        rows.append({**row, "ppmd_difference_bytes": published})
     report(job.title, len(pairs), len(pairs))
     return Run(job.title, job.model, pin.digest.hex(), job.candidates, tuple(rows))
+
+
+def parse_shard(text: str) -> Shard:
+    """``0/2``: the first of two shards.
+
+    Raises:
+        InputError: it is not of that form.
+    """
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and int(number) < int(of)):
+        raise InputError(f"shard {text!r}", expected="K/N with K below N, for example 0/2")
+    return Shard(int(number), int(of))
 
 
 class _Kept:
@@ -120,12 +147,17 @@ def main(
     job: Annotated[
         list[int] | None, typer.Option(help="Only these jobs, counted from 0; may be repeated.")
     ] = None,
+    shard: Annotated[
+        str, typer.Option(help="Measure a part, 0/2 or 1/2 of two, and write no report.")
+    ] = "0/1",
     out: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULTS,
 ) -> None:
     """Measure ours against every peer and write the report."""
     chosen = JOBS if not job else tuple(JOBS[k] for k in job)
     with progress() as report:
-        runs = [measure_job(each, report) for each in chosen]
+        runs = [measure_job(each, report, parse_shard(shard)) for each in chosen]
+    if parse_shard(shard) != WHOLE:
+        return
     write_report(runs, out)
     typer.echo(f"written to {out}")
 
