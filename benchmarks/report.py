@@ -46,8 +46,8 @@ def _report(runs: Sequence[Run]) -> Iterator[str]:
     yield "message falls back on one): all but envelope and signature. Peers carry no envelope and"
     yield "no path either. `zstd-dict-frame` is zstd 22 with the old file as raw dictionary, magic"
     yield "number left out, the usual figure; `zstd-dict` leaves out 5 bytes more of its frame."
-    yield "PPMd is given twice: as published elsewhere, size of old and added text less size of old text,"
-    yield "which nobody can decode; and `ppmd-primed`, a message that decodes and is shorter still."
+    yield "PPMd is given twice: as published elsewhere, size of old and added text less size of"
+    yield "old text, which nobody can decode; and `ppmd-primed`, a message that decodes."
     yield f"Machine: {platform.machine()}, Python {platform.python_version()}."
     for run in runs:
         yield from _section(run)

@@ -15,12 +15,13 @@ from typer.testing import CliRunner
 
 import groundstation.cli
 import probe.cli
+import sims.cli
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-APPS = {"groundstation": groundstation.cli.app, "probe": probe.cli.app}
-LEAD = re.compile(r"(?:[a-z]+\$ )?((?:groundstation|probe) [a-z].*)")
+APPS = {"groundstation": groundstation.cli.app, "probe": probe.cli.app, "linksim": sims.cli.app}
+LEAD = re.compile(r"(?:[a-z]+\$ )?((?:groundstation|probe|linksim) [a-z].*)")
 
 
 def commands(program: str) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def typed(page: str) -> Iterator[str]:
         shown = LEAD.fullmatch(line.strip())
         if line.startswith(("    ", "ground$", "probe$", "groundstation ")) and shown:
             yield shown[1]
-        yield from re.findall(r"`((?:groundstation|probe) [a-z][^`]*)`", line)
+        yield from re.findall(r"`((?:groundstation|probe|linksim) [a-z][^`]*)`", line)
 
 
 def command_of(line: str) -> str:
@@ -62,7 +63,7 @@ def command_of(line: str) -> str:
 
 
 def test_the_table_lists_exactly_the_commands_there_are() -> None:
-    listed = re.findall(r"^\| `((?:groundstation|probe) [a-z ]+)` \|", README, re.MULTILINE)
+    listed = re.findall(r"^\| `((?:groundstation|probe|linksim) [a-z ]+)` \|", README, re.MULTILINE)
     assert sorted(listed) == sorted(COMMANDS)
 
 
