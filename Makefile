@@ -36,8 +36,9 @@ lint: $(VENV)/.installed ## Check style, format, types and layers.
 	$(RUN)mypy
 	$(RUN)lint-imports --no-cache
 
-bench: model $(VENV)/.bench ## Measure bytes and speed anew; takes hours.
-	$(RUN)groundstation model fetch qwen2.5-coder-0.5b
+bench: model ## Measure sizes and speed anew (two hours; a rerun goes on where it was stopped).
+	@$(RUN)groundstation model fetch qwen2.5-coder-0.5b
+	$(RUN)python $(PIP) install -c constraints.txt -e '.[bench]'
 	$(RUN)python -m benchmarks.run
 	$(RUN)python -m benchmarks.speed
 
