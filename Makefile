@@ -40,6 +40,7 @@ bench: model ## Measure sizes and speed anew (two hours; a rerun goes on where i
 	@$(RUN)groundstation model fetch qwen2.5-coder-0.5b
 	$(RUN)python $(PIP) install -c constraints.txt -e '.[bench]'
 	$(RUN)python -m benchmarks.run
+	$(RUN)python -m benchmarks.quality
 	$(RUN)python -m benchmarks.speed
 
 clean: ## Remove environments, caches and results of runs; fetched models stay in the user's cache.

@@ -61,7 +61,7 @@ class Shard:
 WHOLE = Shard(0, 1)
 
 JOBS = (
-    Job("Release to release, SmolLM2-135M", "pairs", "smollm2-135m", 9),
+    Job("Release to release, SmolLM2-135M", "pairs", "smollm2-135m", 4),
     Job("Held-out flight and embedded software, SmolLM2-135M", "heldout", "smollm2-135m", 4),
     Job("Release to release, Qwen2.5-Coder-0.5B", "pairs", "qwen2.5-coder-0.5b", 1, limit=20),
 )

@@ -16,8 +16,8 @@ from typing import Annotated, Any
 
 import typer
 
-from shared.errors import InputError
-from shared.exact.pin import cache_home, load_pin, resolve_pin
+from benchmarks.quality import gguf_file
+from shared.exact.pin import load_pin, resolve_pin
 from shared.exact.transformer import Transformer
 from shared.seeds.philox import word
 from shared.terminal import progress
@@ -70,7 +70,7 @@ def float32() -> Engine:
     from transformers import AutoModelForCausalLM
 
     torch.set_num_threads(THREADS)
-    gguf = _gguf()
+    gguf = gguf_file()
     model: Any = AutoModelForCausalLM.from_pretrained(
         str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32
     ).eval()
@@ -102,7 +102,7 @@ def llama_cpp() -> Engine:
 
     llama_cpp.llama_cpp.llama_model_default_params = without_extra_buffers
     model: Any = llama_cpp.Llama(
-        str(_gguf()), n_ctx=2048, n_threads=THREADS, n_threads_batch=THREADS, verbose=False
+        str(gguf_file()), n_ctx=2048, n_threads=THREADS, n_threads_batch=THREADS, verbose=False
     )
 
     def run(tokens: Sequence[int], decoded: int) -> tuple[float, float]:
@@ -115,16 +115,6 @@ def llama_cpp() -> Engine:
         return read - started, time.perf_counter() - read
 
     return run
-
-
-def _gguf() -> Path:
-    folder = cache_home() / "downloads" / "smollm2-135m"
-    found = sorted(folder.rglob("*.gguf"))
-    if not found:
-        raise InputError(
-            f"no GGUF file in {folder}", remedy="run `groundstation model fetch smollm2-135m`"
-        )
-    return found[0]
 
 
 ENGINES: dict[str, Callable[[], Engine]] = {

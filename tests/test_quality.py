@@ -1,0 +1,21 @@
+"""Exactness must not cost code length: within 0.1 % of float32 on real source text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.quality import bits, code_lengths, excess_percent
+
+
+def test_bits_of_a_distribution_known_by_heart() -> None:
+    logits = np.log(np.array([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]])) + 7.0
+    assert bits(logits, [1, 2]) == pytest.approx(2.0 + 3.0)
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_the_exact_model_codes_real_text_as_float32_does() -> None:
+    lengths = code_lengths()
+    assert sum(length.tokens for length in lengths) >= 2000
+    assert abs(excess_percent(lengths)) <= 0.1
