@@ -112,6 +112,7 @@ static int tiles_granted(void) {
 
 static int best_path(void) {
 #ifdef HAVE_X86
+    __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512vnni")) {
