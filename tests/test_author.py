@@ -140,6 +140,27 @@ def test_one_file_costs_at_most_its_delta_and_three_bytes(new: bytes) -> None:
     assert payload(made.recipe) <= file.classical_bytes + 3
 
 
+def test_models_a_little_better_and_a_little_worse_than_the_delta() -> None:
+    """From a sure model to one that finds the patch absurd: bytes rise up to the delta's."""
+    target = files(f=b"a\nx\n}\nc\n")
+    sizes, codecs = [], []
+    for doubt in range(0, 31, 2):
+        likely = {
+            ID[b"```\n"]: {ID[b"a\n"]: 9.0},
+            ID[b"a\n"]: {ID[b"x\n"]: 31.0 - doubt, ID[b"q"]: 31.0},
+            ID[b"x\n"]: {ID[b"}\n"]: 31.0 - doubt, ID[b"q"]: 31.0},
+        }
+        model = bigram_model(likely, WORDS)
+        made = author(BASE, target, model, effort=Effort(max_candidates=1))
+        sizes.append(payload(made.recipe))
+        codecs.append(made.files[0].codec)
+    least = payload(classical(BASE, target))
+    assert sizes == sorted(sizes)
+    assert max(sizes) <= least + 1
+    assert codecs == sorted(codecs, key=["model", "delta", "stored"].index)
+    assert codecs[0] == "model" != codecs[-1]
+
+
 def test_long_texts_are_not_offered_to_the_model() -> None:
     base = files(a=b"x\n")
     for lines in (MAX_MODEL_BYTES // 4, 4001):

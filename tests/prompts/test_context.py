@@ -173,6 +173,35 @@ def test_windows_show_as_many_lines_as_the_settings_say() -> None:
 
 
 @pytest.mark.parametrize(
+    ("shape", "line", "lines", "windows"),
+    [
+        # the window of a hunk in line 9 shows the lines up to 21
+        (Shape.FENCED, 18, 40, 1),
+        (Shape.FENCED, 19, 40, 2),
+        (Shape.PLAIN, 18, 40, 1),
+        (Shape.PLAIN, 19, 40, 2),
+        (Shape.DIFF, 21, 40, 1),
+        (Shape.DIFF, 22, 40, 2),
+        # near the end of a file nothing more could be shown
+        (Shape.FENCED, 19, 21, 1),
+        (Shape.FENCED, 21, 21, 1),
+        (Shape.PLAIN, 20, 20, 1),
+    ],
+)
+def test_which_hunks_share_a_window(shape: Shape, line: int, lines: int, windows: int) -> None:
+    old = [b"%d\n" % number for number in range(1, lines + 1)]
+    new = [*old]
+    new[9 - 1], new[line - 1] = b"x\n", b"y\n"
+    base, target = files(a=b"".join(old)), files(a=b"".join(new))
+    recorder = Recorder(MODEL)
+    recipe = write(base, target, MODEL, Settings(shape, before=3))
+    assert regenerate(recipe, base, lambda: recorder).target == target
+    assert len(recorder.texts) == 1
+    heading = {Shape.DIFF: b"--- a/a\n"}.get(shape, b"(old version)")
+    assert recorder.read().count(heading) == windows
+
+
+@pytest.mark.parametrize(
     ("path", "word"),
     [("a/b.PY", "python"), ("x.tar.h", "c"), ("Makefile", ""), (".c", "c"), ("é.rs", "rust")],
 )

@@ -1,0 +1,89 @@
+"""Which transcript a text is written in, and what reading costs."""
+
+from __future__ import annotations
+
+import pytest
+from codec_ends import Recorder, files, write
+from tiny_codec import random_model
+
+from shared.errors import BudgetExceeded, RegenerationError
+from shared.prompts.desk import Desk
+from shared.prompts.model import LanguageModel
+from shared.prompts.settings import Settings
+from shared.prompts.span import Span
+from shared.regenerate import regenerate
+from shared.seeds.coins import SeedSource
+from shared.seeds.decisions import DecisionWriter
+
+MODEL = random_model(3, positions=64)
+
+
+def test_the_model_is_opened_when_a_text_needs_it() -> None:
+    opened: list[int] = []
+
+    def open_model() -> LanguageModel:
+        opened.append(1)
+        return MODEL
+
+    desk = Desk(open_model, Settings(temperature=1), lambda _: None)
+    assert opened == []
+    transcript = desk.transcript()
+    assert opened == [1]
+    assert transcript.inverse_temperature == 1.125
+    assert desk.transcript() is transcript
+
+
+@pytest.mark.parametrize(("tokens", "carried"), [(16, True), (17, False)])
+def test_a_transcript_is_carried_up_to_a_quarter_of_the_positions(
+    tokens: int, carried: bool
+) -> None:
+    desk = Desk(lambda: MODEL, Settings(), lambda _: None)
+    transcript = desk.transcript()
+    transcript.give(b"ab")
+    # one known token stays; the rest is written: letters, and the newline that ends the span
+    text = b"q" * (tokens - 3) + b"\n"
+    transcript.write(DecisionWriter(SeedSource.CODED), Span(b"z\n", lines=1), text)
+    assert transcript.tokens == tokens
+    assert (desk.transcript() is transcript) == carried
+
+
+def test_files_share_a_session_until_it_is_long() -> None:
+    """Three small files: the third no longer fits the quarter."""
+    model = random_model(3, positions=200)
+    names = [f"f{k}" for k in range(3)]
+    base = files(**dict.fromkeys(names, b"x\n"))
+    target = files(**dict.fromkeys(names, b"xy\n"))
+    recorder = Recorder(model)
+    regenerate(write(base, target, model), base, lambda: recorder)
+    assert [recorder.read(k).count(b"old version") for k in range(len(recorder.texts))] == [2, 1]
+
+
+def test_the_last_position_is_read_and_none_beyond() -> None:
+    """64 positions: the known text leaves room for so many tokens and no more."""
+    for letters, fits in ((61, True), (62, True), (63, True), (64, False), (90, False)):
+        spent: list[int] = []
+        desk = Desk(lambda: MODEL, Settings(), spent.append)
+        transcript = desk.transcript()
+        transcript.give(b"q" * letters + b"w")
+        writer = DecisionWriter(SeedSource.CODED)
+        if fits:
+            # the last token of the span is never read
+            transcript.write(writer, Span(b"z\n", tokens=1), b"v")
+            assert sum(spent) <= 64 + 1
+        else:
+            with pytest.raises(RegenerationError, match="more than the 64 tokens"):
+                transcript.write(writer, Span(b"z\n", tokens=1), b"v")
+            assert spent == []
+
+
+def test_a_budget_stops_before_the_model_reads() -> None:
+    def refuse(tokens: int) -> None:
+        raise BudgetExceeded(f"{tokens} tokens")
+
+    recorder = Recorder(MODEL)
+    desk = Desk(lambda: recorder, Settings(), refuse)
+    transcript = desk.transcript()
+    transcript.give(b"abcd")
+    with pytest.raises(BudgetExceeded, match="4 tokens"):
+        transcript.write(DecisionWriter(SeedSource.CODED), Span(b"z\n", tokens=1), b"v")
+    assert recorder.fed == 0
