@@ -93,6 +93,15 @@ def test_bytes_after_the_last_block_are_refused(extra: bytes) -> None:
         delta.decode(b"", payload[:-1])
 
 
+@pytest.mark.parametrize("size", [250, 251, 252])
+def test_bytes_after_a_block_that_fills_a_piece_are_refused(size: int) -> None:
+    """Two bytes of frame header, three of block header and 251 are the 256 decoded at once."""
+    payload = delta.ESCAPE + (1 | 0 << 1 | size << 3).to_bytes(3, "little") + NOISE[:size]
+    assert delta.decode(b"", payload) == NOISE[:size]
+    with pytest.raises(RegenerationError, match="does not end where"):
+        delta.decode(b"", payload + b"\0")
+
+
 def test_a_block_larger_than_zstd_has_is_refused() -> None:
     with pytest.raises(RegenerationError, match="131073 bytes"):
         delta.decode(b"", b"x" * 131_073)
