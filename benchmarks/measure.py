@@ -91,17 +91,18 @@ def _apply(
         seconds = time.monotonic() - started
         exact = read_tree(folder / "onboard") == target
         tokens = answer.get("tokens") if answer else None
-    return {"exact": exact, "seconds": seconds, "peak_bytes": peak, "tokens": tokens}
+    return {"exact": exact, "seconds": seconds, "resident_bytes": peak, "tokens": tokens}
 
 
+# VmHWM and not ru_maxrss: the latter counts the process that this one was started from
 _WITH_PEAK = """
-import resource, runpy, sys
+import pathlib, re, runpy, sys
 sys.argv = ["probe", *sys.argv[1:]]
 try:
     runpy.run_module("probe", run_name="__main__")
 finally:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(peak * 1024, file=sys.stderr)
+    status = pathlib.Path("/proc/self/status").read_text()
+    print(1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", status)[1]), file=sys.stderr)
 """
 
 

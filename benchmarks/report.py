@@ -113,9 +113,11 @@ def _details(rows: Sequence[Row]) -> Iterator[str]:
     yield f"- written by the model {codecs.count('model')}, classical delta "
     yield f"  {codecs.count('delta')}, stored {codecs.count('stored')}"
     yield f"- authoring {of(lambda row: row['ours']['search_s'])} seconds"
-    peak = max(row["probe"]["peak_bytes"] for row in rows)
+    longest = max(rows, key=lambda row: row["probe"]["tokens"])["probe"]
     yield f"- `probe apply`, from start to end: {of(lambda row: row['probe']['seconds'])} seconds;"
-    yield f"  peak memory {peak / 2**20:.0f} MiB"
+    if "resident_bytes" in longest:
+        yield f"  {longest['resident_bytes'] / 2**20:.0f} MiB of memory at most where it reads and"
+        yield f"  writes most tokens ({longest['tokens']})"
     yield ""
     yield "<details><summary>Patch by patch</summary>"
     yield ""
