@@ -38,7 +38,7 @@ lint: $(VENV)/.installed ## Check style, format, types and layers.
 
 bench: model ## Measure sizes and speed anew (two hours; a rerun goes on where it was stopped).
 	@$(RUN)groundstation model fetch qwen2.5-coder-0.5b
-	$(RUN)python $(PIP) install -c constraints.txt -e '.[bench]'
+	-@$(RUN)python $(PIP) install -c constraints.txt -e '.[bench]' # else llama.cpp is not measured
 	$(RUN)python -m benchmarks.run
 	$(RUN)python -m benchmarks.quality
 	$(RUN)python -m benchmarks.speed
@@ -63,9 +63,4 @@ $(LIGHT)/.installed: pyproject.toml constraints.txt $(KERNEL) | $(VENV)/.install
 	@echo "installing into $(LIGHT)"
 	@test -x $(LIGHT)/bin/python || $(PYTHON) -m venv $(LIGHT)
 	@$(LIGHT)/bin/python $(PIP) install -c constraints.txt -e .
-	@touch $@
-
-# llama.cpp is compiled here; without it the benchmark says that it was not measured.
-$(VENV)/.bench: $(VENV)/.installed
-	-@$(RUN)python $(PIP) install -c constraints.txt -e '.[bench]'
 	@touch $@
