@@ -1,8 +1,8 @@
 """What rounding the model costs: code length of real source text, exact against float32.
 
-The exact model has 8-bit weights and integer activations.  It is judged by transformers in float32
-twice: on its own 8-bit weights, where only the arithmetic differs, and on the weights as published,
-where the rounding of the weights counts too.  All read the same tokens.
+The exact model has 10-bit weights and integer activations.  It is judged by transformers in
+float32 twice: on its own weights, where only the arithmetic differs, and on the weights as
+published, where the rounding of the weights counts too.  All read the same tokens.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import typer
 from numpy.typing import NDArray
 
 from shared.errors import InputError
+from shared.exact.arithmetic import dequantised
 from shared.exact.pin import Pin, cache_home, load_pin, resolve_pin
 from shared.exact.transformer import Transformer
 
@@ -34,7 +35,7 @@ class CodeLength:
         name: the file's.
         tokens: how many were coded, each after all before it.
         exact_bits: -log2 of the exact model's probabilities, added up.
-        same_weights_bits: the same in float32 on the pin's 8-bit weights.
+        same_weights_bits: the same in float32 on the pin's 10-bit weights.
         published_bits: the same in float32 on the weights as published.
     """
 
@@ -121,11 +122,10 @@ _NAMES = {
 
 
 def float32_weights(pin: Pin) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """The pin's 8-bit matrices under the names that transformers has for them."""
+    """The pin's 10-bit matrices under the names that transformers has for them."""
 
     def whole(name: str) -> NDArray[np.float32]:
-        rows = pin.tensors[f"{name}.q"].astype(np.float64) * pin.tensors[f"{name}.s"][:, None]
-        return np.asarray(rows, dtype=np.float32)
+        return np.asarray(dequantised(pin.tensors, name), dtype=np.float32)
 
     embedding = whole("embed")
     yield "model.embed_tokens.weight", embedding
@@ -173,7 +173,7 @@ def main(
         "",
         "Written by `python -m benchmarks.quality` (part of `make bench`); do not edit.",
         "Code length in bits, SmolLM2-135M, exact arithmetic against transformers float32 on the",
-        "pin's own 8-bit weights, and on the weights as published.",
+        "pin's own 10-bit weights, and on the weights as published.",
         "",
         "| text | tokens | exact | float32, same weights | excess | float32, published | excess |",
         "|---|---|---|---|---|---|---|",

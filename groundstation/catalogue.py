@@ -74,7 +74,7 @@ SMOLLM2 = KnownModel(
     ),
     size_bytes=98_362_432,
     sha256=_SMOLLM2_SHA256,
-    pin_digest="7e5e4ad34112aa6837d5bfaab291691947ad7ae9e8477430eb11bab09cd8d803",
+    pin_digest="d146f598dcfb744b82d4c1ae18a2b44596408afd72252a526a570b4fdc71bfd1",
 )
 
 
@@ -119,7 +119,7 @@ QWEN = KnownModel(
     ),
     size_bytes=491_400_064,
     sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
-    pin_digest="f7d4b931ab8fd1d96d1bce2c21e0e19428500e3942bd3ebe302b0bed3b2729ed",
+    pin_digest="9ceb5ce4cd6c02a8f36372c581729f53a8ed5862908d5e635115317fa4a8a875",
 )
 
 KNOWN = {model.name: model for model in (SMOLLM2, QWEN)}

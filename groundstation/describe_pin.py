@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.exact.bounds import ACTIVATION_BITS, WEIGHT_BITS
 from shared.exact.kernels import compiled_library
-from shared.exact.manifest import ACTIVATION_BITS, ARITHMETIC, parameter_count
+from shared.exact.manifest import ARITHMETIC, parameter_count
 from shared.exact.pin import Pin
 
 
@@ -18,6 +19,7 @@ def describe_pin(pin: Pin) -> dict[str, Any]:
         "folder": str(pin.folder),
         "digest": pin.digest.hex(),
         "arithmetic": ARITHMETIC,
+        "weight_bits": WEIGHT_BITS,
         "activation_bits": ACTIVATION_BITS,
         "kernel": "numpy" if compiled_library() is None else "c",
         "family": facts.family,
@@ -49,7 +51,8 @@ def pin_lines(facts: dict[str, Any]) -> list[str]:
         f"name        {facts['name']}",
         f"folder      {facts['folder']}",
         f"pin digest  {facts['digest']}",
-        f"arithmetic  {facts['arithmetic']}, {facts['activation_bits']}-bit activations, "
+        f"arithmetic  {facts['arithmetic']}, {facts['weight_bits']}-bit weights, "
+        f"{facts['activation_bits']}-bit activations, "
         f"{facts['kernel']} kernel on this machine",
         f"model       {facts['family']}, {facts['parameters'] / 1e6:.1f} M parameters, "
         f"{facts['total_bytes'] / 1e6:.1f} MB",

@@ -1,4 +1,4 @@
-"""Freeze a model: weights to 8-bit rows, tables, tokenizer and manifest, in one folder.
+"""Freeze a model: weights to 10-bit rows, tables, tokenizer and manifest, in one folder.
 
 Every number is made by elementwise IEEE-754 operations or by integers, so that the same source
 gives the same pin, byte for byte, on every machine.
@@ -22,6 +22,7 @@ from groundstation.gguf_source import read_gguf
 from groundstation.hf_source import read_folder
 from groundstation.sources import SourceModel
 from shared.errors import InputError, PinError
+from shared.exact.arithmetic import split_weights
 from shared.exact.bounds import WEIGHT_LIMIT
 from shared.exact.manifest import Manifest, layout
 from shared.exact.pin import MANIFEST_NAME, MODEL_NAME, TOKENIZER_NAME, Pin, load_pin
@@ -97,18 +98,18 @@ def write_pin(
     return load_pin(out, verify=False)
 
 
-def quantise_rows(matrix: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Each row to 8-bit integers and a scale, so that row is close to integers * scale.
+def quantise_rows(matrix: NDArray[np.float32]) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
+    """Each row to 10-bit integers and a scale, so that row is close to integers * scale.
 
-    The scale is ``max |row| / 127``; a row of zeros has scale 1.
+    The scale is ``max |row| / 511``; a row of zeros has scale 1.
 
     Args:
         matrix: [out, in].
 
     Returns:
-        int8 [out, in] within -127 .. 127, and float64 [out].
+        int16 [out, in] within -511 .. 511, and float64 [out].
     """
-    integers = np.empty(matrix.shape, dtype=np.int8)
+    integers = np.empty(matrix.shape, dtype=np.int16)
     scales = np.empty(matrix.shape[0], dtype=np.float64)
     for start in range(0, matrix.shape[0], _BLOCK_ROWS):
         rows = slice(start, start + _BLOCK_ROWS)
@@ -131,7 +132,7 @@ class _Quantiser:
     def __init__(self, model: SourceModel, manifest: Manifest, report: Report) -> None:
         self._model, self._report = model, report
         self._shapes = {name: spec.shape for name, spec in layout(manifest).items()}
-        self._integers: dict[str, NDArray[np.int8]] = {}
+        self._split: dict[str, NDArray[Any]] = {}
         self._total = sum(name.endswith(".q") for name in self._shapes)
         self._tables: dict[str, NDArray[Any]] = {}
 
@@ -139,12 +140,13 @@ class _Quantiser:
         if name.startswith(("tables.", "rope.")):
             return self._table(name)
         stem, _, kind = name.rpartition(".")
-        if kind == "q":
-            return self._integers.pop(stem)
+        if kind in ("q", "r"):
+            return self._split.pop(name)
         if kind != "s":
             return self._weight(name).astype(np.float64)
-        self._integers[stem], scales = quantise_rows(self._weight(stem))
-        self._report("quantising", len(self._integers), self._total)
+        integers, scales = quantise_rows(self._weight(stem))
+        self._split[f"{stem}.q"], self._split[f"{stem}.r"] = split_weights(integers)
+        self._report("quantising", len(self._split) // 2, self._total)
         return scales
 
     def _weight(self, name: str) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ from groundstation.gguf_source import read_gguf
 from groundstation.pin_model import quantise_rows, read_source, write_pin
 from groundstation.tokenizer_json import PRE_TOKENIZERS, byte_level_bpe, from_tokenizer_json
 from shared.errors import InputError, PinError
+from shared.exact.arithmetic import joined_weights
 from shared.exact.pin import Pin, load_pin
 
 IN_LAYER = {
@@ -48,7 +49,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Pat
 
 
 def assert_holds(pin: Pin, model: Any) -> None:
-    """Every weight of the torch model is in the pin, matrices within half a step of 8 bits."""
+    """Every weight of the torch model is in the pin, matrices within half a step of 10 bits."""
     weights = weights_of(model)
     seen = 0
     for name, values in weights.items():
@@ -65,14 +66,15 @@ def assert_holds(pin: Pin, model: Any) -> None:
             back = {theirs: ours for ours, theirs in IN_LAYER.items()} | norms
             mine = f"layers.{layer}.{back[rest]}"
         if values.ndim == 2:
-            integers, scale = pin.tensors[f"{mine}.q"], pin.tensors[f"{mine}.s"]
+            scale = pin.tensors[f"{mine}.s"]
+            integers = joined_weights(pin.tensors[f"{mine}.q"], pin.tensors[f"{mine}.r"])
             error = np.abs(integers * scale[:, None] - values.astype(np.float64))
             assert (error <= 0.5000001 * scale[:, None]).all(), name
-            assert (np.abs(integers).max(axis=1) == 127).all(), name
+            assert (np.abs(integers).max(axis=1) == 511).all(), name
         else:
             mine += ".b" if kind == "bias" else ""
             assert np.array_equal(pin.tensors[mine], values.astype(np.float64)), name
-    assert seen == len(pin.tensors) - 3 - sum(n.endswith(".s") for n in pin.tensors)
+    assert seen == len(pin.tensors) - 3 - sum(n.endswith((".s", ".r")) for n in pin.tensors)
 
 
 @pytest.mark.parametrize("kind", ["llama-tied", "llama-free", "qwen2-tied", "qwen2-free"])
@@ -190,11 +192,11 @@ def test_shards_give_the_same_pin_as_one_file(tmp_path: Path) -> None:
 
 
 def test_quantised_rows_literally() -> None:
-    matrix = np.array([[0.5, -1.27, 0.005], [0.0, 0.0, -0.0], [1.0, -127.0, 2.5]], np.float32)
+    matrix = np.array([[0.5, -5.11, 0.005], [0.0, 0.0, -0.0], [1.0, -511.0, 2.5]], np.float32)
     integers, scales = quantise_rows(matrix)
-    assert integers.tolist() == [[50, -127, 0], [0, 0, 0], [1, -127, 2]]
+    assert integers.tolist() == [[50, -511, 0], [0, 0, 0], [1, -511, 2]]
     assert scales[1:].tolist() == [1.0, 1.0]
-    assert scales[0] == float(np.float32(1.27)) / 127
+    assert scales[0] == float(np.float32(5.11)) / 511
 
 
 # --- the tokenizer -----------------------------------------------------------------------------

@@ -21,7 +21,9 @@ from groundstation.pin_model import write_pin
 from groundstation.sources import SourceModel
 from groundstation.tokenizer_json import PRE_TOKENIZERS, byte_level_bpe
 from shared.digest import sha256
+from shared.exact.arithmetic import split_weights
 from shared.exact.bounds import Shape as ModelShape
+from shared.exact.bounds import rest_bytes
 from shared.exact.manifest import Source
 from shared.exact.pin import Pin
 from shared.exact.tables import exp_table, rope_tables
@@ -170,7 +172,8 @@ def random_frozen(rows: int, seed: int = 1, positions: int = 4096) -> Frozen:
 
     def matrix(name: str, height: int, width: int, exponent: int) -> None:
         tensors[name + ".q"] = source.bytes(height, width)
-        tensors[name + ".s"] = np.full(height, 2.0**exponent)
+        tensors[name + ".r"] = source.bytes(height, rest_bytes(width)).view(np.uint8)
+        tensors[name + ".s"] = np.full(height, 2.0 ** (exponent - 2))
 
     matrix("embed", rows, shape.dim, -6)
     for name, height, width in (
@@ -290,13 +293,18 @@ def bigram_model(
         for token, logit in nexts.items():
             head[token, last] = logit / np.sqrt(dim)
     peak = np.abs(head).max(axis=1)
-    scale = np.where(peak > 0, peak / 127, 1.0)
+    scale = np.where(peak > 0, peak / 511, 1.0)
     tensors: dict[str, NDArray[Any]] = {
-        "embed.q": np.eye(rows, dim, dtype=np.int8),
         "embed.s": np.ones(rows),
-        "head.q": np.rint(head / scale[:, None]).astype(np.int8),
         "head.s": scale,
     }
+
+    def matrix(name: str, integers: NDArray[Any]) -> None:
+        split = split_weights(np.asarray(integers, dtype=np.int16))
+        tensors[name + ".q"], tensors[name + ".r"] = split
+
+    matrix("embed", np.eye(rows, dim))
+    matrix("head", np.rint(head / scale[:, None]))
     for name, height, width in (
         ("wq", 2, dim),
         ("wk", 2, dim),
@@ -306,7 +314,7 @@ def bigram_model(
         ("up", 1, dim),
         ("down", dim, 1),
     ):
-        tensors[f"layers.0.{name}.q"] = np.zeros((height, width), dtype=np.int8)
+        matrix(f"layers.0.{name}", np.zeros((height, width)))
         tensors[f"layers.0.{name}.s"] = np.ones(height)
     for name in ("layers.0.attn_norm", "layers.0.mlp_norm", "final_norm"):
         tensors[name] = np.ones(dim)

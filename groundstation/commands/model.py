@@ -67,7 +67,7 @@ def pin_source(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Pin a Llama- or Qwen2-family model: 8-bit rows, tables and tokenizer in one folder.
+    """Pin a Llama- or Qwen2-family model: 10-bit rows, tables and tokenizer in one folder.
 
     The same source gives the same pin on every machine. Copy the folder to the probe, or pin
     there again; `groundstation model info` shows the digest to compare.

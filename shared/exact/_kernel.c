@@ -185,7 +185,8 @@ static int64_t lay_out(Team *team, uint8_t *base, int threads) {
     team->query = part(base, &used, n * heads * 2);
     team->query_scale = part(base, &used, n * m->heads * 8);
     int64_t attention = 4 * (positions * 10 + padded(m->head_dim, LANES) * 8);
-    int64_t dense = UNIT * padded(n, 16) * 12; /* integer sums, and results of `up` in binary64 */
+    team->rows_offset = UNIT * padded(n, 16) * 16; /* after sums and the results of `up` */
+    int64_t dense = team->rows_offset + (n > 1 ? UNIT * team->act_stride * 2 : 0);
     team->local_bytes = padded(larger(m->dim * 8, larger(attention, dense)), 64);
     team->local = part(base, &used, team->local_bytes * threads);
     if (base) memset((void *)team->next, 0, stages * sizeof *team->next);

@@ -41,7 +41,7 @@ static void FN(run)(Team *team, int thread) {
     int64_t token_units = (n + TOKEN_UNIT - 1) / TOKEN_UNIT;
     int64_t group = m->heads / m->kv_heads, query_rows = n * group;
     uint8_t *local = team->local + thread * team->local_bytes;
-    int32_t *sums = (int32_t *)local;
+    double *sums = (double *)local;
     double *spare = (double *)local;
     /* few rows: small units, so that every thread has work */
     int64_t rows_unit = query_rows * m->kv_heads >= 16 * team->threads ? ATTENTION_ROWS : 1;
@@ -51,9 +51,10 @@ static void FN(run)(Team *team, int thread) {
     FN(start_tiles)();
 #endif
     UNITS(unit, token_units) TOKENS(t, unit) {
-        const int8_t *row = m->embed.weights + job->tokens[t] * m->dim;
+        const Rows row = rows_from(&m->embed, job->tokens[t], m->dim);
         double scale = m->embed.scales[job->tokens[t]];
-        for (int64_t i = 0; i < m->dim; i++) team->x[t * m->dim + i] = (double)row[i] * scale;
+        for (int64_t i = 0; i < m->dim; i++)
+            team->x[t * m->dim + i] = (double)weight_at(&row, i) * scale;
     }
     NEXT_STAGE();
     for (int64_t l = 0; l < m->layers; l++) {
@@ -98,7 +99,7 @@ static void FN(run)(Team *team, int thread) {
         NEXT_STAGE();
         UNITS(unit, padded(m->mlp_dim, UNIT) / UNIT) {
             int64_t first = unit * UNIT, rows = FN(lesser)(UNIT, m->mlp_dim - first);
-            double *up = (double *)(sums + padded(n, 16) * UNIT);
+            double *up = sums + padded(n, 16) * UNIT;
             FN(dense_unit)(team, &layer->gate, m->dim, first, rows, 0, n, sums, FN(STORE),
                            team->hidden + first, m->mlp_dim);
             FN(dense_unit)(team, &layer->up, m->dim, first, rows, 0, n, sums, FN(STORE),

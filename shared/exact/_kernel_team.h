@@ -3,9 +3,10 @@
 /* --- what the caller passes; mirrored in shared/exact/kernels.py --- */
 
 typedef struct {
-    const int8_t *weights; /* [rows][columns] */
-    const double *scales;  /* [rows] */
-    const double *bias;    /* [rows] or NULL */
+    const int8_t *high;   /* [rows][columns], a weight is 4 * high + rest */
+    const uint8_t *rests; /* [rows][rests_stride(columns)], two bits for each column */
+    const double *scales; /* [rows] */
+    const double *bias;   /* [rows] or NULL */
 } Matrix;
 
 typedef struct {
@@ -39,6 +40,7 @@ enum {
     PAGE = 64,          /* tokens in a page of the cache */
     LANES = 16,         /* 32-bit sums side by side */
     STEP = 32,          /* columns in one step of a dense layer */
+    BLOCK = 4 * STEP,   /* columns whose rests share STEP bytes */
     UNIT = 32,          /* weight rows in one unit of work */
     MIX_BLOCK = 32,     /* values mixed in 32 bits before the sum goes on in binary64 */
     ATTENTION_ROWS = 12, /* query rows in one unit of work, at most */
@@ -60,6 +62,26 @@ enum {
 #endif
 
 static int64_t padded(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+/* Bytes of the rests of a row. */
+static int64_t rests_stride(int64_t columns) { return padded(columns, BLOCK) / 4; }
+
+/* Some rows of a matrix. */
+typedef struct {
+    const int8_t *high;
+    const uint8_t *rests;
+} Rows;
+
+static Rows rows_from(const Matrix *matrix, int64_t first, int64_t columns) {
+    return (Rows){matrix->high + first * columns, matrix->rests + first * rests_stride(columns)};
+}
+
+/* The weight of one column of the first of these rows.  The rests of a BLOCK of columns are STEP
+ * bytes; those of its columns [32 j, 32 j + 32) are bits 2 j and 2 j + 1 of the bytes in order. */
+static int32_t weight_at(const Rows *w, int64_t k) {
+    int32_t byte = w->rests[k / BLOCK * STEP + k % STEP];
+    return (int32_t)w->high[k] * 4 + (byte >> (k % BLOCK / STEP * 2) & 3);
+}
 
 /* One unit of a page is what one layer and key-value head keep of PAGE tokens:
  *   keys    int16 [PAGE / LANES][head_dim / 2][LANES][2]    lanes are tokens
@@ -109,6 +131,7 @@ typedef struct {
     double *query_scale; /* [count][heads] */
     uint8_t *local;      /* [threads][local_bytes] */
     int64_t local_bytes;
+    int64_t rows_offset; /* in a thread's part: UNIT weight rows joined to 16 bits, or their rests */
 } Team;
 
 /* Wait until every thread is here.  Spins, because a stage is short; sleeps when another thread

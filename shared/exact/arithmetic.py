@@ -8,7 +8,8 @@ specification and has the proof of every bound; this module follows it line by l
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,10 @@ from numpy.typing import NDArray
 from shared.exact.bounds import (
     EXP_ENTRIES,
     EXP_STEPS,
-    FLOAT32_EXACT,
-    LIMB_BASE,
-    LIMB_LIMIT,
     NORM_LIMIT,
+    REST_BLOCK,
     SMALLEST_PEAK,
-    WEIGHT_LIMIT,
+    rest_bytes,
 )
 
 F64 = NDArray[np.float64]
@@ -29,7 +28,7 @@ I16 = NDArray[np.int16]
 I64 = NDArray[np.int64]
 
 ROWS_PER_BLOCK_BYTES: Final = 8 << 20
-"""Weights are widened to float32 in blocks of about this size, so that memory stays small."""
+"""Weights are widened to float64 in blocks of about this size, so that memory stays small."""
 
 
 def quantise(values: F64, limit: int) -> tuple[F64, F64]:
@@ -59,60 +58,89 @@ def rms_norm(x: F64, weight: F64, eps: float) -> F64:
     return (x * inverse) * weight
 
 
-def limbs(activations: F64) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Split integers up to 8191 into ``high * 128 + low``, both within ``[-64, 64]``."""
-    high = np.floor((activations + LIMB_LIMIT) * (1.0 / LIMB_BASE))
-    low = activations - high * LIMB_BASE
-    return high.astype(np.float32), low.astype(np.float32)
+def joined_weights(high: NDArray[np.int8], rests: NDArray[np.uint8]) -> F64:
+    """The 10-bit weights ``4 * high + rest`` of some rows (section 4).
+
+    Args:
+        high: ``[rows, columns]``.
+        rests: ``[rows, rest_bytes(columns)]``: of each block of 128 columns 32 bytes, whose bits
+            2 j and 2 j + 1 are the rests of its columns 32 j to 32 j + 31.
+
+    Returns:
+        Integers as float64, ``[rows, columns]``.
+    """
+    rows, columns = high.shape
+    width = REST_BLOCK // 4
+    shifts = np.arange(4, dtype=np.uint8)[:, None] * np.uint8(2)
+    parts = (rests.reshape(rows, -1, 1, width) >> shifts) & np.uint8(3)
+    weights = high.astype(np.float64)
+    weights *= 4.0
+    weights += parts.reshape(rows, -1)[:, :columns]
+    return weights
 
 
-def integer_product(activations: F64, weights: NDArray[np.int8]) -> F64:
-    """Exact ``activations @ weights.T`` of integers, by float32 matrix products (section 4).
+def dequantised(tensors: Mapping[str, NDArray[Any]], name: str) -> F64:
+    """The matrix of this name as real numbers, ``[rows, columns]``."""
+    scales: F64 = tensors[name + ".s"]
+    return joined_weights(tensors[name + ".q"], tensors[name + ".r"]) * scales[:, None]
 
-    Every partial sum of a limb product is an integer of at most ``columns * 127 * 64 <= 2**24``,
-    so float32 holds it exactly whatever order, blocking or fused operation the BLAS uses.
+
+def split_weights(weights: NDArray[np.int16]) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
+    """``high`` and ``rests`` of integers in [-512, 512), the inverse of ``joined_weights``.
+
+    Args:
+        weights: ``[rows, columns]``.
+    """
+    rows, columns = weights.shape
+    width = REST_BLOCK // 4
+    rests = np.zeros((rows, 4 * rest_bytes(columns)), np.uint8)
+    rests[:, :columns] = weights & 3
+    shifts = np.arange(4, dtype=np.uint8)[:, None] * np.uint8(2)
+    packed = np.bitwise_or.reduce(rests.reshape(rows, -1, 4, width) << shifts, axis=2)
+    return (weights >> 2).astype(np.int8), packed.reshape(rows, -1)
+
+
+def integer_product(activations: F64, high: NDArray[np.int8], rests: NDArray[np.uint8]) -> F64:
+    """Exact ``activations @ weights.T`` of integers, by binary64 matrix products (section 4).
+
+    Every partial sum is an integer below 2**53, so binary64 holds it exactly whatever order,
+    blocking or fused operation the BLAS uses.
 
     Args:
         activations: integers up to 8191 in magnitude, ``[tokens, columns]``.
-        weights: ``[rows, columns]``.
+        high, rests: the weights, see ``joined_weights``.
 
     Returns:
         Integers as float64, ``[tokens, rows]``.
     """
-    tokens, columns = activations.shape
-    rows = weights.shape[0]
-    stacked = np.concatenate(limbs(activations))
-    width = FLOAT32_EXACT // (WEIGHT_LIMIT * LIMB_LIMIT)
-    height = max(1, ROWS_PER_BLOCK_BYTES // (4 * min(columns, width)))
-    total = np.empty((tokens, rows))
+    rows, columns = high.shape
+    height = max(1, ROWS_PER_BLOCK_BYTES // (8 * columns))
+    total = np.empty((len(activations), rows))
     for top in range(0, rows, height):
-        block = weights[top : top + height]
-        for left in range(0, columns, width):
-            right = min(left + width, columns)
-            widened = block[:, left:right].astype(np.float32)
-            part = (stacked[:, left:right] @ widened.T).astype(np.float64)
-            joined = part[:tokens] * LIMB_BASE + part[tokens:]
-            if left == 0:
-                total[:, top : top + height] = joined
-            else:
-                total[:, top : top + height] += joined
+        block = slice(top, top + height)
+        np.matmul(activations, joined_weights(high[block], rests[block]).T, out=total[:, block])
     return total
 
 
 def dense(
-    integers: F64, scale: F64, weights: NDArray[np.int8], scales: F64, bias: F64 | None = None
+    integers: F64,
+    scale: F64,
+    high: NDArray[np.int8],
+    rests: NDArray[np.uint8],
+    scales: F64,
+    bias: F64 | None = None,
 ) -> F64:
     """One dense layer on quantised activations (section 4).
 
     Args:
         integers: activations ``[tokens, columns]`` with their ``scale`` ``[tokens, 1]``.
-        weights: ``[rows, columns]`` with their ``scales`` ``[rows]``.
+        high, rests: the weights of ``[rows, columns]`` with their ``scales`` ``[rows]``.
         bias: ``[rows]`` or None.
 
     Returns:
         ``[tokens, rows]``.
     """
-    out = (integer_product(integers, weights) * scale) * scales
+    out = (integer_product(integers, high, rests) * scale) * scales
     return out if bias is None else out + bias
 
 

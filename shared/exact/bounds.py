@@ -12,14 +12,22 @@ from typing import Any, Final
 
 from shared.errors import PinError
 
-WEIGHT_LIMIT: Final = 127
+WEIGHT_BITS: Final = 10
+"""Bits of a weight with its sign: 8 in one tensor of the pin, the other 2 in a second one."""
+WEIGHT_LIMIT: Final = 2 ** (WEIGHT_BITS - 1) - 1
+"""Largest weight that pinning makes."""
+LARGEST_WEIGHT: Final = 2 ** (WEIGHT_BITS - 1)
+"""Largest magnitude that the two tensors can spell."""
+REST_BLOCK: Final = 128
+"""Columns whose 2-bit rests share ``REST_BLOCK // 4`` bytes."""
 ACTIVATION_BITS: Final = 14
 """Bits of an activation integer with its sign; fewer where rows are long."""
 ACTIVATION_LIMIT: Final = 2 ** (ACTIVATION_BITS - 1) - 1
 SMALLEST_ACTIVATION_LIMIT: Final = 1023
-LIMB_BASE: Final = 128
-LIMB_LIMIT: Final = 64
-"""Largest half of an activation integer, split as ``high * LIMB_BASE + low``."""
+HALF_LIMIT: Final = 64
+"""Largest half of an activation integer, split as ``high * 128 + low``."""
+LANES: Final = 16
+"""32-bit accumulators that a dense sum is spread over."""
 NORM_LIMIT: Final = 2**20 - 1
 KEY_LIMIT: Final = 8191
 QUERY_LIMIT: Final = 4095
@@ -34,7 +42,6 @@ EXP_ONE: Final = 2**40
 TURN_ONE: Final = 2**30
 """The integer that stands for 1 in the rotary tables."""
 SMALLEST_PEAK: Final = 2.0**-100
-FLOAT32_EXACT: Final = 2**24
 FLOAT64_EXACT: Final = 2**53
 INT32_MAX: Final = 2**31 - 1
 LARGEST_FREQUENCY_SUM: Final = 2**60
@@ -73,8 +80,18 @@ class Shape:
 
 
 def activation_limit(columns: int) -> int:
-    """The largest activation integer, so that a sum over one weight row fits 31 bits."""
-    return min(ACTIVATION_LIMIT, INT32_MAX // (WEIGHT_LIMIT * columns))
+    """The largest activation integer, so that each lane of a sum over one row fits 31 bits."""
+    return min(ACTIVATION_LIMIT, INT32_MAX // (LARGEST_WEIGHT * lane_columns(columns)))
+
+
+def lane_columns(columns: int) -> int:
+    """Columns that one lane of a dense sum adds up: pairs of them go round the lanes."""
+    return 2 * -(-columns // (2 * LANES))
+
+
+def rest_bytes(columns: int) -> int:
+    """Bytes of one row of 2-bit rests."""
+    return -(-columns // REST_BLOCK) * (REST_BLOCK // 4)
 
 
 def query_limit(head_dim: int) -> int:
@@ -114,7 +131,9 @@ def _demands(shape: Shape) -> list[tuple[str, int, int, int]]:
         ("the largest size", largest, 1, 2**24),
         ("the activation limit", activation, lowest_activation, ACTIVATION_LIMIT),
         ("the query limit", query, lowest_query, QUERY_LIMIT),
-        ("a dense sum", widest * WEIGHT_LIMIT * activation, 0, INT32_MAX),
+        ("a lane of a dense sum", lane_columns(widest) * LARGEST_WEIGHT * activation, 0, INT32_MAX),
+        ("a half of a dense sum", widest * LARGEST_WEIGHT * HALF_LIMIT, 0, INT32_MAX),
+        ("a dense sum", widest * LARGEST_WEIGHT * activation, 0, FLOAT64_EXACT),
         ("a sum of squares", shape.dim * NORM_LIMIT**2, 0, FLOAT64_EXACT),
         ("a score sum", shape.head_dim * KEY_LIMIT * query, 0, INT32_MAX),
         ("a block of mixed values", MIX_BLOCK * MIX_LIMIT * VALUE_LIMIT, 0, INT32_MAX),

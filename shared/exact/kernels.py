@@ -38,7 +38,8 @@ Pages = list["Page"]
 
 class _Matrix(ctypes.Structure):
     _fields_ = (
-        ("weights", ctypes.c_void_p),
+        ("high", ctypes.c_void_p),
+        ("rests", ctypes.c_void_p),
         ("scales", ctypes.c_void_p),
         ("bias", ctypes.c_void_p),
     )
@@ -255,7 +256,8 @@ class CKernel:
 
         def matrix(name: str) -> _Matrix:
             bias = address(name + ".b", np.float64) if name + ".b" in tensors else None
-            return _Matrix(address(name + ".q", np.int8), address(name + ".s", np.float64), bias)
+            high, rests = address(name + ".q", np.int8), address(name + ".r", np.uint8)
+            return _Matrix(high, rests, address(name + ".s", np.float64), bias)
 
         layers = (_Layer * shape.layers)()
         for index, layer in enumerate(layers):

@@ -15,17 +15,29 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from shared.errors import PinError
-from shared.exact.bounds import EXP_ENTRIES, Shape, check_bounds
+from shared.exact.bounds import (
+    ACTIVATION_BITS,
+    EXP_ENTRIES,
+    WEIGHT_BITS,
+    Shape,
+    check_bounds,
+    rest_bytes,
+)
 
-FORMAT = "rehydration-pin/1"
-ARITHMETIC = "exact/1"
-ACTIVATION_BITS = 12
+FORMAT = "rehydration-pin/2"
+ARITHMETIC = "exact/2"
 FAMILIES = ("llama", "qwen2")
 MAX_POSITIONS = 8192
 """Rows of the rotary tables: longer contexts than this are not worth their computing time."""
 MAX_DIMENSION = 1 << 24
 """No width, count or vocabulary is larger; keeps arithmetic on sizes far from overflow."""
 
+_VERSIONS: Mapping[str, str | int] = {
+    "format": FORMAT,
+    "arithmetic": ARITHMETIC,
+    "activation_bits": ACTIVATION_BITS,
+    "weight_bits": WEIGHT_BITS,
+}
 _REPIN = "pin the model again with this version of the program"
 
 
@@ -83,13 +95,8 @@ class Manifest:
 
     def as_json(self) -> dict[str, Any]:
         """The manifest as a JSON object, with the versions; floats are hexadecimal texts."""
-        return asdict(self) | {
-            "format": FORMAT,
-            "arithmetic": ARITHMETIC,
-            "activation_bits": ACTIVATION_BITS,
-            "rms_eps": self.rms_eps.hex(),
-            "rope_theta": self.rope_theta.hex(),
-        }
+        floats = {"rms_eps": self.rms_eps.hex(), "rope_theta": self.rope_theta.hex()}
+        return {**asdict(self), **_VERSIONS, **floats}
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: ASCII, keys sorted, no spaces, newline at the end."""
@@ -107,7 +114,7 @@ class Manifest:
         facts = _parsed(data)
         _check_versions(facts)
         own = {field.name for field in fields(Manifest)}
-        expected = own | {"format", "arithmetic", "activation_bits"}
+        expected = own | set(_VERSIONS)
         if set(facts) != expected:
             odd = ", ".join(sorted(set(facts) ^ expected))
             raise PinError(f"the manifest has missing or unknown fields: {odd}", remedy=_REPIN)
@@ -156,6 +163,7 @@ def layout(manifest: Manifest) -> dict[str, TensorSpec]:
 
     def matrix(name: str, rows: int, columns: int) -> None:
         specs[f"{name}.q"] = TensorSpec("I8", (rows, columns))
+        specs[f"{name}.r"] = TensorSpec("U8", (rows, rest_bytes(columns)))
         specs[f"{name}.s"] = TensorSpec("F64", (rows,))
 
     for name in ends:
@@ -170,7 +178,7 @@ def layout(manifest: Manifest) -> dict[str, TensorSpec]:
     specs["tables.exp"] = TensorSpec("I64", (EXP_ENTRIES,))
     for name in ("rope.cos", "rope.sin"):
         specs[name] = TensorSpec("I32", (shape.max_positions, shape.head_dim // 2))
-    order = ("F64", "I64", "I32", "I8")
+    order = ("F64", "I64", "I32", "I8", "U8")
     return dict(sorted(specs.items(), key=lambda item: order.index(item[1].dtype)))
 
 
@@ -179,7 +187,7 @@ def parameter_count(manifest: Manifest) -> int:
     return sum(
         math.prod(spec.shape)
         for name, spec in layout(manifest).items()
-        if not name.endswith(".s") and not name.startswith(("tables.", "rope."))
+        if not name.endswith((".s", ".r")) and not name.startswith(("tables.", "rope."))
     )
 
 
@@ -217,8 +225,7 @@ def _parsed(data: bytes) -> dict[str, Any]:
 
 def _check_versions(facts: Mapping[str, Any]) -> None:
     """The version first: its message is more useful than complaints about unknown fields."""
-    known = {"format": FORMAT, "arithmetic": ARITHMETIC, "activation_bits": ACTIVATION_BITS}
-    for key, value in known.items():
+    for key, value in _VERSIONS.items():
         if facts.get(key) != value or type(facts[key]) is not type(value):
             raise PinError(
                 f"the pin has {key} {facts.get(key)!r}", expected=repr(value), remedy=_REPIN

@@ -19,6 +19,7 @@ from shared.exact.arithmetic import (
     I64,
     dense,
     exp_lookup,
+    joined_weights,
     quantise,
     rms_norm,
     rotate,
@@ -129,7 +130,8 @@ class ReferenceKernel:
         cache.reserve(end)
         cos = tensors["rope.cos"][start:end] * (1.0 / TURN_ONE)
         sin = tensors["rope.sin"][start:end] * (1.0 / TURN_ONE)
-        x = tensors["embed.q"][tokens] * tensors["embed.s"][tokens][:, None]
+        rows_read = joined_weights(tensors["embed.q"][tokens], tensors["embed.r"][tokens])
+        x = rows_read * tensors["embed.s"][tokens][:, None]
         for layer in range(shape.layers):
             prefix = f"layers.{layer}."
             normed = rms_norm(x, tensors[prefix + "attn_norm"], self._eps)
@@ -147,8 +149,8 @@ class ReferenceKernel:
 
     def _dense(self, name: str, integers: F64, scale: F64) -> F64:
         tensors = self._tensors
-        bias = tensors.get(name + ".b")
-        return dense(integers, scale, tensors[name + ".q"], tensors[name + ".s"], bias)
+        high, rests, scales = (tensors[name + kind] for kind in (".q", ".r", ".s"))
+        return dense(integers, scale, high, rests, scales, tensors.get(name + ".b"))
 
     def _mlp(self, prefix: str, normed: F64) -> F64:
         activations = self._activations(normed)

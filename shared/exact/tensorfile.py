@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from shared.errors import PinError
 from shared.exact.manifest import TensorSpec
 
-DTYPES = {"F64": "<f8", "I64": "<i8", "I32": "<i4", "I8": "|i1"}
+DTYPES = {"F64": "<f8", "I64": "<i8", "I32": "<i4", "I8": "|i1", "U8": "|u1"}
 ALIGNMENT_BYTES = 64
 """The numbers start at a multiple of this: a cache line, and a vector of the widest units."""
 MAX_HEADER_BYTES = 1 << 24

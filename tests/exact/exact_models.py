@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.exact.arithmetic import split_weights
 from shared.exact.bounds import Shape
 from shared.exact.tables import exp_table, rope_tables
 
@@ -49,10 +50,11 @@ def _exp() -> NDArray[np.int64]:
     return exp_table()
 
 
-def quantised(weights: NDArray[np.float64]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Rows as int8 and their scales."""
-    scales = np.abs(weights).max(axis=1) / 127
-    return np.rint(weights / scales[:, None]).astype(np.int8), scales
+def quantised(name: str, weights: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """The three tensors of a matrix."""
+    scales = np.abs(weights).max(axis=1) / 511
+    high, rests = split_weights(np.rint(weights / scales[:, None]).astype(np.int16))
+    return {f"{name}.q": high, f"{name}.r": rests, f"{name}.s": scales}
 
 
 def tiny_pin(shape: Shape, *, seed: int = 1, qwen: bool = False, tied: bool = True) -> TinyPin:
@@ -62,7 +64,7 @@ def tiny_pin(shape: Shape, *, seed: int = 1, qwen: bool = False, tied: bool = Tr
 
     def matrix(name: str, rows: int, columns: int, gain: float = 1.0) -> None:
         weights = source.floats((rows, columns), gain * 1.7 / columns**0.5)
-        tensors[name + ".q"], tensors[name + ".s"] = quantised(weights)
+        tensors.update(quantised(name, weights))
 
     queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     matrix("embed", shape.vocab, shape.dim, 8.0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from exact_models import LLAMA, QWEN, TinyPin, tiny_pin, tokens
 
+from shared.exact.arithmetic import dequantised
 from shared.exact.bounds import Shape
 from shared.exact.transformer import Transformer
 
@@ -66,7 +67,7 @@ def torch_model(pin: TinyPin) -> Any:
 
 def matrix(pin: TinyPin, name: str) -> np.ndarray:
     """A weight matrix as floats."""
-    return pin.tensors[name + ".q"] * pin.tensors[name + ".s"][:, None]
+    return dequantised(pin.tensors, name)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from shared.exact import arithmetic
-from shared.exact.bounds import ACTIVATION_LIMIT, EXP_ENTRIES, EXP_ONE, LIMB_LIMIT
+from shared.exact.bounds import EXP_ENTRIES, EXP_ONE
 from shared.exact.tables import exp_table
 
 TABLE = exp_table()
@@ -56,24 +56,38 @@ def test_rms_norm_is_the_definition(x: np.ndarray) -> None:
     np.testing.assert_allclose(got, x * factor * weight, rtol=1e-5)
 
 
-def test_limbs_rejoin_and_stay_small() -> None:
-    every = np.arange(-ACTIVATION_LIMIT, ACTIVATION_LIMIT + 1, dtype=np.float64)
-    high, low = arithmetic.limbs(every)
-    assert (high.astype(int) * 128 + low.astype(int) == every).all()
-    assert np.abs(high).max() <= LIMB_LIMIT
-    assert np.abs(low).max() <= LIMB_LIMIT
+def test_split_weights_literally() -> None:
+    """Columns 0, 31, 32, 95, 127 and 128 of a row: which bits of which byte their rests are."""
+    weights = np.zeros((1, 130), np.int16)
+    weights[0, [0, 31, 32, 95, 127, 128]] = [-512, 511, -1, 6, 5, -6]
+    high, rests = arithmetic.split_weights(weights)
+    assert high[0, [0, 31, 32, 95, 127, 128]].tolist() == [-128, 127, -1, 1, 1, -2]
+    expected = bytearray(64)
+    expected[0] = 3 << 2  # columns 0, 32, 64, 96
+    expected[31] = 3 | 2 << 4 | 1 << 6  # columns 31, 63, 95, 127
+    expected[32] = 2  # column 128
+    assert rests.tobytes() == bytes(expected)
 
 
-@pytest.mark.parametrize("columns", [1, 63, 2064, 2065, 5000])
+@given(st.integers(1, 300), st.integers(1, 5))
+def test_split_weights_come_back(columns: int, rows: int) -> None:
+    weights = (Integers(columns).take(rows * columns) % 1024 - 512).reshape(rows, columns)
+    high, rests = arithmetic.split_weights(weights.astype(np.int16))
+    assert rests.shape == (rows, -(-columns // 128) * 32)
+    assert (arithmetic.joined_weights(high, rests) == weights).all()
+
+
+@pytest.mark.parametrize("columns", [1, 63, 128, 2065, 65535])
 @pytest.mark.parametrize("extreme", [False, True])
 def test_integer_product_is_exact(columns: int, extreme: bool) -> None:
     source = Integers(columns)
     activations = source.take(3 * columns).reshape(3, columns) % 16383 - 8191
-    weights = source.take(5 * columns).reshape(5, columns) % 255 - 127
+    weights = source.take(5 * columns).reshape(5, columns) % 1024 - 512
     if extreme:  # the largest sums of either sign
         activations[:] = [[8191], [-8191], [8127]]
-        weights[:2] = [[127], [-127]]
-    got = arithmetic.integer_product(activations.astype(np.float64), weights.astype(np.int8))
+        weights[:2] = [[511], [-512]]
+    split = arithmetic.split_weights(weights.astype(np.int16))
+    got = arithmetic.integer_product(activations.astype(np.float64), *split)
     assert (got == activations @ weights.T).all()
 
 
@@ -81,17 +95,18 @@ def test_integer_product_over_several_blocks_of_rows(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(arithmetic, "ROWS_PER_BLOCK_BYTES", 1024)
     source = Integers(3)
     activations = source.take(2 * 70).reshape(2, 70) % 16383 - 8191
-    weights = source.take(17 * 70).reshape(17, 70) % 255 - 127
-    got = arithmetic.integer_product(activations.astype(np.float64), weights.astype(np.int8))
+    weights = source.take(17 * 70).reshape(17, 70) % 1024 - 512
+    split = arithmetic.split_weights(weights.astype(np.int16))
+    got = arithmetic.integer_product(activations.astype(np.float64), *split)
     assert (got == activations @ weights.T).all()
 
 
 def test_dense_applies_scale_then_row_scale_then_bias() -> None:
-    weights = np.array([[1, 2], [-3, 100]], np.int8)
+    weights = arithmetic.split_weights(np.array([[1, 2], [-3, 100]], np.int16))
     got = arithmetic.dense(
         np.array([[10.0, -1.0]]),
         np.array([[0.1]]),
-        weights,
+        *weights,
         np.array([0.3, 0.7]),
         np.array([1.0, 2.0]),
     )

@@ -13,7 +13,7 @@ import pytest
 from exact_models import LLAMA, QWEN, TinyPin, tiny_pin, tokens
 
 from shared.exact import kernels
-from shared.exact.bounds import Shape, activation_limit
+from shared.exact.bounds import Shape, activation_limit, lane_columns
 from shared.exact.kernels import PATHS, CKernel, PagedCache, chosen_path, compiled_library
 from shared.exact.reference import ReferenceKernel
 
@@ -100,19 +100,24 @@ def test_only_the_wanted_rows_are_computed(name: str, rows: int) -> None:
 
 
 @pytest.mark.parametrize("path", RUNNABLE)
-@pytest.mark.parametrize("columns", [2048, 2064, 2081, 8960, 16512, 16529])
-def test_sums_at_their_bound(path: str, columns: int) -> None:
-    """All weights 127 and equal activations: every sum is as large as it can be."""
+@pytest.mark.parametrize("weight", [(-128, 0), (127, 255)])
+@pytest.mark.parametrize("columns", [2048, 8192, 8960, 16512, 16529])
+def test_sums_at_their_bound(path: str, columns: int, weight: tuple[int, int]) -> None:
+    """All weights -512 or 511 and equal activations: every sum is as large as it can be."""
     shape = Shape(32, 64, 1, 2, 1, 4, columns, 70)
     model = tiny_pin(shape)
     tensors = dict(model.tensors)
     for name, tensor in model.tensors.items():
         if name.endswith(".q") and name != "embed.q":
-            tensors[name] = np.full_like(tensor, 127)
+            tensors[name] = np.full_like(tensor, weight[0])
+        elif name.endswith(".r") and name != "embed.r":
+            tensors[name] = np.full_like(tensor, weight[1])
         elif name.endswith(".s"):
             tensors[name] = np.full_like(tensor, 0.01)
     extreme = replace(model, tensors=tensors)
-    assert 2**31 - 2**25 < columns * 127 * activation_limit(columns) < 2**31
+    if columns >= 8192:
+        lane = lane_columns(columns) * 512 * activation_limit(columns)
+        assert 2**31 - 2**25 < lane < 2**31
     kernel = CKernel(LIBRARY, *parts(extreme), threads=1, path=path)
     ids = tokens(70, 32)
     assert (run(kernel, ids) == run(ReferenceKernel(*parts(extreme)), ids)).all()
