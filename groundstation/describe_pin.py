@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.codec import CODEC, binding
 from shared.exact.kernels import compiled_library
 from shared.exact.manifest import ACTIVATION_BITS, ARITHMETIC, parameter_count
 from shared.exact.pin import Pin
+from shared.wire import PIN_PREFIX_BYTES
 
 
 def describe_pin(pin: Pin) -> dict[str, Any]:
@@ -17,6 +19,8 @@ def describe_pin(pin: Pin) -> dict[str, Any]:
         "name": facts.name,
         "folder": str(pin.folder),
         "digest": pin.digest.hex(),
+        "codec": CODEC,
+        "pin_prefix": binding(pin.digest)[:PIN_PREFIX_BYTES].hex(),
         "arithmetic": ARITHMETIC,
         "activation_bits": ACTIVATION_BITS,
         "kernel": "numpy" if compiled_library() is None else "c",
@@ -49,6 +53,7 @@ def pin_lines(facts: dict[str, Any]) -> list[str]:
         f"name        {facts['name']}",
         f"folder      {facts['folder']}",
         f"pin digest  {facts['digest']}",
+        f"codec       {facts['codec']}: messages have the pin prefix {facts['pin_prefix']}",
         f"arithmetic  {facts['arithmetic']}, {facts['activation_bits']}-bit activations, "
         f"{facts['kernel']} kernel on this machine",
         f"model       {facts['family']}, {facts['parameters'] / 1e6:.1f} M parameters, "
