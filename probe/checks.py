@@ -6,7 +6,8 @@ Rules, in this order; the first that fails refuses the message with its own erro
     2 form       one envelope in its one encoding,                       MalformedMessage    11
                  of a version and kind that this program knows           UnsupportedVersion  13
     3 key        a trusted key bears the id                              UnknownKey          14
-    4 signature  for the pin and tree on record and this codec           BadSignature        15
+    4 signature  that key signed this for the pin and tree on record,    BadSignature        15
+                 and for this program's codec
     5 counter    above the last one used, at most ``max_counter_jump``   Replayed            16
     6 pin        message, record and the model on disk agree             WrongPin            17
     7 baseline   message, record and the tree on disk agree              WrongBaseline       18
