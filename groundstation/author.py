@@ -12,12 +12,10 @@ from groundstation.reuse import ReusingModel
 from groundstation.search import Score, search
 from shared.diff import unified_diff
 from shared.digest import sha256
-from shared.errors import DigestMismatch, InputError
+from shared.errors import DigestMismatch, InputError, RegenerationError
 from shared.prompts.changeset import Codec
 from shared.prompts.model import LanguageModel
-from shared.prompts.settings import (
-    Settings,
-)
+from shared.prompts.settings import Settings
 from shared.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.regenerate import regenerate
 from shared.seeds.coins import SeedSource, seed_to_bytes
@@ -137,7 +135,9 @@ def author(
 
     Raises:
         InputError: there is nothing to send, or the wanted seed source cannot reach the patch.
-        DigestMismatch: the message does not regenerate: a defect, and nothing was handed out.
+        DigestMismatch: the message leads to another patch or to none: a defect, of this program or
+            of the machine, and nothing was handed out.
+        BudgetExceeded: to check the message takes more than a probe allows unless told otherwise.
     """
     effort = effort or Effort()
     started = clock()
@@ -157,9 +157,7 @@ def author(
     recipe = _write(base, patch, final, model.digest, effort, report)
     if effort.check:
         report("checking", 0, 1)
-        again = regenerate(recipe, base, lambda: reusing)
-        if again.patch != patch or again.target != target:
-            raise DigestMismatch("the message just written does not regenerate the patch")
+        _check(recipe, base, target, patch, reusing)
         report("checking", 1, 1)
     tally = final.counter.tally
     return Authored(
@@ -174,6 +172,25 @@ def author(
         candidates,
         clock() - started,
     )
+
+
+def _check(recipe: Recipe, base: Tree, target: Tree, patch: bytes, model: LanguageModel) -> None:
+    """Regenerates a message as the probe will.
+
+    Raises:
+        DigestMismatch: it leads to another patch, or nowhere.
+    """
+    why = "another patch comes of it"
+    try:
+        again = regenerate(recipe, base, lambda: model)
+    except (RegenerationError, InputError) as error:  # InputError: of a tree or path that it wrote
+        why, again = error.found, None
+    if again is None or again.patch != patch or again.target != target:
+        raise DigestMismatch(
+            f"the message just written does not regenerate the patch: {why}",
+            expected="the same numbers from the model each time",
+            remedy="author it again; if that does not help, report a defect of this program",
+        )
 
 
 def _write(

@@ -21,6 +21,7 @@ from groundstation.wire_cost import (
     ratio,
     wire_bytes,
 )
+from shared.codec import CODEC
 from shared.digest import sha256
 from shared.envelope import SIGNATURE_BYTES, open_envelope, sign
 from shared.errors import RehydrationError
@@ -122,6 +123,7 @@ class Comparison:
             "patch_bytes": len(authored.patch),
             "files": len(authored.files),
             "pin": authored.recipe.pin.hex(),
+            "codec": CODEC,
             "baseline": authored.recipe.baseline.hex(),
             "overhead_bytes": overhead_bytes(_COUNTER),
             "signature_bytes": SIGNATURE_BYTES,

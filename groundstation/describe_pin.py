@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.codec import CODEC, binding
 from shared.exact.bounds import ACTIVATION_BITS, WEIGHT_BITS
 from shared.exact.kernels import compiled_library
 from shared.exact.manifest import ARITHMETIC, parameter_count
+from shared.exact.kernels import compiled_library
+from shared.exact.manifest import ARITHMETIC, parameter_count
 from shared.exact.pin import Pin
+from shared.wire import PIN_PREFIX_BYTES
 
 
 def describe_pin(pin: Pin) -> dict[str, Any]:
@@ -18,6 +22,8 @@ def describe_pin(pin: Pin) -> dict[str, Any]:
         "name": facts.name,
         "folder": str(pin.folder),
         "digest": pin.digest.hex(),
+        "codec": CODEC,
+        "pin_prefix": binding(pin.digest)[:PIN_PREFIX_BYTES].hex(),
         "arithmetic": ARITHMETIC,
         "weight_bits": WEIGHT_BITS,
         "activation_bits": ACTIVATION_BITS,
@@ -51,8 +57,13 @@ def pin_lines(facts: dict[str, Any]) -> list[str]:
         f"name        {facts['name']}",
         f"folder      {facts['folder']}",
         f"pin digest  {facts['digest']}",
+<<<<<<< HEAD
         f"arithmetic  {facts['arithmetic']}, {facts['weight_bits']}-bit weights, "
         f"{facts['activation_bits']}-bit activations, "
+=======
+        f"codec       {facts['codec']}: messages have the pin prefix {facts['pin_prefix']}",
+        f"arithmetic  {facts['arithmetic']}, {facts['activation_bits']}-bit activations, "
+>>>>>>> 96fad506b69a34028589b7b8c442f6033fcb8bf4
         f"{facts['kernel']} kernel on this machine",
         f"model       {facts['family']}, {facts['parameters'] / 1e6:.1f} M parameters, "
         f"{facts['total_bytes'] / 1e6:.1f} MB",

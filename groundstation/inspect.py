@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.codec import CODEC
 from shared.digest import sha256
 from shared.envelope import KEY_ID_BYTES, SIGNATURE_BYTES, Envelope, parse_envelope
 from shared.seeds.coins import SeedSource, seed_from_bytes
@@ -71,6 +72,7 @@ class Inspection:
             "counter": message.counter,
             "key_id": f"{self.envelope.key_id:02x}",
             "pin_prefix": message.pin_prefix.hex(),
+            "own_codec": CODEC,
             "baseline_prefix": message.baseline_prefix.hex(),
             "patch_digest": message.patch_digest.hex(),
             "sha256": self.sha256.hex(),
@@ -101,6 +103,10 @@ class Inspection:
             f"{self.total_bytes} bytes: {self.overhead_bytes} overhead, {SIGNATURE_BYTES} "
             f"signature, {self.total_bytes - self.overhead_bytes - SIGNATURE_BYTES} payload; "
             "the signature is not checked here"
+        )
+        rows.append(
+            f"this program has {CODEC}; the pin prefix tells whether the message has: compare it "
+            "with `model info` or `probe status`"
         )
         return rows
 
@@ -135,7 +141,7 @@ def _meaning(name: str, envelope: Envelope) -> str:
         "key id": "first byte of the public key's sha256",
         "head": f"version {message.version}, {message.kind.name.lower()}, {source} seed, {blobs}",
         "counter": str(message.counter),
-        "pin prefix": "first byte of the model's digest",
+        "pin prefix": "first byte of a digest of codec and model",
         "baseline prefix": "first byte of the onboard tree's digest",
         "patch digest": "first bytes of the sha256 of what is regenerated",
         "seed": str(seed_from_bytes(message.seed)),

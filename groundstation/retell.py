@@ -7,19 +7,16 @@ draw the tokens, and what the prompt alone takes.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from shared.diff import unified_diff
-from shared.errors import RegenerationError
-from shared.prompts.changeset import transcribe
-from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel
 from shared.recipe import Recipe
-from shared.regenerate import Budget, Meter, ReceivedBlobs
-from shared.seeds.coins import SeedSource, seed_from_bytes, seed_to_bytes
-from shared.seeds.decisions import DecisionReader
+from shared.regenerate import Budget, regenerate
+from shared.seeds.coins import SeedSource, seed_to_bytes
+from shared.seeds.decisions import Decisions
 from shared.seeds.interval import IntervalEncoder
 from shared.seeds.sampler import Frequencies, most_frequent, symbol_interval
 from shared.terminal import Report, silent
@@ -72,9 +69,9 @@ class Retelling:
 
 @dataclass
 class _Recorder:
-    """Hands on the decisions of a reader and keeps them; see ``shared.seeds.decisions``."""
+    """Hands on decisions and keeps them; see ``shared.seeds.decisions``."""
 
-    reader: DecisionReader
+    reader: Decisions
     prompts: list[Interval] = field(default_factory=list)
     tokens: list[Interval] = field(default_factory=list)
     surprises: list[int] = field(default_factory=list)
@@ -115,28 +112,20 @@ def retell(
 
     Raises:
         RegenerationError: the recipe leads nowhere.
+        BudgetExceeded: there is no memory left.
     """
-    meter = Meter(Budget(max_tokens=1 << 62), clock, report)
-    reader = DecisionReader(
-        message.seed_source, message.stream, seed_from_bytes(message.seed) if message.seed else 0
-    )
-    recorder = _Recorder(reader)
-    blobs = ReceivedBlobs(message.blobs)
-    target = transcribe(
-        recorder,
-        baseline,
-        lambda settings: Desk(open_model, settings, meter.spend),
-        blobs,
-        None,
-        None,
-        lambda files: report("files", files, 0),
-    )
-    reader.finish()
-    if blobs.left():
-        raise RegenerationError(f"{blobs.left()} bytes are left over after the last file")
+    recorders: list[_Recorder] = []
+
+    def observe(decisions: Decisions) -> Decisions:
+        recorders.append(_Recorder(decisions))
+        return recorders[0]
+
+    budget = Budget(max_tokens=1 << 62, max_seconds=math.inf)
+    told = regenerate(message, baseline, open_model, budget, report, clock, observe)
+    (recorder,) = recorders
     return Retelling(
-        target,
-        unified_diff(baseline, target),
+        told.target,
+        told.patch,
         tuple(recorder.prompts),
         tuple(recorder.tokens),
         tuple(recorder.surprises),

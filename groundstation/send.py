@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from groundstation.author import Authored
-from shared.envelope import sign
+from shared.codec import CODEC
+from shared.envelope import SIGNATURE_BYTES, sign
 from shared.wire import encode_message
-
-SIGNATURE_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ class Sent:
             "counter": self.counter,
             "patch_digest": authored.recipe.patch_digest.hex(),
             "pin": authored.recipe.pin.hex(),
+            "codec": CODEC,
             "baseline": authored.recipe.baseline.hex(),
             "prompt_bits": round(authored.prompt_bits, 2),
             "token_bits": round(authored.token_bits, 2),

@@ -21,6 +21,7 @@ from groundstation.send import send
 from groundstation.survey_log import SurveyLog, default_log, open_log
 from groundstation.survey_report import CommitCost, Outcome, Survey
 from groundstation.wire_cost import wire_bytes
+from shared.codec import CODEC
 from shared.diff import unified_diff
 from shared.errors import InputError, RehydrationError
 from shared.prompts.model import LanguageModel
@@ -144,6 +145,7 @@ def _settings(model: LanguageModel, selection: Selection, care: Care) -> dict[st
         "budget_s": care.budget_s,
         "check": care.check,
         "wire_version": WIRE_VERSION,
+        "codec": CODEC,
         "program": program,
     }
 

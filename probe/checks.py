@@ -6,7 +6,8 @@ Rules, in this order; the first that fails refuses the message with its own erro
     2 form       one envelope in its one encoding,                       MalformedMessage    11
                  of a version and kind that this program knows           UnsupportedVersion  13
     3 key        a trusted key bears the id                              UnknownKey          14
-    4 signature  that key signed this for the pin and tree on record     BadSignature        15
+    4 signature  that key signed this for the pin and tree on record,    BadSignature        15
+                 and for this program's codec
     5 counter    above the last one used, at most ``max_counter_jump``   Replayed            16
     6 pin        message, record and the model on disk agree             WrongPin            17
     7 baseline   message, record and the tree on disk agree              WrongBaseline       18
@@ -15,9 +16,10 @@ Steps 1 to 5 (``authenticate``) look only at the envelope and at what the probe 
 forger costs it one signature check: no model is opened and no tree is read for him.  Steps 6 and 7
 then compare the record with what is on board now; the caller reads it in between.
 
-A signature binds pin and tree in full, so one made for another of either fails at step 4.  A byte
-of each in the message then names the refusal WrongPin, WrongBaseline or Replayed instead of
-BadSignature.  Such a name is the sender's claim; the refusal stands either way.
+A signature binds pin, codec (``shared.codec``) and tree in full, so one made for another of them
+fails at step 4.  A byte for pin and codec and one for the tree then name the refusal WrongPin,
+WrongBaseline or Replayed instead of BadSignature.  Such a name is the sender's claim; the refusal
+stands either way.
 
 The bound on the jump means that a thief of the key must get many messages applied to burn the
 counters up to their end (2**32), which would close the probe to its owner.  It is a brake, not a

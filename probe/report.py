@@ -14,9 +14,11 @@ from probe.onboard import Probe
 from probe.records import Entry, Ledger
 from probe.update import Applied, Verified, pin_digest
 from shared import errors
+from shared.codec import CODEC, binding
 from shared.envelope import NO_COUNTER
 from shared.errors import RehydrationError
 from shared.trust import key_id
+from shared.wire import PIN_PREFIX_BYTES
 
 if TYPE_CHECKING:
     from shared.regenerate import Regenerated
@@ -82,7 +84,8 @@ def of_rolled_back(entry: Entry) -> Report:
 def of_status(probe: Probe) -> Report:
     """What the probe has on record and what it finds; differences are facts here, not errors.
 
-    ``keys`` are the key id that envelopes show, a space and the public key in hex.
+    ``pin_prefix`` is what messages for this pin and codec carry, as ``groundstation inspect`` shows
+    it.  ``keys`` are the key id that envelopes show, a space and the public key in hex.
     """
     config, ledger = probe.config, probe.store.ledger()
     tree = _found(lambda: probe.slots.root_tree().digest)
@@ -96,6 +99,8 @@ def of_status(probe: Probe) -> Report:
         "pin": config.pin,
         "pin_found": pin,
         "pin_intact": pin == config.pin,
+        "codec": CODEC,
+        "pin_prefix": binding(bytes.fromhex(config.pin))[:PIN_PREFIX_BYTES].hex(),
         "counter": _counter(ledger.counter),
         "max_counter_jump": config.max_counter_jump,
         "max_envelope_bytes": config.max_envelope_bytes,

@@ -2,10 +2,11 @@
 
     key id (1 byte) | message | Ed25519 signature (64 bytes)
 
-The signature covers ``DOMAIN | pin digest | baseline digest | key id | message``.  Both digests are
-known to both ends, so they are bound in full without being sent: the signature of a message for
-another model or tree does not verify.  A byte of each travels in the message, only to tell the
-operator *which* of the two differs.
+The signature covers ``DOMAIN | binding | baseline digest | key id | message``, where the binding is
+a digest of the pin and of the codec's version (``shared.codec``).  Both digests are known to both
+ends, so they are bound in full without being sent: the signature of a message for another model,
+codec or tree does not verify.  A byte of each travels in the message, only to tell the operator
+*which* of the two differs.
 
 Everything here is a pure function of its arguments, and nothing here costs more than one signature
 check.  docs/wire-format.md says what an attacker can and cannot do.
@@ -22,20 +23,22 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from shared.digest import DIGEST_BYTES
+from shared.codec import CODEC, binding
+from shared.digest import DIGEST_BYTES, to_hex
 from shared.errors import (
     BadSignature,
     MalformedMessage,
     OversizedMessage,
+    Refusal,
     Replayed,
     UnknownKey,
     WrongBaseline,
     WrongPin,
 )
 from shared.trust import key_id
-from shared.wire import BASELINE_PREFIX_BYTES, PIN_PREFIX_BYTES, Message, decode_message
+from shared.wire import Message, decode_message
 
-DOMAIN = b"rehydration-uplink/envelope/1\n"
+DOMAIN = b"rehydration-uplink/envelope/2\n"
 KEY_ID_BYTES = 1
 SIGNATURE_BYTES = 64
 NO_COUNTER = -1
@@ -87,14 +90,14 @@ def sign(message: bytes, pin: bytes, baseline: bytes, key: Ed25519PrivateKey) ->
 
 
 def signed_bytes(number: int, message: bytes, pin: bytes, baseline: bytes) -> bytes:
-    """What the signature covers; every field but the last has a fixed length.
+    """What the signature covers, with this program's codec; only the last field's length varies.
 
     Raises:
         ValueError: a digest is not 32 bytes.
     """
-    if len(pin) != DIGEST_BYTES or len(baseline) != DIGEST_BYTES:
-        raise ValueError(f"digests of {len(pin)} and {len(baseline)} bytes, not {DIGEST_BYTES}")
-    return DOMAIN + pin + baseline + bytes([number]) + message
+    if len(baseline) != DIGEST_BYTES:
+        raise ValueError(f"a baseline's digest of {len(baseline)} bytes, not {DIGEST_BYTES}")
+    return DOMAIN + binding(pin) + baseline + bytes([number]) + message
 
 
 def open_envelope(
@@ -201,29 +204,31 @@ def check_signature(
 ) -> None:
     """Step 4: returns only if one of the keys signed this message for this pin and baseline.
 
-    A signature made for another pin or baseline cannot be told from a forged one.  The prefixes in
-    the message decide how such a refusal is *named*, and an old counter goes first: a message sent
-    twice was signed for the tree before the first time, and the operator should read "replayed".
-    These names are the sender's claim; only the refusal itself is certain.
+    A signature made for another pin, codec or baseline cannot be told from a forged one.  The
+    prefixes in the message decide how such a refusal is *named*, and an old counter goes first: a
+    message sent twice was signed for the tree before the first time, and the operator should read
+    "replayed".  These names are the sender's claim; only the refusal itself is certain.
 
     Raises:
         BadSignature: it does not verify although both prefixes match.
         Replayed: it does not verify, a prefix differs, and the counter is not acceptable.
-        WrongPin: it does not verify, and the pin prefix differs.
+        WrongPin: it does not verify, and the pin prefix differs: another pin or codec.
         WrongBaseline: it does not verify, and the baseline prefix differs.
     """
     signed = signed_bytes(envelope.key_id, envelope.message_bytes, pin, baseline)
     if any(_verifies(key, envelope.signature, signed) for key in keys):
         return
-    message = envelope.message
-    if _prefixes(message) != (pin[:PIN_PREFIX_BYTES], baseline[:BASELINE_PREFIX_BYTES]):
-        check_counter(message, last_counter, limits or Limits())
-        check_pin(message, pin)
-        check_baseline(message, baseline)
+    try:
+        check_pin(envelope.message, pin)
+        check_baseline(envelope.message, baseline)
+    except (WrongPin, WrongBaseline):
+        check_counter(envelope.message, last_counter, limits or Limits())
+        raise
     raise BadSignature(
         "the signature does not fit the message, this probe's pin and its baseline",
-        expected=f"a signature by key {envelope.key_id:#04x} over exactly these bytes",
-        remedy="send it again if it was damaged; otherwise author it against the probe's tree",
+        expected=f"a signature by key {envelope.key_id:#04x} over exactly these bytes with {CODEC}",
+        remedy="send it again if it was damaged; otherwise author it against the probe's tree, "
+        "with the model and the program version that are on board",
     )
 
 
@@ -246,14 +251,16 @@ def check_pin(message: Message, pin: bytes) -> None:
     """Step 6, first half.
 
     Raises:
-        WrongPin: the prefix is not this pin's.
+        WrongPin: the prefix is not that of this pin and this program's codec.
     """
-    if message.pin_prefix != pin[:PIN_PREFIX_BYTES]:
-        raise WrongPin(
-            f"the message was authored with a pin {message.pin_prefix.hex()}...",
-            expected=f"pin {pin.hex()[:16]}...",
-            remedy="author it with the model that is on board",
-        )
+    _check_prefix(
+        message.pin_prefix,
+        binding(pin),
+        WrongPin,
+        found="with another pin or another codec version",
+        expected=f"pin {to_hex(pin, characters=16)}... with {CODEC}",
+        remedy="author it with the model and the program version that are on board",
+    )
 
 
 def check_baseline(message: Message, baseline: bytes) -> None:
@@ -262,16 +269,25 @@ def check_baseline(message: Message, baseline: bytes) -> None:
     Raises:
         WrongBaseline: the prefix is not this tree's.
     """
-    if message.baseline_prefix != baseline[:BASELINE_PREFIX_BYTES]:
-        raise WrongBaseline(
-            f"the message was authored for a baseline {message.baseline_prefix.hex()}...",
-            expected=f"baseline {baseline.hex()[:16]}...",
-            remedy="author it against the tree that is on board now",
+    _check_prefix(
+        message.baseline_prefix,
+        baseline,
+        WrongBaseline,
+        found="for another baseline",
+        expected=f"baseline {to_hex(baseline, characters=16)}...",
+        remedy="author it against the tree that is on board now",
+    )
+
+
+def _check_prefix(
+    prefix: bytes, own: bytes, refusal: type[Refusal], *, found: str, expected: str, remedy: str
+) -> None:
+    if not own.startswith(prefix):
+        raise refusal(
+            f"the message was authored {found}: it has the prefix {prefix.hex()}",
+            expected=f"{own[: len(prefix)].hex()}, of {expected}",
+            remedy=remedy,
         )
-
-
-def _prefixes(message: Message) -> tuple[bytes, bytes]:
-    return message.pin_prefix, message.baseline_prefix
 
 
 def _verifies(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:

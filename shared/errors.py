@@ -133,7 +133,7 @@ class Replayed(Refusal):
 
 
 class WrongPin(Refusal):
-    """The message was written for another pinned model."""
+    """The message was written for another pinned model or another codec version."""
 
     exit_code = 17
     kind = "wrong-pin"

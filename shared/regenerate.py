@@ -14,13 +14,16 @@ from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel
 from shared.recipe import Recipe
 from shared.seeds.coins import seed_from_bytes
-from shared.seeds.decisions import DecisionReader
+from shared.seeds.decisions import DecisionReader, Decisions
 from shared.seeds.sampler import Frequencies
 from shared.terminal import Report, silent
 from shared.tree import Tree
 from shared.wire import Message
 
 Clock = Callable[[], float]
+
+Observer = Callable[[Decisions], Decisions]
+"""Gets the decisions of a message as they are read, returns the same for regeneration to take."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,7 @@ def regenerate(
     budget: Budget | None = None,
     report: Report = silent,
     clock: Clock = time.monotonic,
+    observe: Observer = lambda decisions: decisions,
 ) -> Regenerated:
     """Follows a message from the tree on board to the patch.
 
@@ -180,6 +184,8 @@ def regenerate(
         budget: limits; the defaults where None.
         report: told of progress, in tokens.
         clock: seconds from any fixed moment.
+        observe: stands between the decisions and regeneration, for accounts of them; must not
+            change any.
 
     Raises:
         RegenerationError: the recipe leads nowhere.
@@ -187,7 +193,7 @@ def regenerate(
     """
     meter = Meter(budget or Budget(), clock, report)
     try:
-        target = _follow(message, baseline, open_model, meter)
+        target = _follow(message, baseline, open_model, meter, observe)
         patch = unified_diff(baseline, target)
     except MemoryError as error:
         raise BudgetExceeded(
@@ -203,12 +209,13 @@ def _follow(
     baseline: Tree,
     open_model: Callable[[], LanguageModel],
     meter: Meter,
+    observe: Observer,
 ) -> Tree:
     """The tree that a message leads to."""
     decisions = _TimedReader(message, meter.check_time)
     blobs = ReceivedBlobs(message.blobs)
     target = transcribe(
-        decisions,
+        observe(decisions),
         baseline,
         lambda settings: Desk(_once(open_model), settings, meter.spend),
         blobs,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.codec import binding
 from shared.errors import MalformedMessage, UnsupportedVersion
 from shared.recipe import PATCH_DIGEST_BYTES, Kind, Recipe
 from shared.seeds.coins import SeedSource, seed_from_bytes, seed_to_bytes
@@ -37,7 +38,7 @@ class Message:
         kind: what it rehydrates into.
         seed_source: where the coins of the token decisions come from.
         counter: must rise from message to message.
-        pin_prefix: the first byte of the pin's digest.
+        pin_prefix: the first byte of what binds it to pin and codec (``codec.binding``).
         baseline_prefix: the first byte of the baseline's digest.
         patch_digest: the first 8 bytes of the sha256 of what must be regenerated.
         stream: see ``Recipe``.
@@ -71,7 +72,7 @@ def encode_message(recipe: Recipe, counter: int) -> bytes:
             kind=recipe.kind,
             seed_source=recipe.seed_source,
             counter=counter,
-            pin_prefix=recipe.pin[:PIN_PREFIX_BYTES],
+            pin_prefix=binding(recipe.pin)[:PIN_PREFIX_BYTES],
             baseline_prefix=recipe.baseline[:BASELINE_PREFIX_BYTES],
             patch_digest=recipe.patch_digest,
             stream=recipe.stream,

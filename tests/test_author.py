@@ -16,7 +16,7 @@ from tree_pairs import pairs
 from groundstation.author import Authored, Effort, author
 from groundstation.plan import MAX_MODEL_BYTES, options
 from shared.diff import unified_diff
-from shared.errors import InputError, Refusal
+from shared.errors import DigestMismatch, InputError
 from shared.prompts.model import LanguageModel, Session
 from shared.prompts.settings import Settings, Shape
 from shared.prompts.vocabulary import Vocabulary
@@ -329,8 +329,11 @@ class UnsteadySession:
         self.inner.truncate(length)
 
 
-def test_a_message_that_does_not_regenerate_is_not_handed_out() -> None:
-    with pytest.raises(Refusal):
-        author(BASE, TARGET, Unsteady(), effort=Effort(SeedSource.CODED, max_candidates=1))
+@pytest.mark.parametrize("source", [SeedSource.CODED, SeedSource.DRAWN])
+def test_a_message_that_does_not_regenerate_is_not_handed_out(source: SeedSource) -> None:
+    """A coded one leads nowhere, a drawn one to another patch; it is the same defect."""
+    with pytest.raises(DigestMismatch, match="just written does not regenerate") as caught:
+        author(BASE, TARGET, Unsteady(), effort=Effort(source, max_candidates=1))
+    assert caught.value.exit_code == 21
     unchecked = Effort(SeedSource.CODED, max_candidates=1, check=False)
     assert author(BASE, TARGET, Unsteady(), effort=unchecked).recipe.stream

@@ -287,7 +287,7 @@ def test_json(expected_digits: dict[str, Comparison]) -> None:
     comparison = expected_digits["4"]
     told = json.loads(json.dumps(comparison.as_dict()))
     assert set(told) == {
-        "patch_bytes", "files", "pin", "baseline", "overhead_bytes", "signature_bytes",
+        "patch_bytes", "files", "pin", "codec", "baseline", "overhead_bytes", "signature_bytes",
         "reference", "prompt_bits", "token_bits", "tokens", "surprises", "candidates", "search_s",
         "ways",
     }  # fmt: skip

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from groundstation.inspect import inspect_envelope
 from groundstation.keys import write_key_pair
+from shared.codec import CODEC
 from shared.envelope import (
     NO_COUNTER,
     Limits,
@@ -56,6 +57,11 @@ MESSAGE = encode_message(RECIPE, 5)
 ENVELOPE = sign(MESSAGE, PIN, BASELINE, KEY)
 
 
+def bound(pin: bytes, codec: str = CODEC) -> bytes:
+    """What stands for a pin in messages of a codec."""
+    return hashlib.sha256(codec.encode() + b"\n" + pin).digest()
+
+
 def changed(data: bytes, offset: int) -> bytes:
     """The same with one byte different."""
     return data[:offset] + bytes([data[offset] ^ 0x01]) + data[offset + 1 :]
@@ -73,14 +79,14 @@ def test_layout() -> None:
 def test_what_is_signed() -> None:
     KEY.public_key().verify(
         ENVELOPE[-64:],
-        b"rehydration-uplink/envelope/1\n" + PIN + BASELINE + ENVELOPE[:1] + MESSAGE,
+        b"rehydration-uplink/envelope/2\n" + bound(PIN) + BASELINE + ENVELOPE[:1] + MESSAGE,
     )
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl command is not installed")
 def test_openssl_verifies_the_signature(tmp_path: Path) -> None:
     files = write_key_pair(tmp_path, KEY)
-    signed = b"rehydration-uplink/envelope/1\n" + PIN + BASELINE + ENVELOPE[:-64]
+    signed = b"rehydration-uplink/envelope/2\n" + bound(PIN) + BASELINE + ENVELOPE[:-64]
 
     def verifies(data: bytes) -> bool:
         (tmp_path / "signed").write_bytes(data)
@@ -251,10 +257,63 @@ def test_the_malleable_twin_of_a_signature_is_refused() -> None:
 
 @pytest.mark.parametrize("offset", range(32))
 def test_every_byte_of_pin_and_baseline_is_bound(offset: int) -> None:
-    with pytest.raises(WrongPin if offset == 0 else BadSignature):
-        open_envelope(ENVELOPE, TRUSTED, changed(PIN, offset), BASELINE)
+    other = changed(PIN, offset)
+    with pytest.raises(BadSignature if bound(other)[0] == bound(PIN)[0] else WrongPin):
+        open_envelope(ENVELOPE, TRUSTED, other, BASELINE)
     with pytest.raises(WrongBaseline if offset == 0 else BadSignature):
         open_envelope(ENVELOPE, TRUSTED, PIN, changed(BASELINE, offset))
+
+
+def test_a_pin_with_the_same_prefix_is_a_bad_signature() -> None:
+    pins = (hashlib.sha256(b"%d" % number).digest() for number in range(10_000))
+    twin = next(pin for pin in pins if bound(pin)[0] == bound(PIN)[0])
+    with pytest.raises(BadSignature, match=f"these bytes with {CODEC};"):
+        open_envelope(ENVELOPE, TRUSTED, twin, BASELINE)
+
+
+def of_codec(codec: str, pin: bytes) -> bytes:
+    """The envelope of a program with another codec, put together by hand."""
+    message = MESSAGE[:2] + bound(pin, codec)[:1] + MESSAGE[3:]
+    signed = b"rehydration-uplink/envelope/2\n" + bound(pin, codec) + BASELINE
+    return ENVELOPE[:1] + message + KEY.sign(signed + ENVELOPE[:1] + message)
+
+
+OTHER_CODECS = ("rehydration-codec/1", "rehydration-codec/3", "rehydration-codec/20")
+
+
+def test_the_envelope_by_hand_is_right() -> None:
+    assert of_codec(CODEC, PIN) == ENVELOPE
+
+
+@pytest.mark.parametrize("codec", OTHER_CODECS)
+def test_another_codec_is_refused(codec: str) -> None:
+    """With a good signature, for this very model."""
+    with pytest.raises(WrongPin, match="another pin or another codec version") as caught:
+        open_envelope(of_codec(codec, PIN), TRUSTED, PIN, BASELINE)
+    assert bound(PIN, codec)[:1].hex() in caught.value.found
+    assert caught.value.expected is not None
+    assert CODEC in caught.value.expected
+    assert PIN.hex()[:16] in caught.value.expected
+    assert caught.value.remedy is not None
+    assert "program version" in caught.value.remedy
+
+
+@pytest.mark.parametrize("codec", OTHER_CODECS)
+def test_another_codec_with_the_same_prefix_is_refused_all_the_same(codec: str) -> None:
+    """One in 256 pins; the signature tells."""
+    pins = (number.to_bytes(32, "little") for number in range(10_000))
+    pin = next(pin for pin in pins if bound(pin, codec)[0] == bound(pin)[0])
+    with pytest.raises(BadSignature, match=f"these bytes with {CODEC};") as caught:
+        open_envelope(of_codec(codec, pin), TRUSTED, pin, BASELINE)
+    assert "program version" in str(caught.value.remedy)
+
+
+def test_an_envelope_from_before_codecs_had_a_version_is_refused() -> None:
+    """Then the pin's digest itself was signed, and its first byte travelled."""
+    message = MESSAGE[:2] + PIN[:1] + MESSAGE[3:]
+    signed = b"rehydration-uplink/envelope/1\n" + PIN + BASELINE + ENVELOPE[:1] + message
+    with pytest.raises(WrongPin):
+        open_envelope(ENVELOPE[:1] + message + KEY.sign(signed), TRUSTED, PIN, BASELINE)
 
 
 def test_both_wrong_names_the_pin() -> None:
@@ -351,12 +410,15 @@ def table_rows(text: str) -> list[list[str]]:
     return [[cell.strip().strip("`") for cell in row] for row in rows]
 
 
-def test_worked_examples_of_the_specification() -> None:
+def test_worked_examples_of_the_specification(monkeypatch: pytest.MonkeyPatch) -> None:
     document = Path(__file__).parent.parent.joinpath("docs", "wire-format.md").read_text("utf-8")
     example = document.split("## Worked example")[1].split("\n## ")[0]
     inputs = {row[0]: row[1] for row in table_rows(example) if len(row) == 2}
     key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(inputs["private key"]))
     pin, baseline = (bytes.fromhex(inputs[f"{name} digest"]) for name in ("pin", "baseline"))
+    assert bound(pin, inputs["codec"]).hex() == inputs["binding"]
+    # the example holds for its codec, whatever this program's is
+    monkeypatch.setattr("shared.codec.CODEC", inputs["codec"])
     assert pin == hashlib.sha256(b"example pin").digest()
     assert baseline == hashlib.sha256(b"example baseline").digest()
     patch = hashlib.sha256(b"example patch").digest()[:8]

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from groundstation.commands.inspect import inspect
 from groundstation.inspect import inspect_envelope
+from shared.codec import CODEC
 from shared.envelope import sign
 from shared.errors import MalformedMessage
 from shared.recipe import Kind, Recipe
@@ -25,6 +26,7 @@ app.command()(inspect)
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(0x40, 0x60)))
 PIN = bytes(range(0xA0, 0xC0))
+BOUND = hashlib.sha256(CODEC.encode() + b"\n" + PIN).hexdigest()[:2]
 BASELINE = bytes(range(0x10, 0x30))
 CODED = Recipe(
     PIN, BASELINE, bytes.fromhex("0123456789abcdef"), SeedSource.CODED, bytes.fromhex("fedc00ba98")
@@ -59,7 +61,7 @@ def test_names_and_meanings() -> None:
     assert [(field.name, field.offset, field.data[:2].hex()) for field in found.fields][1:-1] == [
         ("head", 1, "6d"),
         ("counter", 2, "1234"),
-        ("pin prefix", 4, "a0"),
+        ("pin prefix", 4, BOUND),
         ("baseline prefix", 5, "10"),
         ("patch digest", 6, "0123"),
         ("seed", 14, "c506"),
@@ -93,7 +95,8 @@ def test_json(tmp_path: Path) -> None:
         "seed_source": "drawn",
         "counter": 0x1234,
         "key_id": f"{data[0]:02x}",
-        "pin_prefix": "a0",
+        "pin_prefix": BOUND,
+        "own_codec": CODEC,
         "baseline_prefix": "10",
         "patch_digest": "0123456789abcdef",
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -106,9 +109,10 @@ def test_for_people(tmp_path: Path) -> None:
     assert run.exit_code == 0
     lines = run.stdout.splitlines()
     assert lines[3].split() == ["2", "2", "counter", "1234", "4660"]
-    assert lines[-2].split()[-1] == "Ed25519"
+    assert lines[-3].split()[-1] == "Ed25519"
     assert "2021222324252627" in run.stdout
-    assert "not checked" in lines[-1]
+    assert "not checked" in lines[-2]
+    assert CODEC in lines[-1]
 
 
 @pytest.mark.parametrize(("data", "code"), [(b"", 11), (b"\x01\x90" + bytes(80), 13)])

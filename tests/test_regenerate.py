@@ -12,6 +12,7 @@ import pytest
 from codec_ends import Blobs, Recorder, no_model, plans, read, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from tiny_codec import SPECIAL, random_model
 
 from shared import delta
@@ -26,7 +27,7 @@ from shared.prompts.settings import Settings
 from shared.recipe import Recipe
 from shared.regenerate import Budget, Regenerated, regenerate
 from shared.seeds.coins import SeedSource
-from shared.seeds.decisions import DecisionWriter
+from shared.seeds.decisions import Decisions, DecisionWriter
 from shared.tree import ChangeKind, Entry, Mode, Tree
 
 MODEL = random_model(3, positions=1024)
@@ -79,6 +80,38 @@ def test_the_message_is_one_that_uses_the_model_and_blobs() -> None:
     assert made.tokens > 0
     assert RECIPE.blobs
     assert read(CLASSICAL, BASE, no_model).target == TARGET
+
+
+@dataclass
+class Rewriting:
+    """Writes down again every decision that is read."""
+
+    read: Decisions
+    writer: DecisionWriter
+
+    def prompt(
+        self, frequencies: NDArray[np.int64], wanted: int | None = None, label: str = ""
+    ) -> int:
+        return self.writer.prompt(frequencies, self.read.prompt(frequencies, wanted, label))
+
+    def uniform(self, total: int, wanted: int | None = None, label: str = "") -> int:
+        return self.writer.uniform(total, self.read.uniform(total, wanted, label))
+
+    def token(
+        self, frequencies: NDArray[np.int64], wanted: int | None = None, label: str = ""
+    ) -> int:
+        return self.writer.token(frequencies, self.read.token(frequencies, wanted, label))
+
+
+def test_an_observer_gets_every_decision() -> None:
+    """What it saw, written again, is the stream of the message."""
+    writer = DecisionWriter(SeedSource.CODED)
+    made = regenerate(
+        RECIPE, BASE, lambda: MODEL, observe=lambda decisions: Rewriting(decisions, writer)
+    )
+    assert made.target == TARGET
+    assert writer.finish() == RECIPE.stream
+    assert writer.tally.tokens > 0
 
 
 # --- budgets ------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from groundstation.peers import PEERS, measure_peer
 from groundstation.survey import Care, Selection, survey
 from groundstation.survey_log import default_log, open_log
 from groundstation.survey_report import CommitCost, Outcome, Summary, Survey
+from shared.codec import CODEC
 from shared.diff import unified_diff
 from shared.errors import InputError
 from shared.prompts.model import Session
@@ -576,7 +577,12 @@ def test_a_record_of_something_else_is_refused(
         survey(repository.folder, model, Selection(), state=state)
 
 
-def test_states_are_not_mixed(whole: Survey, repository: Repository, model: PinnedModel) -> None:
+def test_states_are_not_mixed(
+    whole: Survey,
+    repository: Repository,
+    model: PinnedModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for selection, care, word in (
         (Selection(paths=("*.c",)), Care(), "paths"),
         (Selection(), Care(budget_s=2.0), "budget_s"),
@@ -584,12 +590,29 @@ def test_states_are_not_mixed(whole: Survey, repository: Repository, model: Pinn
     ):
         with pytest.raises(InputError, match=word):
             survey(repository.folder, model, selection, care=care, state=Path(whole.state))
+    monkeypatch.setattr("groundstation.survey.CODEC", CODEC + "0")
+    with pytest.raises(InputError, match=f"a survey with codec {CODEC};") as caught:
+        survey(repository.folder, model, Selection(), state=Path(whole.state))
+    assert caught.value.expected == f"codec {CODEC}0"
     home = {
         default_log(Path("/a"), {"pin": "1"}),
         default_log(Path("/b"), {"pin": "1"}),
         default_log(Path("/a"), {"pin": "2"}),
     }
     assert len(home) == 3
+
+
+def test_a_state_from_before_codecs_had_a_version_is_refused(
+    whole: Survey, repository: Repository, model: PinnedModel, tmp_path: Path
+) -> None:
+    state = tmp_path / "old.jsonl"
+    first, _, rest = Path(whole.state).read_bytes().partition(b"\n")
+    header = json.loads(first)
+    assert header["settings"].pop("codec") == CODEC
+    state.write_bytes(json.dumps(header).encode() + b"\n" + rest)
+    with pytest.raises(InputError, match="codec None") as caught:
+        survey(repository.folder, model, Selection(), state=state)
+    assert caught.value.expected == f"codec {CODEC}"
 
 
 def test_one_survey_at_a_time(whole: Survey) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.codec import CODEC
 from shared.errors import MalformedMessage, Refusal, UnsupportedVersion
 from shared.recipe import Kind, Recipe
 from shared.seeds.coins import SeedSource, seed_to_bytes
@@ -18,6 +20,14 @@ BASELINE = bytes(range(0x10, 0x30))
 DIGEST = bytes.fromhex("0123456789abcdef")
 STREAM = bytes.fromhex("fedc00ba98")
 CODED = Recipe(PIN, BASELINE, DIGEST, SeedSource.CODED, STREAM)
+
+
+def bound(pin: bytes) -> bytes:
+    """What stands for a pin in messages of this program's codec."""
+    return hashlib.sha256(CODEC.encode() + b"\n" + pin).digest()
+
+
+BOUND = bound(PIN)[:1].hex()
 
 
 @st.composite
@@ -46,12 +56,14 @@ COUNTERS = st.one_of(
 
 
 def test_coded_literal() -> None:
-    assert encode_message(CODED, 5).hex() == "5005a0100123456789abcdeffedc00ba98"
+    assert encode_message(CODED, 5).hex() == f"5005{BOUND}100123456789abcdeffedc00ba98"
 
 
 def test_greedy_with_blobs_literal() -> None:
     recipe = replace(CODED, seed_source=SeedSource.GREEDY, blobs=b"\x00\x77\x00")
-    assert encode_message(recipe, 0x1234).hex() == ("451234a0100123456789abcdef05fedc00ba98007700")
+    assert encode_message(recipe, 0x1234).hex() == (
+        f"451234{BOUND}100123456789abcdef05fedc00ba98007700"
+    )
 
 
 def test_drawn_media_with_blobs_literal() -> None:
@@ -64,7 +76,9 @@ def test_drawn_media_with_blobs_literal() -> None:
         kind=Kind.MEDIA,
     )
     # 0x012345 in groups of seven bits, lowest first: 1000101 1000110 0000100
-    assert encode_message(recipe, 0xFEDCBA98).hex() == ("6ffedcba98a0100123456789abcdefc5c6040077")
+    assert encode_message(recipe, 0xFEDCBA98).hex() == (
+        f"6ffedcba98{BOUND}100123456789abcdefc5c6040077"
+    )
 
 
 def test_a_stream_size_of_two_bytes() -> None:
@@ -83,7 +97,7 @@ def test_round_trip(recipe: Recipe, counter: int) -> None:
         kind=recipe.kind,
         seed_source=recipe.seed_source,
         counter=counter,
-        pin_prefix=recipe.pin[:1],
+        pin_prefix=bound(recipe.pin)[:1],
         baseline_prefix=recipe.baseline[:1],
         patch_digest=recipe.patch_digest,
         stream=recipe.stream,
@@ -93,6 +107,10 @@ def test_round_trip(recipe: Recipe, counter: int) -> None:
     assert b"".join(part for _, part in pieces(decode_message(data))) == data
 
 
+PINS = [number.to_bytes(32, "big") for number in range(5000)]
+"""So many that every prefix has one."""
+
+
 @given(st.one_of(st.binary(max_size=40), st.binary(max_size=40).map(lambda tail: b"\x4d" + tail)))
 def test_whatever_is_accepted_is_the_one_encoding(data: bytes) -> None:
     try:
@@ -100,7 +118,7 @@ def test_whatever_is_accepted_is_the_one_encoding(data: bytes) -> None:
     except Refusal:
         return
     recipe = Recipe(
-        message.pin_prefix + bytes(31),
+        next(pin for pin in PINS if bound(pin)[:1] == message.pin_prefix),
         message.baseline_prefix + bytes(31),
         message.patch_digest,
         message.seed_source,
@@ -112,7 +130,7 @@ def test_whatever_is_accepted_is_the_one_encoding(data: bytes) -> None:
     assert encode_message(recipe, message.counter) == data
 
 
-PREFIXES = "a0100123456789abcdef"
+PREFIXES = "a0100123456789abcdef"  # of pin and baseline, and the digest
 
 
 @pytest.mark.parametrize(

@@ -141,8 +141,6 @@ def _pair_similar(deleted: dict[str, bytes], added: dict[str, bytes]) -> Iterabl
     """Old and new paths of similar files, the most similar first, each path once."""
     if len(deleted) * len(added) > MAX_RENAME_PAIRS:
         return []
-    if len(deleted) * len(added) > MAX_RENAME_PAIRS:
-        return []
     olds = {path: _LineCounts.of(data) for path, data in deleted.items()}
     news = {path: _LineCounts.of(data) for path, data in added.items()}
     ranked = []

@@ -18,11 +18,14 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tinypin import tiny_pin, written
 from typer.testing import CliRunner, Result
-from world import BASE, KEY, TARGET, THIRD, World, classical, envelope
+from world import BASE, KEY, TARGET, THIRD, World, another_pin, classical, envelope
 
+from groundstation.describe_pin import describe_pin, pin_lines
+from groundstation.inspect import inspect_envelope
 from probe import report
 from probe.budget import limited_memory
 from probe.cli import app
+from shared.codec import CODEC
 from shared.diff import unified_diff
 from shared.errors import BudgetExceeded
 from shared.exact.pin import Pin
@@ -171,9 +174,7 @@ def refusals(bench: Bench) -> dict[int, list[Path | bytes | str]]:
         14: [bytes([good[0] ^ 1]) + good[1:]],
         15: [good[:-1] + bytes([good[-1] ^ 1])],
         16: [envelope(classical(BASE, TARGET, pin=bench.pin.digest), 1 << 30)],
-        17: [
-            envelope(classical(BASE, TARGET, pin=bytes([bench.pin.digest[0] ^ 1]) + bytes(31)), 1)
-        ],
+        17: [envelope(classical(BASE, TARGET, pin=another_pin(bench.pin.digest)), 1)],
         18: [envelope(classical(other, TARGET, pin=bench.pin.digest), 1)],
         19: [text, "--max-tokens", "5"],
         20: [
@@ -211,6 +212,43 @@ def test_every_refusal_has_its_exit_code_and_changes_nothing(bench: Bench) -> No
         assert bench.world.tree() == BASE
         assert (bench.world.state / "ledger.json").read_bytes() == before
         assert not any((bench.world.state / "slots").iterdir())
+
+
+def test_both_ends_show_the_codec_and_the_prefix_that_messages_have(bench: Bench) -> None:
+    message = bench.classical(BASE, TARGET, 1).read_bytes()
+    inspected = inspect_envelope(message).as_dict()
+    model = describe_pin(bench.pin)
+    status = bench.json("status")
+    assert inspected["own_codec"] == model["codec"] == status["codec"] == CODEC
+    # key id, head and counter come before it
+    prefix = message[3:4].hex()
+    assert inspected["pin_prefix"] == model["pin_prefix"] == status["pin_prefix"] == prefix
+    shown = bench.run("status").stdout
+    assert re.search(rf"^codec +{CODEC}$", shown, re.M)
+    assert f"{CODEC}: messages have the pin prefix {prefix}" in "\n".join(pin_lines(model))
+
+
+def test_a_message_of_another_codec_is_refused_before_anything_is_opened(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model would have to write; neither it nor the tree is there to be read."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("shared.codec.CODEC", CODEC + "0")
+        message = bench.message(envelope(written(BASE, TARGET, bench.pin), 1))
+    before = (bench.world.state / "ledger.json").read_bytes()
+    bench.world.root.rename(bench.world.folder / "elsewhere")
+    hidden = bench.pin.folder.rename(bench.pin.folder.with_name("hidden"))
+    try:
+        for command in ("verify", "regenerate", "apply"):
+            result = bench.run(command, message)
+            assert result.exit_code == 17, result.output
+            words = " ".join(result.stderr.split())
+            assert "another pin or another codec version" in words
+            assert f"with {CODEC}" in words
+            assert "program version" in words
+        assert (bench.world.state / "ledger.json").read_bytes() == before
+    finally:
+        hidden.rename(bench.pin.folder)
 
 
 def test_other_exit_codes(bench: Bench, tmp_path: Path) -> None:

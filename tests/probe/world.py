@@ -16,6 +16,7 @@ from probe.onboard import open_probe, put_in_place
 from probe.records import Ledger
 from probe.setup import Setup, initialise
 from shared import delta
+from shared.codec import binding
 from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.envelope import sign
@@ -145,6 +146,12 @@ def no_model() -> LanguageModel:
 def envelope(recipe: Recipe, counter: int, key: Ed25519PrivateKey = KEY) -> bytes:
     """What the ground would send."""
     return sign(encode_message(recipe, counter), recipe.pin, recipe.baseline, key)
+
+
+def another_pin(pin: bytes, *, same_prefix: bool = False) -> bytes:
+    """Digest of another model, whose messages have another pin prefix or the same."""
+    found = (sha256(b"%d" % number) for number in range(10_000))
+    return next(new for new in found if (binding(new)[0] == binding(pin)[0]) == same_prefix)
 
 
 def regenerator(message: Message, baseline: Tree) -> Regenerated:

@@ -1,11 +1,13 @@
 """Writes message.json: whole messages, and the trees that they lead from and to.
 
 The models are those of tests/tiny_codec.py: weights from an integer generator, no library's random
-stream.  The bytes belong to the wire format: whoever changes them changes what probes understand,
-so run this only together with a new wire version (before the first release: with a new format).
-From the repository's root:
+stream.  Whoever changes the bytes changes what probes understand, so they change only together with
+CODEC of shared/codec.py, and this program writes no others.  From the repository's root:
 
     python tests/vectors/make_message.py
+
+With --same-codec it writes them all the same.  That is right only while no message of this codec
+was ever meant to be kept: between two changes that are released as one.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -23,6 +26,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 from codec_ends import plans, write  # noqa: E402
 from tiny_codec import bigram_model, random_model, vocabulary  # noqa: E402
 
+from shared.codec import CODEC  # noqa: E402
 from shared.diff import unified_diff  # noqa: E402
 from shared.digest import sha256  # noqa: E402
 from shared.envelope import sign  # noqa: E402
@@ -162,21 +166,50 @@ def described(tree: Tree) -> dict[str, list[str]]:
     }
 
 
-def vectors() -> list[dict[str, object]]:
+def vectors() -> dict[str, Any]:
     """What message.json holds."""
-    return [
-        {
-            "name": case.name,
-            "model": case.model,
-            "pin": MODELS[case.model].digest.hex(),
-            "base": described(case.base),
-            "target": described(case.target),
-            "patch_sha256": sha256(unified_diff(case.base, case.target)).hex(),
-            "envelope": case.envelope().hex(),
-        }
-        for case in cases()
+    return {
+        "codec": CODEC,
+        "messages": [
+            {
+                "name": case.name,
+                "model": case.model,
+                "pin": MODELS[case.model].digest.hex(),
+                "base": described(case.base),
+                "target": described(case.target),
+                "patch_sha256": sha256(unified_diff(case.base, case.target)).hex(),
+                "envelope": case.envelope().hex(),
+            }
+            for case in cases()
+        ],
+    }
+
+
+def forgotten(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """Says so if messages have changed and the codec has not; what is merely added may be."""
+    if old["codec"] != new["codec"]:
+        return None
+    now = {message["name"]: message for message in new["messages"]}
+    changed = [
+        message["name"] for message in old["messages"] if now.get(message["name"]) != message
     ]
+    if not changed:
+        return None
+    return (
+        f"the messages {changed} are not what they were in {old['codec']}: raise CODEC in "
+        "shared/codec.py, then run tests/vectors/make_message.py"
+    )
+
+
+def main() -> None:
+    """Writes message.json."""
+    made = vectors()
+    if TARGET.exists() and "--same-codec" not in sys.argv[1:]:
+        refusal = forgotten(json.loads(TARGET.read_text(encoding="ascii")), made)
+        if refusal:
+            sys.exit(refusal)
+    TARGET.write_text(json.dumps(made, indent=1) + "\n", encoding="ascii")
 
 
 if __name__ == "__main__":
-    TARGET.write_text(json.dumps(vectors(), indent=1) + "\n", encoding="ascii")
+    main()
