@@ -57,13 +57,9 @@ def pin_lines(facts: dict[str, Any]) -> list[str]:
         f"name        {facts['name']}",
         f"folder      {facts['folder']}",
         f"pin digest  {facts['digest']}",
-<<<<<<< HEAD
+        f"codec       {facts['codec']}: messages have the pin prefix {facts['pin_prefix']}",
         f"arithmetic  {facts['arithmetic']}, {facts['weight_bits']}-bit weights, "
         f"{facts['activation_bits']}-bit activations, "
-=======
-        f"codec       {facts['codec']}: messages have the pin prefix {facts['pin_prefix']}",
-        f"arithmetic  {facts['arithmetic']}, {facts['activation_bits']}-bit activations, "
->>>>>>> 96fad506b69a34028589b7b8c442f6033fcb8bf4
         f"{facts['kernel']} kernel on this machine",
         f"model       {facts['family']}, {facts['parameters'] / 1e6:.1f} M parameters, "
         f"{facts['total_bytes'] / 1e6:.1f} MB",
