@@ -8,8 +8,6 @@ from shared.codec import CODEC, binding
 from shared.exact.bounds import ACTIVATION_BITS, WEIGHT_BITS
 from shared.exact.kernels import compiled_library
 from shared.exact.manifest import ARITHMETIC, parameter_count
-from shared.exact.kernels import compiled_library
-from shared.exact.manifest import ARITHMETIC, parameter_count
 from shared.exact.pin import Pin
 from shared.wire import PIN_PREFIX_BYTES
 
