@@ -26,6 +26,7 @@ from benchmarks.corpus import Pair
 from benchmarks.fit_releases import draw_steps, format_steps, load_steps, read_steps
 from benchmarks.sampling import rank
 from shared.lines import line_edits
+from shared.prompts import loci
 from shared.prompts.loci import LocusRanker
 from shared.prompts.rewrite import Hunk
 from shared.prompts.textform import TextForm
@@ -180,6 +181,15 @@ def rounded_tables(weights: Floats) -> dict[str, list[int]]:
     return tables
 
 
+def tables_in_use() -> dict[str, list[int]]:
+    """The tables of the wire format, named as in ``TABLES``."""
+    used = (
+        *(loci._NEAR_HEAD, loci._NEAR_LAST, loci._KIND_HERE, loci._KIND_BEFORE),
+        *(np.array([0, loci._GONE]), loci._RESEMBLING),
+    )
+    return {name: table.tolist() for name, table in zip(TABLES, used, strict=True)}
+
+
 def more_per_end(files: Iterable[FileEvents]) -> list[int]:
     """How often a hunk follows, for each time that none does, after 1, 2, 3, 4, 5 or more."""
     more, ends = [0] * 6, [0] * 6
@@ -228,8 +238,10 @@ def report(files: Sequence[FileEvents]) -> Iterator[str]:
     events = [event for file in files for event in file.events]
     hunks = [hunk for file in files for hunk in file.hunks]
     yield f"{len(files)} files of {len(packages)} packages, {len(hunks)} hunks"
-    for name, table in rounded_tables(fit_places(events)).items():
+    tables = rounded_tables(fit_places(events))
+    for name, table in tables.items():
         yield f"{name}: {table}"
+    yield f"these tables are those of shared/prompts/loci.py: {tables == tables_in_use()}"
     yield f"more per end: {more_per_end(files)}"
     few, many = removed_lines(hunks)
     yield f"removed lines per thousand: {few}, then {many} / (n^2 + 1)"

@@ -128,6 +128,13 @@ def test_known_odds_are_found_again() -> None:
     assert bits[-1] == pytest.approx(2, abs=0.02)
 
 
+def test_tables_in_use_have_the_fits_sizes() -> None:
+    used = fit_loci.tables_in_use()
+    assert {name: len(table) for name, table in used.items()} == fit_loci.TABLES
+    assert used["near_head"][0] == 22
+    assert used["gone"] == [0, 16]
+
+
 def test_the_fit_is_where_the_likelihood_is_highest() -> None:
     """Against small steps away from it, on events of different sizes."""
     draws = np.random.default_rng(5)
