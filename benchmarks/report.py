@@ -49,7 +49,7 @@ def _report(runs: Sequence[Run]) -> Iterator[str]:
     yield "PPMd is given twice: as published elsewhere, size of old and added text less size of"
     yield "old text, which nobody can decode; and `ppmd-primed`, a message that decodes."
     yield "The weights of loci and of line counts (`shared/prompts/loci.py`, `rewrite.py`) were"
-    yield "read off other releases, but 16 of the C patches below were among them by mistake."
+    yield "fitted to releases of other packages (`benchmarks/fit_loci.py`)."
     yield f"Machine: {platform.machine()}, Python {platform.python_version()}."
     for run in runs:
         yield from _section(run)

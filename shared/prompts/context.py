@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from shared.lines import split_lines
 from shared.prompts.inside import Inside
-from shared.prompts.settings import Settings, Shape
+from shared.prompts.settings import Shape
 from shared.prompts.span import Span
 from shared.prompts.transcript import Transcript
 from shared.prompts.weights import weights
@@ -85,6 +85,10 @@ class Window(ABC):
         """Passes over the old lines up to ``end``, which are deleted or will be replaced."""
 
     @abstractmethod
+    def repeat(self, end: int, text: bytes) -> None:
+        """Gives what an earlier window put in place of the old lines up to ``end``."""
+
+    @abstractmethod
     def write(self, decisions: Decisions, end: int, lines: int, wanted: bytes | None) -> bytes:
         """Lets the model write ``lines`` lines that replace the old lines up to ``end``."""
 
@@ -135,6 +139,10 @@ class VersionsWindow(Window):
     def delete(self, end: int) -> None:
         self.line = end
 
+    def repeat(self, end: int, text: bytes) -> None:
+        self.delete(end)
+        self.transcript.give(text)
+
     def write(self, decisions: Decisions, end: int, lines: int, wanted: bytes | None) -> bytes:
         # the model would rather go on with the old text; both ends know that it does not
         goes_on = self.after(self.line, self.closing)
@@ -174,6 +182,10 @@ class DiffWindow(Window):
         self._give(b"-", self.old[self.line : end])
         self.line = end
 
+    def repeat(self, end: int, text: bytes) -> None:
+        self.delete(end)
+        self._give(b"+", split_lines(text))
+
     def begin_line(self, head: bytes) -> None:
         self.transcript.give(b"+" + head)
 
@@ -185,13 +197,10 @@ class DiffWindow(Window):
         self.transcript.give(b"+")
         span = Span(b" " + self.after(end, b"\n"), lines=lines, forbidden=forbidden)
         marked = None if wanted is None else _mark(wanted)
-        written = _unmark(self.transcript.write(decisions, span, marked))
-        if end >= len(self.old):
-            self.transcript.give(b" \n")
-        return written
+        return _unmark(self.transcript.write(decisions, span, marked))
 
     def close(self) -> None:
-        self.advance(min(len(self.old), self.line + 1))
+        self._give(b" ", [self.after(self.line, b"\n")])
 
     def _give(self, mark: bytes, lines: Sequence[bytes]) -> None:
         self.transcript.give(b"".join(mark + line for line in lines))
@@ -223,11 +232,8 @@ def open_window(
     transcript: Transcript,
     path: str,
     old: Sequence[bytes],
-    start: int,
-    end: int,
-    settings: Settings,
+    shown: range,
+    shape: Shape,
 ) -> Window:
-    """Opens a window around the hunk that replaces old lines [start, end)."""
-    first = max(0, start - settings.lines_before)
-    shown = range(first, min(len(old), end + settings.lines_after))
-    return _WINDOWS[settings.shape](transcript, path, old, shown)
+    """Opens a window that shows these old lines."""
+    return _WINDOWS[shape](transcript, path, old, shown)

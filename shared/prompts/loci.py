@@ -4,15 +4,13 @@ A place is the first old line that a hunk removes, or that it is inserted before
 a product of small factors: how near it is to the last hunk (or to the head of the file), what kind
 of line stands there and before it, whether it holds a name that earlier hunks did away with, and
 how much it resembles lines that they removed.  The factors are powers of 2**(1/8), added up as
-integers.  They were fitted by maximum likelihood to places in release-to-release changes of 47
-packages and belong to the wire format.  Benchmark files were to be left out, but by a mistake of
-paths 16 of the listed C patches were among them: the next fit must leave out whole packages.
+integers.  They were fitted by maximum likelihood to places in changes between releases of packages
+that no benchmark patch is of (``benchmarks/fit_loci.py``), and belong to the codec.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,17 +20,17 @@ from numpy.typing import NDArray
 _WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
 
 # All in eighths of an octave.
-_NEAR_HEAD = np.array([25, 16, 12, 8, 0, -5, -10, -18, -20, -23, -33, -39])
-_NEAR_LAST = np.array([36, 24, 15, 6, -2, -13, -21, -29, -36, -46, -57, -59])
-_KIND_HERE = np.array([-6, 6, 5, 2, -4, 12, -1, -9, -2, -1, -12, -4, 1])
-_KIND_BEFORE = np.array([6, 0, -3, -2, -4, -9, -2, -2, -4, -6, -2, -1, -5])
-_GONE = 13
-_RESEMBLING = np.array([0, 8, 17, 22, 23, 31])
+_NEAR_HEAD = np.array([22, 15, 18, 11, 2, 0, -5, -9, -14, -20, -13, -8])
+_NEAR_LAST = np.array([37, 30, 22, 15, 7, 1, -5, -11, -21, -28, -30, -20])
+_KIND_HERE = np.array([-4, 7, 3, 0, -1, 14, -14, -4, 1, 3, -5, -1, 1])
+_KIND_BEFORE = np.array([5, 2, 2, 8, -2, -11, 0, 1, -2, -1, 6, -4, -3])
+_GONE = 16
+_RESEMBLING = np.array([0, 6, 15, 23, 28, 36])
 _OFFSET = 96  # keeps every sum positive
 _OCTAVE = np.array([256, 279, 304, 332, 362, 395, 431, 470], dtype=np.int64)  # 256 * 2**(k/8)
 
-_MORE_PER_END = (4, 4, 5, 5, 7)  # lines' weight per weight of "no more", by hunks before
-_REMOVED = np.array([154, 302, 59, 31, 18, 10, 6, 5, 4], dtype=np.int64) * 64
+_MORE_PER_END = (4, 3, 3, 4, 3)  # lines' weight per weight of "no more", by hunks before
+_REMOVED = np.array([292, 522, 78, 38, 25, 9, 7, 6, 4], dtype=np.int64) * 64
 
 _BRANCHES = (
     *(b"if ", b"if(", b"elif ", b"else", b"for ", b"while "),
@@ -63,6 +61,9 @@ def kind_of_line(line: bytes) -> int:
     return 1 + kinds.index(True)
 
 
+_NEAR_ENDS = 1 << np.arange(1, len(_NEAR_HEAD), dtype=np.int64)  # 2, 4, 8, ..., 2048
+
+
 @dataclass
 class LocusRanker:
     """Ranks the places where the next hunk of a file may start.
@@ -73,19 +74,20 @@ class LocusRanker:
 
     lines: Sequence[bytes]
     _words: list[frozenset[bytes]] = field(default_factory=list)
-    _places: dict[bytes, list[int]] = field(default_factory=lambda: defaultdict(list))
+    _places: dict[bytes, NDArray[np.int64]] = field(default_factory=dict)
     _gone: set[bytes] = field(default_factory=set)
+    _compared: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        for place, line in enumerate(self.lines):
-            found = frozenset(_WORD.findall(line))
-            self._words.append(found)
-            for word in found:
-                self._places[word].append(place)
+        self._words = [frozenset(_WORD.findall(line)) for line in self.lines]
+        places: dict[bytes, list[int]] = {}
+        for place, words in enumerate(self._words):
+            for word in words:
+                places.setdefault(word, []).append(place)
+        self._places = {word: np.array(found) for word, found in places.items()}
+        self._sizes = np.array([len(words) for words in self._words], dtype=np.int64)
         # the place after the last line counts as a blank line
-        here = np.array([*(kind_of_line(line) for line in self.lines), 0])
-        before = np.concatenate([[0], here[:-1]])
-        self._standing = _KIND_HERE[here] + _KIND_BEFORE[before]
+        self._kind = np.array([*(kind_of_line(line) for line in self.lines), 0])
         self._resembling = np.zeros(len(self.lines) + 1, dtype=np.int64)
 
     def starts(self, first: int, hunks: int) -> NDArray[np.int64]:
@@ -98,21 +100,38 @@ class LocusRanker:
         Returns:
             int64 [len(lines) - first + 2]: the last but one is an append at the end.
         """
-        count = len(self.lines) - first + 1
-        distance = np.array([min(11, (gap + 1).bit_length() - 1) for gap in range(count)])
-        near = (_NEAR_LAST if hunks else _NEAR_HEAD)[distance]
-        gone = np.zeros(len(self.lines) + 1, dtype=np.int64)
-        for word in self._gone:
-            gone[self._places[word]] = _GONE
-        score = near + (self._standing + gone + _RESEMBLING[self._resembling])[first:] + _OFFSET
+        near, here, before, gone, resembling = self.features(first)
+        score = (_NEAR_LAST if hunks else _NEAR_HEAD)[near] + _OFFSET
+        score += _KIND_HERE[here] + _KIND_BEFORE[before] + _GONE * gone + _RESEMBLING[resembling]
         lines = _OCTAVE[score & 7] << (score >> 3)
         share = _MORE_PER_END[min(hunks, len(_MORE_PER_END)) - 1] if hunks else 1 << 12
         return np.append(lines, max(1, int(lines.sum()) // share))
 
+    def features(self, first: int) -> NDArray[np.int64]:
+        """What the weights of places are made of.
+
+        Args:
+            first: the first line where a hunk may start.
+
+        Returns:
+            int64 [5, len(lines) - first + 1]: of each place how far it is (0 to 11), the kind of
+            the line there and of the line before, whether it names what is gone, and how much it
+            resembles what was removed.
+        """
+        count = len(self.lines) - first + 1
+        near = np.searchsorted(_NEAR_ENDS, np.arange(1, count + 1), side="right")
+        before = np.concatenate([self._kind[len(self.lines) :], self._kind[:-1]])
+        gone = np.zeros(len(self.lines) + 1, dtype=np.int64)
+        for word in self._gone:
+            gone[self._places[word]] = 1
+        return np.stack(
+            [near, self._kind[first:], before[first:], gone[first:], self._resembling[first:]]
+        )
+
     def removed(self, limit: int) -> NDArray[np.int64]:
         """Weights of how many lines a hunk removes, 0 to ``limit``: int64 [limit + 1]."""
         counts = np.arange(limit + 1, dtype=np.int64)
-        weights = 64 * 160 // (counts * counts + 1) + 1
+        weights = 64 * 159 // (counts * counts + 1) + 1
         weights[: len(_REMOVED)] = _REMOVED[: limit + 1]
         return weights
 
@@ -127,12 +146,17 @@ class LocusRanker:
     def _find_resembling(self, place: int) -> None:
         """Marks lines by the share of words that they have in common with one that was removed."""
         mine = self._words[place]
-        common = Counter(other for word in mine for other in self._places[word])
-        for other, shared in common.items():
-            union = len(mine | self._words[other])
-            # shares of a fifth, a third, a half, three quarters; the same line
-            degree = (5 * shared >= union) + (3 * shared >= union)
-            degree += (2 * shared >= union) + (4 * shared >= 3 * union)
-            if self.lines[other] == self.lines[place]:
-                degree = 5
-            self._resembling[other] = max(self._resembling[other], degree)
+        if not mine or self.lines[place] in self._compared:
+            return
+        self._compared.add(self.lines[place])
+        common = np.bincount(np.concatenate([self._places[word] for word in mine]))
+        others = np.flatnonzero(common)
+        shared = common[others]
+        union = len(mine) + self._sizes[others] - shared
+        # shares of a fifth, a third, a half, three quarters; the same line
+        shares = [5 * shared >= union, 3 * shared >= union]
+        degree = np.sum([*shares, 2 * shared >= union, 4 * shared >= 3 * union], axis=0)
+        for k in np.flatnonzero(shared == union):
+            if self.lines[others[k]] == self.lines[place]:
+                degree[k] = 5
+        self._resembling[others] = np.maximum(self._resembling[others], degree)

@@ -24,7 +24,8 @@ from shared.seeds.decisions import Decisions
 MAX_REMOVED_LINES = 4000
 MAX_WRITTEN_LINES = 4000
 
-_AS_MANY_AS_REMOVED = (0, 1943, 818, 370, 150)  # per 1000 of all other counts together
+_AS_MANY_AS_REMOVED = (0, 1615, 796, 192, 153)  # per 1000 of all other counts together
+_DELETION = (13, 2)
 _NOT_AS_MANY = np.array(
     [0, *((1 << 26) // (n * (n + 1)) for n in range(1, MAX_WRITTEN_LINES + 1))], dtype=np.int64
 )
@@ -84,7 +85,12 @@ def rewrite(
         if window is None or not window.covers(end):
             if window is not None:
                 window.close()
-            window = open_window(new_transcript(), path, old, start, end, settings)
+            before, shown = _shown_before(start, settings.lines_before, hunks)
+            lines = range(before, min(len(old), end + settings.lines_after))
+            window = open_window(new_transcript(), path, old, lines, settings.shape)
+            for past in shown:
+                window.advance(past.start)
+                window.repeat(past.end, past.text)
         window.advance(start)
         hunk = _write(decisions, window, start, end, wanted[len(hunks)] if wanted else None)
         ranker.learn(range(start, end), hunk.text)
@@ -93,6 +99,30 @@ def rewrite(
     if window is not None:
         window.close()
     return tuple(hunks)
+
+
+def _shown_before(start: int, most: int, hunks: Sequence[Hunk]) -> tuple[int, Sequence[Hunk]]:
+    """What a new window shows above the hunk at ``start``.
+
+    Args:
+        start: the hunk's first old line.
+        most: lines that either version may show there.
+        hunks: all hunks before it.
+
+    Returns:
+        The window's first old line, and the hunks that come after it.  A hunk is shown whole or
+        not at all; the window begins below one that has too many lines.
+    """
+    left = most
+    first = start
+    for k, hunk in reversed(list(enumerate(hunks))):
+        unchanged = first - hunk.end
+        changed = max(hunk.end - hunk.start, hunk.text.count(b"\n"))
+        if unchanged + changed > left:
+            return max(first - left, hunk.end), hunks[k + 1 :]
+        left -= unchanged + changed
+        first = hunk.start
+    return max(0, first - left), hunks
 
 
 def _locus(
@@ -121,7 +151,7 @@ def _write(decisions: Decisions, window: Window, start: int, end: int, want: Hun
     removed = end - start
     text = None if want is None else want.text
     if removed and decisions.prompt(
-        weights(22, 3), None if text is None else int(not text), "hunks"
+        weights(*_DELETION), None if text is None else int(not text), "hunks"
     ):
         window.delete(end)
         return Hunk(start, end, b"")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from shared.prompts.weights import weights
@@ -21,6 +21,7 @@ LINES_BEFORE = (80, 30, 160, 12)
 LINES_AFTER = (12, 30, 4, 100)
 INVERSE_TEMPERATURES = (1.0, 1.125, 0.875, 1.25)
 _WEIGHTS = (8, 4, 2, 2)
+_TEMPERATURE_WEIGHTS = (10, 4, 2, 2)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Settings:
 
 
 def transcribe_settings(decisions: Decisions, wanted: Settings | None) -> Settings:
-    """Writes or reads the settings; the defaults cost half a bit in all."""
+    """Writes or reads the settings; the defaults cost half a bit in all, and have one spelling."""
     usual = None if wanted is None else int(wanted == Settings())
     if decisions.prompt(weights(3, 7), usual, "settings"):
         return Settings()
@@ -63,9 +64,14 @@ def transcribe_settings(decisions: Decisions, wanted: Settings | None) -> Settin
     def choose(likely: tuple[int, ...], value: int | None) -> int:
         return decisions.prompt(weights(*likely), value, "settings")
 
-    return Settings(
+    chosen = Settings(
         shape=Shape(choose((8, 4, 4), None if wanted is None else wanted.shape)),
         before=choose(_WEIGHTS, None if wanted is None else wanted.before),
         after=choose(_WEIGHTS, None if wanted is None else wanted.after),
-        temperature=choose((10, 4, 2, 2), None if wanted is None else wanted.temperature),
     )
+    # something is unusual, else one bit would have said so
+    first = 0 if chosen == Settings() else _TEMPERATURE_WEIGHTS[0]
+    temperature = choose(
+        (first, *_TEMPERATURE_WEIGHTS[1:]), None if wanted is None else wanted.temperature
+    )
+    return replace(chosen, temperature=temperature)

@@ -84,6 +84,7 @@ class Transcript:
         Raises:
             RegenerationError: the text around cannot be spelled in the model's vocabulary, or
                 (ground only) ``wanted`` cannot be.
+            ValueError: ``wanted`` has not as many lines or tokens as the span.
         """
         heal = self._settle(heals=span.lines > 0)
         plan = None if wanted is None else self._plan(heal, span, wanted)
@@ -136,6 +137,8 @@ class Transcript:
         plan = self.model.vocabulary.encode(heal + wanted + (span.resume if span.lines else b""))
         if plan is None:
             raise RegenerationError("a span cannot be spelled in this vocabulary")
+        if span.end(wanted, len(plan)) != len(wanted):
+            raise ValueError("the text wanted is not a span's: its lines or tokens are others")
         return plan
 
     def _read(self) -> NDArray[np.float64]:
@@ -172,7 +175,6 @@ class Transcript:
                     yield row
         finally:
             self.session.truncate(start + accepted)
-        raise RegenerationError("a span does not end where it should")
 
     def _score_forbidden(self, heal: bytes, span: Span) -> tuple[_Excluded, ...]:
         """How sure the model is, step by step, of a line that is known not to come."""

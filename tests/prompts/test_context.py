@@ -3,11 +3,16 @@ format, since both ends must lay out the same text."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from codec_ends import Recorder, files, plans, write
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny_codec import random_model
 
 from shared.prompts.context import language, printable_path
+from shared.prompts.rewrite import Hunk, _shown_before
 from shared.prompts.settings import Settings, Shape
 from shared.regenerate import regenerate
 
@@ -170,6 +175,99 @@ def test_windows_show_as_many_lines_as_the_settings_say() -> None:
     )
     assert b"\n19\nx\n21\n22\n23\n24\n```\n\na (old version):\n```\n" + second + b"\n```\n" in text
     assert text.rstrip(b"y\n").endswith(b"\n48\n49")
+
+
+NUMBERS = [b"%d\n" % number for number in range(1, 61)]
+
+
+def listing(*parts: range | bytes) -> bytes:
+    """Numbered lines, and others between."""
+    return b"".join(
+        b"".join(NUMBERS[k - 1] for k in p) if isinstance(p, range) else p for p in parts
+    )
+
+
+LATER = {
+    Shape.FENCED: b"a (old version):\n```\n"
+    + listing(range(19, 35), b"```\n\na (new version):\n```\n")
+    + listing(b"19\nx\nxx\n", range(21, 25), range(26, 30), b"y\n", range(31, 35), b"```\n\n"),
+    Shape.PLAIN: b"a (old version):\n"
+    + listing(range(19, 35), b"\na (new version):\n")
+    + listing(b"19\nx\nxx\n", range(21, 25), range(26, 30), b"y\n", range(31, 35))
+    + b"\nEnd of file\n\n",
+    Shape.DIFF: b"--- a/a\n+++ b/a\n@@ @@\n 19\n-20\n+x\n+xx\n 21\n 22\n 23\n 24\n-25\n"
+    b" 26\n 27\n 28\n 29\n-30\n+y\n 31\n",
+}
+
+
+@pytest.mark.parametrize("shape", list(Shape), ids=lambda shape: shape.name.lower())
+def test_a_later_window_shows_what_an_earlier_one_changed(shape: Shape) -> None:
+    """Twelve lines above: 19, x, xx, 21 to 24, 26 to 29, and one that was deleted."""
+    old = listing(range(1, 61))
+    new = old.replace(b"20\n", b"x\nxx\n").replace(b"25\n", b"").replace(b"30\n", b"y\n")
+    base, target = files(a=old, b=b"q\n"), files(a=new, b=b"r\n")
+    recorder = Recorder(MODEL)
+    recipe = write(base, target, MODEL, Settings(shape, before=3, after=2))
+    assert regenerate(recipe, base, lambda: recorder).target == target
+    text = recorder.read()
+    heading = LATER[shape].partition(b"\n")[0]
+    windows = [heading + window for window in text.split(heading)[1:]]
+    assert len(windows) == 3
+    assert windows[2].startswith(LATER[shape])
+
+
+HUNKS = st.lists(
+    st.tuples(st.integers(1, 9), st.integers(0, 5), st.integers(0, 5)).filter(
+        lambda t: t[1] + t[2]
+    ),
+    max_size=6,
+)
+
+
+@given(parts=HUNKS, gap=st.integers(1, 20), most=st.integers(0, 30))
+def test_lines_above_a_hunk(parts: list[tuple[int, int, int]], gap: int, most: int) -> None:
+    """As many lines as may be shown, whole hunks only, and none of the old lines twice."""
+    hunks, place = list[Hunk](), 0
+    for unchanged, removed, written in parts:
+        start = place + unchanged
+        hunks.append(Hunk(start, start + removed, b"n\n" * written))
+        place = start + removed
+    start = place + gap
+    first, shown = _shown_before(start, most, hunks)
+    assert list(shown) == hunks[len(hunks) - len(shown) :]
+    above = hunks[: len(hunks) - len(shown)]
+    assert all(hunk.end <= first for hunk in above)
+    assert all(first <= hunk.start for hunk in shown)
+
+    def lines(first: int, shown: Sequence[Hunk]) -> int:
+        """The longer side of each hunk, and what is unchanged."""
+        sides = [(hunk.end - hunk.start, hunk.text.count(b"\n")) for hunk in shown]
+        return start - first - sum(old for old, _ in sides) + sum(max(side) for side in sides)
+
+    assert lines(first, shown) <= most
+    if first == 0 and len(shown) == len(hunks):
+        return
+    if above and first == above[-1].end:  # the next line up belongs to a hunk: it does not fit
+        assert lines(above[-1].start, [above[-1], *shown]) > most
+    else:
+        assert lines(first - 1, shown) == most + 1
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize(
+    ("new", "end"),
+    [(b"a b c\na b d\n", b"\n+a b d\n \n"), (b"a b c\n", b"\n-a b c d\n \n")],
+    ids=["change", "deletion"],
+)
+def test_the_diff_shape_closes_the_end_of_a_file(new: bytes, end: bytes, inside: bool) -> None:
+    """With a line of one blank, however the last line was changed."""
+    old = b"a b c\na b c d\n"
+    base, target = files(a=old, b=b"q\n"), files(a=new, b=b"r\n")
+    wanted = plans(base, target, MODEL, inside=inside)
+    recorder = Recorder(MODEL)
+    recipe = write(base, target, MODEL, Settings(Shape.DIFF), wanted=wanted)
+    assert regenerate(recipe, base, lambda: recorder).target == target
+    assert end + b"--- a/b\n" in recorder.read()
 
 
 @pytest.mark.parametrize(

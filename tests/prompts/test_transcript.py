@@ -217,6 +217,22 @@ def test_text_that_cannot_be_spelled_is_refused() -> None:
         end.write(Recorded(), Span(b"\n", lines=1), b"\x04\n")
 
 
+@pytest.mark.parametrize(
+    ("span", "wanted"),
+    [
+        (Span(b"z\n", lines=1), b"x"),
+        (Span(b"z\n", lines=1), b"x\ny\n"),
+        (Span(b"z\n", lines=2), b"x\n"),
+        (Span(b"z\n", tokens=1), b"q;w"),
+    ],
+)
+def test_a_text_of_another_length_is_no_span(span: Span, wanted: bytes) -> None:
+    end = transcript()
+    end.give(b"ab")
+    with pytest.raises(ValueError, match="not a span's"):
+        end.write(Recorded(), span, wanted)
+
+
 def test_there_must_be_something_to_go_on_from() -> None:
     """One known token is taken back, and then there is none."""
     with pytest.raises(RegenerationError, match="no text for the model"):
