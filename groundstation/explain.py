@@ -175,10 +175,11 @@ def explain(
         )
     telling = tell(decided, base, message.blobs, model)
     found = changes(base, made.target)
-    if len(found) != len(telling.files):
+    paths = (path for change in found for path in (change.old_path, change.path) if path)
+    if (len(found), tuple(dict.fromkeys(paths))) != (len(telling.files), telling.paths):
         raise RegenerationError(
-            f"the envelope tells of {len(telling.files)} changes where there are {len(found)}",
-            expected="the changes in canonical order, as `author` tells them",
+            f"the envelope tells of {', '.join(map(repr, telling.paths))} in this order",
+            expected="each change once, in canonical order, as `author` tells them",
         )
     fields = {field.name: 8 * len(field.data) for field in inspection.fields}
     tokens = [one for one in decided if one.is_token and not one.label]

@@ -200,7 +200,7 @@ def _known(kind: str, number: str, text: bytes) -> str:
 
 def _line(line: Line, number: int, most: float) -> str:
     width = line.bits / most * 100 if most else 0.0
-    pieces = "".join(_piece(found, token) for found, token in shown_pieces(line))
+    pieces = "".join(_piece(found, token, line.number) for found, token in shown_pieces(line))
     return (
         f'<tr class="new" id="f{number}l{line.number}" data-bits="{line.bits}">'
         f'<td class="n">{line.number}<td class="n">{line.bits:.1f}'
@@ -209,12 +209,15 @@ def _line(line: Line, number: int, most: float) -> str:
     )
 
 
-def _piece(found: str, token: Token | None) -> str:
+def _piece(found: str, token: Token | None, line: int) -> str:
     if token is None:
         return f'<span class="k">{escape(found)}</span>'
     level = heat(token.bits)
     told = f"{token.bits:.2f} bits"
     if token.expected != token.spelling:
         told += f"; the model expected {shown(token.expected)}"
-    beside = f' data-n="{token.bits:.0f}"' if level >= _WORTH_A_NUMBER else ""
+    numbered = (
+        level >= _WORTH_A_NUMBER and token.line == line
+    )  # else it goes on from the line above
+    beside = f' data-n="{token.bits:.0f}"' if numbered else ""
     return f'<span class="t h{level}"{beside} title="{escape(told)}">{escape(found)}</span>'

@@ -139,7 +139,7 @@ def hunks_of(
     costs: list[HunkCost] = []
     shift = told_to = 0
     starts = [len(old) + 2 - hunk.from_end for hunk in told.hunks]
-    for hunk, start, following in zip(told.hunks, starts, [*starts[1:], len(old)], strict=True):
+    for hunk, start, following in zip(told.hunks, starts, [*starts[1:], len(old)], strict=False):
         first, end = start + shift, start + hunk.removed
         written = _written(hunk, decided)
         lines = [

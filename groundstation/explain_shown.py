@@ -18,8 +18,9 @@ def heat(bits: float) -> int:
 def shown_pieces(line: Line) -> list[tuple[str, Token | None]]:
     """The pieces of a line as text, its newline as a sign where a token wrote it.
 
-    A character whose bytes are in several pieces stands in the first; the others hold "·".  Bytes
-    that are no UTF-8 are shown as ``\\xNN``.
+    A character whose bytes are in several pieces stands in the first; the others hold "·".  So does
+    a token that writes again what was known, if that costs anything to speak of.  Bytes that are no
+    UTF-8 are shown as ``\\xNN``.
     """
     text = line.text
     starts: dict[int, str] = {}
@@ -35,7 +36,9 @@ def shown_pieces(line: Line) -> list[tuple[str, Token | None]]:
         if piece.token is None:
             inside = [character for character in inside if character != "\n"]
         found = "".join(_SIGNS.get(each, printable(each)) for each in inside)
-        pieces.append((found or ("·" if piece.token else ""), piece.token))
+        if piece.token is not None and not found and (piece.text or heat(piece.token.bits)):
+            found = "·"
+        pieces.append((found, piece.token))
         place = end
     return [(found, token) for found, token in pieces if found]
 

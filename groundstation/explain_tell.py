@@ -8,7 +8,7 @@ account for itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,8 +23,9 @@ from shared.prompts.span import Span
 from shared.prompts.transcript import Transcript
 from shared.prompts.vocabulary import Vocabulary
 from shared.regenerate import ReceivedBlobs
+from shared.seeds.decisions import Decisions
 from shared.seeds.sampler import Frequencies
-from shared.tree import Tree
+from shared.tree import Entry, Tree
 
 LOCI = "loci"
 HUNKS = "hunks"
@@ -92,11 +93,13 @@ class Telling:
 
     Attributes:
         files: one for each change, in order.
+        paths: that change, in the order in which they are told; of a rename the old one first.
         decided: positions of decisions about no file.
         settings: how the model was asked.
     """
 
     files: tuple[FileTold, ...]
+    paths: tuple[str, ...]
     decided: tuple[int, ...]
     settings: Settings
 
@@ -111,8 +114,9 @@ def tell(decided: Sequence[Decided], baseline: Tree, blobs: bytes, model: Langua
         return _WatchedDesk(lambda: unread, settings, lambda _: None, teller=teller)
 
     watched = _WatchedBlobs(blobs, teller=teller)
-    transcribe(teller, baseline, new_desk, watched, None, None, teller.done)
-    return teller.telling()
+    tree = _WatchedTree(baseline.entries)
+    transcribe(teller, tree, new_desk, watched, None, None, teller.done)
+    return teller.telling(tree.told)
 
 
 @dataclass
@@ -139,10 +143,10 @@ class _Teller:
         self._file = FileTold()
         self._after_loci = 0
 
-    def telling(self) -> Telling:
+    def telling(self, paths: Sequence[str]) -> Telling:
         """All of it: what was decided after the last file says that it was the last."""
         rest = (*self.message, *self._file.decided)
-        return Telling(tuple(self.files), rest, self._settings or Settings())
+        return Telling(tuple(self.files), tuple(paths), rest, self._settings or Settings())
 
     def prompt(self, frequencies: Frequencies, wanted: int | None = None, label: str = "") -> int:  # noqa: ARG002
         return self._next()
@@ -202,6 +206,17 @@ class _Teller:
     def took(self, blob: bytes) -> None:
         """The file takes these bytes from beside the decisions."""
         self._file = replace(self._file, blob=blob)
+
+
+@dataclass(frozen=True, eq=False)
+class _WatchedTree(Tree):
+    """The tree on board, and the paths that are told to change."""
+
+    told: list[str] = field(default_factory=list)
+
+    def replace(self, edits: Mapping[str, Entry | None]) -> Tree:
+        self.told.extend(edits)
+        return super().replace(edits)
 
 
 @dataclass
