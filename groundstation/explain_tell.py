@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from groundstation.explain_record import Decided
+from groundstation.explain_unread import Unread
 from shared.prompts.changeset import transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel
@@ -107,7 +105,7 @@ class Telling:
 def tell(decided: Sequence[Decided], baseline: Tree, blobs: bytes, model: LanguageModel) -> Telling:
     """Follows recorded decisions again and says where each belongs; computes no model."""
     teller = _Teller(decided, model.vocabulary)
-    unread = _Unread(model.digest, model.vocabulary, model.max_positions)
+    unread = Unread(model.digest, model.vocabulary, model.max_positions)
 
     def new_desk(settings: Settings) -> Desk:
         teller.begin(settings)
@@ -263,43 +261,3 @@ class _WatchedDesk(Desk):
             self.teller.shown = b""  # what was given to another is not seen in this one
             self._current = made
         return made
-
-
-@dataclass
-class _NoSession:
-    """Counts tokens and reads none."""
-
-    length: int = 0
-
-    def feed(self, token_ids: Sequence[int]) -> None:
-        self.length += len(token_ids)
-
-    def logits(self) -> NDArray[np.float64]:
-        return np.zeros(1)
-
-    def feed_scored(self, token_ids: Sequence[int]) -> NDArray[np.float64]:
-        self.feed(token_ids)
-        return np.zeros((len(token_ids), 1))
-
-    def truncate(self, length: int) -> None:
-        self.length = length
-
-
-@dataclass(frozen=True)
-class _Unread:
-    """A model of the same vocabulary that expects everything alike."""
-
-    digest: bytes
-    vocabulary: Vocabulary
-    max_positions: int
-
-    def session(self) -> _NoSession:
-        return _NoSession()
-
-    def frequencies(
-        self,
-        logits: NDArray[np.float64],  # noqa: ARG002
-        legal: NDArray[np.bool_],
-        inverse_temperature: float,  # noqa: ARG002
-    ) -> NDArray[np.int64]:
-        return np.ones(len(legal), dtype=np.int64)

@@ -110,7 +110,7 @@ def check(
 def as_lines(data: bytes) -> list[bytes]:
     """Lines as the model sees them, found without the codec's own functions."""
     ends = data.count(b"\r\n")
-    if ends and ends == data.count(b"\n") and not data.endswith(b"\r"):
+    if ends and ends == data.count(b"\n"):
         data = data.replace(b"\r\n", b"\n")
     return split_lines(data if data.endswith(b"\n") or not data else data + b"\n")
 
