@@ -6,6 +6,7 @@ import typer
 
 from groundstation.commands.author import author
 from groundstation.commands.compare import compare
+from groundstation.commands.explain import explain
 from groundstation.commands.inspect import inspect
 from groundstation.commands.keys import keygen
 from groundstation.commands.model import app as model
@@ -18,5 +19,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(model, name="model")
-for command in (keygen, author, inspect, compare, survey):
+for command in (keygen, author, inspect, explain, compare, survey):
     app.command()(command)
