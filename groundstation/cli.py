@@ -9,6 +9,7 @@ from groundstation.commands.compare import compare
 from groundstation.commands.inspect import inspect
 from groundstation.commands.keys import keygen
 from groundstation.commands.model import app as model
+from groundstation.commands.suggest import suggest
 from groundstation.commands.survey import survey
 
 app = typer.Typer(
@@ -18,5 +19,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(model, name="model")
-for command in (keygen, author, inspect, compare, survey):
+for command in (keygen, author, inspect, compare, suggest, survey):
     app.command()(command)
