@@ -32,7 +32,7 @@ def suggest(
         Path | None, typer.Option(help="Instead of --target: a git diff against --base.")
     ] = None,
     budget: Annotated[
-        float, typer.Option(min=0, help="Seconds after which nothing more is counted.")
+        float, typer.Option(min=0, help="Seconds to search, once the patch is counted.")
     ] = 120.0,
     trials: Annotated[
         int, typer.Option(min=1, help="Prompts tried for each count, as in author.")

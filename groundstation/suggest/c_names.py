@@ -26,6 +26,22 @@ _BINDING = {"parameter_declaration", "optional_parameter_declaration", "declarat
             "condition_clause", "init_statement", "enumerator", "catch_clause"}  # fmt: skip
 
 
+_KEYWORDS = frozenset(
+    b"""
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t
+    char8_t class co_await co_return co_yield compl concept const const_cast consteval constexpr
+    constinit continue decltype default delete do double dynamic_cast else enum errno explicit
+    export extern false float for friend goto if inline int linux long main mutable namespace new
+    noexcept not not_eq nullptr operator or or_eq private protected public register
+    reinterpret_cast requires restrict return short signed sizeof static static_assert static_cast
+    stderr stdin stdout struct switch template this thread_local throw true try typedef typeid
+    typename typeof union unix unsigned using virtual void volatile wchar_t while xor xor_eq
+    final import module override
+    """.split()
+)
+"""Of C23 and C++20, and names that compilers and standard headers take as macros."""
+
+
 @dataclass(frozen=True)
 class Local:
     """A local variable.
@@ -205,6 +221,8 @@ def refuse_new_name(source: CText, local: Local, fresh: bytes, macros: set[bytes
         raise NotProvenError("the preprocessor knows the name")
     if any(re.fullmatch(rb"_*asm_*", word) for word in inside):
         raise NotProvenError("the function has assembler text")
+    if fresh in _KEYWORDS:
+        raise NotProvenError(f"{fresh.decode('latin-1')!r} is a keyword")
     called = _top_level_names(source)
     if fresh in called:
         raise NotProvenError(f"{fresh.decode('latin-1')!r} is a name of the whole file")

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from groundstation.suggest.finding import Found, find
+from groundstation.suggest.finding import Thought, find
 from groundstation.suggest.proof import Judge
-from groundstation.suggest.proposals import Kind, Proposal
+from groundstation.suggest.proposals import Kind, Proposal, with_proposals
 from groundstation.suggest.scoring import Cost, Scorer
 from shared.errors import InputError
 from shared.prompts.model import LanguageModel
@@ -48,7 +48,7 @@ class Suggested:
         after: cost with all of ``chosen``: what ``author`` needs with as much effort.
         chosen: the set, in the order in which it was put together.
         others: proposals that save something alone and are not in the set, the best first.
-        proposals: how many were proven.
+        proposals: how many were proven and counted.
         refused: changes thought of that were not proven equivalent.
         scored: targets that were counted.
         finished: neither the budget nor the user ended the search.
@@ -79,18 +79,23 @@ class _Search:
     report: Report
     before: Cost
     now: Cost
-    found: Found = field(default_factory=lambda: Found((), 0))
+    thoughts: tuple[tuple[Thought, ...], ...] = ()
+    refused: int = 0
     alone: dict[Proposal, float] = field(default_factory=dict)
     chosen: list[Choice] = field(default_factory=list)
 
-    def count_alone(self) -> bool:
-        """Counts each proposal alone, a round over all groups at a time; whether it got to all."""
-        rounds = zip_longest(*self.found.groups)
+    def count_alone(self, most: int) -> bool:
+        """Proves and counts each alone, one of each group at a time; whether it got to all."""
+        rounds = zip_longest(*self.thoughts)
         order = [each for round_ in rounds for each in round_ if each is not None]
-        for done, proposal in enumerate(order):
+        for done, thought in enumerate(order):
             self.report("proposals", done, len(order))
-            if self.stops(ALONE_SHARE):
+            if self.stops(ALONE_SHARE) or len(self.alone) >= most:
                 return False
+            proposal = thought.proven(self.judge)
+            if proposal is None:
+                self.refused += 1
+                continue
             cost = self._cost([proposal])
             if cost is not None:
                 self.alone[proposal] = self.before.bits - cost.bits
@@ -131,7 +136,7 @@ class _Search:
         """None where the proposals are not equivalent together, or leave nothing to send."""
         if len(proposals) > 1 and not self.judge.accepts(proposals):
             return None
-        target = self.judge.changed(proposals)
+        target = with_proposals(self.judge.target, proposals)
         return None if target == self.base else self.scorer.cost(target)
 
 
@@ -143,6 +148,7 @@ def suggest(
     kinds: frozenset[Kind] = frozenset(Kind) - {Kind.DOCSTRING},
     budget_s: float = float("inf"),
     trials: int = 1,
+    most: int = 1 << 20,
     report: Report = silent,
     clock: Callable[[], float] = time.monotonic,
 ) -> Suggested:
@@ -153,28 +159,31 @@ def suggest(
         target: as the engineer wrote it.
         model: the model pinned on board.
         kinds: which proposals are wanted; docstrings only where asked for.
-        budget_s: seconds after which nothing more is counted.
+        budget_s: seconds after which nothing more is counted but the patch as it is.
         trials: prompts that are tried for each count.
+        most: proposals counted alone at most; unlike a time, the same on every machine.
         report: told of progress.
         clock: seconds from any fixed moment.
 
     Raises:
         InputError: there is nothing to send.
     """
-    started = clock()
     if base == target:
         raise InputError(
             "baseline and target are the same: there is nothing to send",
             remedy="name the changed tree with --target, or a patch that changes something",
         )
 
+    started = clock()
+
     def stops(share: float) -> bool:
-        return clock() - started > share * budget_s
+        return clock() - counted > share * budget_s
 
     scorer = Scorer(base, model, trials)
     report("the patch as it is", 0, 1)
     before = scorer.cost(target)
     report("the patch as it is", 1, 1)
+    counted = clock()
     search = _Search(base, Judge.of(target), scorer, stops, report, before, before)
     interrupted = finished = False
 
@@ -182,8 +191,8 @@ def suggest(
         return [] if stops(ALONE_SHARE / 2) else scorer.expected_names(text)
 
     try:
-        search.found = find(base, target, search.judge, expected, kinds)
-        finished = search.count_alone()
+        search.thoughts = find(base, target, expected, kinds)
+        finished = search.count_alone(most)
         finished = search.combine() and finished
     except KeyboardInterrupt:
         interrupted, finished = True, False
@@ -198,8 +207,8 @@ def suggest(
         search.now,
         tuple(search.chosen),
         tuple(sorted(others, key=lambda choice: -choice.alone_bits)),
-        sum(map(len, search.found.groups)),
-        search.found.refused,
+        len(search.alone),
+        search.refused,
         scorer.scored,
         finished,
         interrupted,

@@ -1,4 +1,4 @@
-"""All proposals for a patch, each proven: groups of which at most one member can be taken."""
+"""What could be proposed for a patch: groups of which at most one member can be taken."""
 
 from __future__ import annotations
 
@@ -28,80 +28,72 @@ Expected = Callable[[bytes], Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Found:
-    """What there is to propose.
+class Thought:
+    """A change that may be equivalent; nothing is proven yet.
 
     Attributes:
-        groups: proven proposals; those of one group exclude each other.
-        refused: changes that were thought of and not proven.
+        proposal: the change.
+        language: of its file.
+        kinds: which proposals are wanted.
     """
 
-    groups: tuple[tuple[Proposal, ...], ...]
-    refused: int
+    proposal: Proposal
+    language: Language
+    kinds: frozenset[Kind]
+
+    def proven(self, judge: Judge) -> Proposal | None:
+        """The proposal, as the kind that it is; None if it is not equivalent or not wanted."""
+        proposal, path = self.proposal, self.proposal.path
+        before = judge.target[path].data
+        after = edited(before, proposal.edits)
+        try:
+            judge.prove(path, after, [proposal])
+        except NotProvenError:
+            if proposal.kind is not Kind.FORMATTING or Kind.DOCSTRING not in self.kinds:
+                return None
+            proposal = replace(proposal, kind=Kind.DOCSTRING)
+            try:
+                judge.prove(path, after, [proposal])
+            except NotProvenError:
+                return None
+            return proposal
+        if proposal.kind is Kind.FORMATTING and _comments(self.language, before) != _comments(
+            self.language, after
+        ):
+            proposal = replace(proposal, kind=Kind.COMMENT)
+        return proposal if proposal.kind in self.kinds else None
 
 
 def find(
-    base: Tree, target: Tree, judge: Judge, expected: Expected, kinds: frozenset[Kind]
-) -> Found:
-    """Finds proposals for everything that a patch brought in.
+    base: Tree, target: Tree, expected: Expected, kinds: frozenset[Kind]
+) -> tuple[tuple[Thought, ...], ...]:
+    """Thinks of changes to everything that a patch brought in.
 
     Args:
         base: the tree on board.
         target: the engineer's.
-        judge: proves for that target.
         expected: what the model would call a thing.
         kinds: which proposals are wanted.
+
+    Returns:
+        Groups; those of one group exclude each other.
     """
-    groups: list[tuple[Proposal, ...]] = []
-    refused = 0
+    groups: list[tuple[Thought, ...]] = []
     for added in added_texts(base, target):
         language = language_of(added.path)
         if language is None:
             continue
         seen = {added.new}
         for ways in _ways(added, language, expected, kinds, target):
-            proven = []
+            group = []
             for proposal in ways:
                 text = edited(added.new, proposal.edits)
-                if text in seen:
-                    continue
-                seen.add(text)
-                accepted = _accepted(judge, added, language, text, proposal, kinds)
-                if accepted is not None:
-                    proven.append(accepted)
-                else:
-                    refused += 1
-            if proven:
-                groups.append(tuple(proven))
-    return Found(tuple(groups), refused)
-
-
-def _accepted(
-    judge: Judge,
-    added: Added,
-    language: Language,
-    text: bytes,
-    proposal: Proposal,
-    kinds: frozenset[Kind],
-) -> Proposal | None:
-    """The proposal, proven, as the kind that it is; None if it is not equivalent or not wanted."""
-    try:
-        judge.prove(added.path, text, [proposal])
-    except NotProvenError:
-        if proposal.kind is not Kind.FORMATTING or language is not Language.PYTHON:
-            return None
-        proposal = replace(proposal, kind=Kind.DOCSTRING)
-        if Kind.DOCSTRING not in kinds:
-            return None
-        try:
-            judge.prove(added.path, text, [proposal])
-        except NotProvenError:
-            return None
-        return proposal
-    said = [_comments(language, each) for each in (added.new, text)]
-    if proposal.kind is Kind.FORMATTING and said[0] != said[1]:
-        proposal = replace(proposal, kind=Kind.COMMENT)
-    return proposal if proposal.kind in kinds else None
+                if text not in seen:
+                    seen.add(text)
+                    group.append(Thought(proposal, language, kinds))
+            if group:
+                groups.append(tuple(group))
+    return tuple(groups)
 
 
 def _comments(language: Language, data: bytes) -> list[bytes]:
