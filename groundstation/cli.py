@@ -10,6 +10,7 @@ from groundstation.commands.explain import explain
 from groundstation.commands.inspect import inspect
 from groundstation.commands.keys import keygen
 from groundstation.commands.model import app as model
+from groundstation.commands.suggest import suggest
 from groundstation.commands.survey import survey
 
 app = typer.Typer(
@@ -19,5 +20,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(model, name="model")
-for command in (keygen, author, inspect, explain, compare, survey):
+for command in (keygen, author, inspect, explain, compare, suggest, survey):
     app.command()(command)
