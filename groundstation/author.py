@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from groundstation.drawn import find_seed
+from groundstation.drawn import SEEDS
+from groundstation.drawn_search import Pace, check_expected, find_seed, measured_rate
 from groundstation.plan import Options, options
 from groundstation.reuse import ReusingModel
 from groundstation.search import Score, search
@@ -31,14 +33,20 @@ class Effort:
         seed_source: the only source to use; None takes the shortest message.
         max_seconds: no new candidate is scored after this time; the best so far is used.
         max_candidates: prompts scored at most; unlike a time, the same on every machine.
-        max_seeds: seeds tried for a drawn seed at most.
+        max_seeds: seeds tried for a drawn seed at most; refused at once when more are expected.
+        force: search for a drawn seed however many trials are expected, up to the last seed.
+        drawn_state: file from which an interrupted search for a drawn seed goes on.
+        tell_pace: told how fast a drawn seed is searched.
         check: regenerate the message before it is handed out.
     """
 
     seed_source: SeedSource | None = None
     max_seconds: float = 60.0
     max_candidates: int = 1 << 20
-    max_seeds: int = 1 << 16
+    max_seeds: int = 1 << 32
+    force: bool = False
+    drawn_state: Path | None = None
+    tell_pace: Callable[[Pace], None] | None = None
     check: bool = True
 
 
@@ -209,12 +217,18 @@ def _write(
             remedy="use --seed-source coded",
         )
     if source is SeedSource.DRAWN:
-        found = find_seed(score.counter.token_intervals, effort.max_seeds, report)
+        intervals = score.counter.token_intervals
+        limit = SEEDS if effort.force else effort.max_seeds
+        if not effort.force:
+            check_expected(intervals, limit, lambda: measured_rate(intervals))
+        tell = effort.tell_pace or (lambda _: None)
+        found = find_seed(intervals, limit, report, state=effort.drawn_state, tell=tell)
         if found is None:
             raise InputError(
-                f"none of {effort.max_seeds} seeds draws the patch; about 2^"
-                f"{tally.token_bits:.0f} would have to be tried",
-                remedy="use --seed-source coded, which costs as many bits and needs no search",
+                f"none of {limit} seeds draws the patch; one in 2^{tally.token_bits:.1f} was "
+                "expected to",
+                remedy="raise --max-seeds to go on from there, or use --seed-source coded, which "
+                "costs as many bits and needs no search",
             )
         seed = found
     return Recipe(

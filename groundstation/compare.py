@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from groundstation.author import Authored, Effort, author
-from groundstation.drawn import find_seed
+from groundstation.drawn_search import find_seed
 from groundstation.peers import PEERS, PeerResult, measure_peers
 from groundstation.retell import Retelling, retell
 from groundstation.reuse import ReusingModel

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +16,8 @@ from rich.text import Text
 from groundstation.author import Effort
 from groundstation.author import author as find_recipe
 from groundstation.counter import keep_counter, next_counter
+from groundstation.drawn import SEEDS
+from groundstation.drawn_search import Pace
 from groundstation.job import open_model, read_trees
 from groundstation.keys import load_private_key
 from groundstation.send import Sent, send
@@ -21,6 +25,9 @@ from shared.errors import InputError
 from shared.seeds.coins import SeedSource
 from shared.terminal import print_json, progress, reports_errors
 from shared.wire import MAX_COUNTER
+
+PACE_SECONDS = 10.0
+"""Between two lines about the search for a drawn seed."""
 
 
 class Source(StrEnum):
@@ -62,6 +69,22 @@ def author(
     trials: Annotated[
         int, typer.Option(min=1, help="Prompts tried at most; gives the same bytes everywhere.")
     ] = 1 << 20,
+    max_seeds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=SEEDS,
+            help="Numbers tried for a drawn seed at most; refused at once when more are expected.",
+        ),
+    ] = Effort.max_seeds,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Search for a drawn seed however long it takes; when stopped, the next run goes "
+            "on from a file beside --out.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Find the prompt and seed that make the probe's model write a patch; sign them.
@@ -73,7 +96,15 @@ def author(
     number = next_counter(key) if counter is None else counter
     trees = read_trees(base, target, patch)
     with progress(quiet=as_json) as report:
-        effort = Effort(seed_source.seed_source, max_seconds=budget, max_candidates=trials)
+        effort = Effort(
+            seed_source.seed_source,
+            max_seconds=budget,
+            max_candidates=trials,
+            max_seeds=max_seeds,
+            force=force,
+            drawn_state=out.with_name(out.name + ".drawn.json"),
+            tell_pace=None if as_json else _teller(),
+        )
         authored = find_recipe(*trees, open_model(model), effort=effort, report=report)
     sent = send(authored, number, private)
     keep_counter(key, number)
@@ -85,6 +116,19 @@ def author(
         print_json(sent.as_dict())
     else:
         _print(sent, out)
+
+
+def _teller(clock: Callable[[], float] = time.monotonic) -> Callable[[Pace], None]:
+    """Writes the pace of a search to standard error, now and then."""
+    last = clock()
+
+    def tell(pace: Pace) -> None:
+        nonlocal last
+        if clock() - last >= PACE_SECONDS:
+            last = clock()
+            typer.echo(str(pace), err=True)
+
+    return tell
 
 
 def _print(sent: Sent, out: Path) -> None:
