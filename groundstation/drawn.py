@@ -92,7 +92,7 @@ def search_tests(tests: Sequence[Test], start: int, stop: int) -> int | None:
     library = compiled_library()
     if library is None:
         return search_numpy(tests, start, stop)
-    table = (_Test * len(tests))(*tests)
+    table = (_Test * len(tests))(*(_Test(*test) for test in tests))
     found = ctypes.c_uint64()
     # a count of 2**64 does not fit: the last seed is then tested by itself
     count = min(stop - start, SEEDS - 1)

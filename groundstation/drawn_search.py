@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,7 +187,7 @@ def find_seed(
 
 def _in_order(
     pool: Executor, ahead: int, intervals: Sequence[Interval], start: int, stop: int
-) -> Iterator[tuple[int, int | None]]:
+) -> Generator[tuple[int, int | None]]:
     """The end of each range with the smallest seed in it, from the lowest range on."""
     waiting: deque[tuple[int, Future[int | None]]] = deque()
     size, limit = FIRST_RANGE, largest_range()
