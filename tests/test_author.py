@@ -99,7 +99,7 @@ def test_a_drawn_seed_is_the_first_that_draws_the_patch() -> None:
 
 def test_a_seed_that_is_not_found_is_refused() -> None:
     with pytest.raises(
-        InputError, match=r"none of 3 seeds draws the patch; about 2\^\d+"
+        InputError, match=r"a drawn seed takes about \d+ trials \(1/P = 2\^2\.4"
     ) as raised:
         author(BASE, TARGET, UNSURE, effort=Effort(SeedSource.DRAWN, max_candidates=1, max_seeds=3))
     assert "coded" in str(raised.value.remedy)
