@@ -105,6 +105,29 @@ def test_a_seed_that_is_not_found_is_refused() -> None:
     assert "coded" in str(raised.value.remedy)
 
 
+def test_a_search_without_luck_ends_and_says_so() -> None:
+    """Fewer trials were expected than there are, but the first seed that serves lies beyond."""
+    unlucky = bigram_model(
+        {
+            ID[b"```\n"]: {ID[b"a\n"]: 9.0},
+            ID[b"a\n"]: {ID[b"x\n"]: 6.7, ID[b"c\n"]: 8.5, ID[b"q"]: 9.0},
+        },
+        WORDS,
+    )
+
+    def drawn(max_seeds: int) -> Authored:
+        effort = Effort(SeedSource.DRAWN, max_candidates=1, max_seeds=max_seeds)
+        return author(BASE, TARGET, unlucky, effort=effort)
+
+    assert seed_from_bytes(drawn(1000).recipe.seed) == 18
+    assert seed_from_bytes(drawn(19).recipe.seed) == 18
+    with pytest.raises(
+        InputError, match=r"none of 18 seeds draws the patch; one in 2\^4\.\d"
+    ) as raised:
+        drawn(18)
+    assert "--max-seeds" in str(raised.value.remedy)
+
+
 @pytest.mark.parametrize("source", list(SeedSource))
 def test_every_source_carries_a_patch_without_a_model(source: SeedSource) -> None:
     """Deletions, modes and deltas have no tokens: nothing is drawn, and any source will do."""
