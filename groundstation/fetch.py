@@ -12,7 +12,9 @@ import contextlib
 import fcntl
 import functools
 import hashlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -26,6 +28,7 @@ from groundstation.catalogue import KnownModel, Part
 from groundstation.gguf_source import gguf_reader
 from groundstation.pin_model import read_source, write_pin
 from shared.errors import DownloadError, PinError
+from shared.exact.manifest import ARITHMETIC, FORMAT
 from shared.exact.pin import MANIFEST_NAME, Pin, cache_home, file_sha256, load_pin, pins_home
 from shared.terminal import Report, silent
 
@@ -49,6 +52,8 @@ def fetch_model(
         downloads: where weights are kept; by default a folder of the cache.
         report: told about the progress.
 
+    A pin of this name that another version of the program made is kept under another name.
+
     Returns:
         The pin, and whether it was there already.
 
@@ -57,6 +62,8 @@ def fetch_model(
         PinError: ``out`` holds something else, or the pin came out other than expected.
     """
     folder = pins_home() / model.name if out is None else out
+    if out is None and (old := _older_version(folder)):
+        _set_aside(folder, folder.with_name(f"{model.name}-{old}"))
     if (folder / MANIFEST_NAME).exists():
         return _already_pinned(model, folder), True
     gguf_reader()  # to know before a long download whether its result can be read
@@ -241,6 +248,39 @@ def _locked(folder: Path) -> Iterator[None]:
                 remedy="wait until it has finished, then run the command again",
             ) from error
         yield
+
+
+def _older_version(folder: Path) -> str | None:
+    """The beginning of the digest of a pin that another version of this program made.
+
+    Such a pin stays, under a name with its digest: a probe that has not been updated needs it.
+    """
+    try:
+        data = (folder / MANIFEST_NAME).read_bytes()
+        facts = json.loads(data)
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(facts, dict) or (facts.get("format"), facts.get("arithmetic")) == (
+        FORMAT,
+        ARITHMETIC,
+    ):
+        return None
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def _set_aside(folder: Path, kept: Path) -> None:
+    """Renames a folder; one that was kept before has the same digest and is as good."""
+    try:
+        if kept.exists():
+            shutil.rmtree(folder)
+        else:
+            folder.rename(kept)
+    except OSError as error:
+        raise PinError(
+            f"{folder} was made by another version and cannot be moved: {error.strerror}",
+            expected=f"to keep it as {kept.name}",
+            remedy="move it yourself, or fetch into another folder with --out",
+        ) from error
 
 
 def _already_pinned(model: KnownModel, folder: Path) -> Pin:

@@ -369,6 +369,31 @@ def test_a_damaged_pin_is_told_apart_from_a_good_one(known: KnownModel) -> None:
         fetch_model(known)
 
 
+def test_the_pin_of_another_version_is_kept_beside_the_new_one(known: KnownModel) -> None:
+    """As after an update of the program: the name now stands for a pin that it can read."""
+    fetch_model(known)
+    for _ in range(2):  # the second time the old one is kept already
+        manifest = pins_home() / "tiny" / "manifest.json"
+        old = manifest.read_bytes().replace(b"rehydration-pin/2", b"rehydration-pin/1")
+        manifest.write_bytes(old)
+        pin, was_there = fetch_model(known)
+        assert (pin.digest.hex(), was_there) == (known.pin_digest, False)
+        kept = pins_home() / f"tiny-{hashlib.sha256(old).hexdigest()[:12]}"
+        assert (kept / "manifest.json").read_bytes() == old
+        assert sorted(path.name for path in pins_home().iterdir()) == ["tiny", kept.name]
+    with pytest.raises(PinError, match="rehydration-pin/1"):
+        load_pin(kept)
+
+
+def test_a_folder_of_the_users_own_is_not_set_aside(known: KnownModel, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    fetch_model(known, mine)
+    manifest = mine / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b"exact/2", b"exact/1"))
+    with pytest.raises(PinError, match="exact/1"):
+        fetch_model(known, mine)
+
+
 def test_a_pin_that_comes_out_otherwise_is_refused(known: KnownModel) -> None:
     wrong = dataclasses.replace(known, pin_digest="cd" * 32)
     with pytest.raises(PinError) as caught:
