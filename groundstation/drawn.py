@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import math
 from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 
+from shared.extension import load_extension
 from shared.seeds.coins import accepted_words
 from shared.seeds.philox import words
 
@@ -118,16 +118,9 @@ def search_numpy(tests: Sequence[Test], start: int, stop: int) -> int | None:
 
 @cache
 def compiled_library() -> ctypes.CDLL | None:
-    """The compiled search, or None where it was not built.
-
-    Called with ctypes, so that the interpreter is free while it computes and threads suffice.
-    """
-    spec = importlib.util.find_spec("groundstation._drawn")
-    if spec is None or spec.origin is None:
-        return None
-    try:
-        library = ctypes.CDLL(spec.origin)
-    except OSError:
+    """The compiled search, or None where it was not built; threads can call it side by side."""
+    library = load_extension("groundstation._drawn")
+    if library is None:
         return None
     library.drawn_search.argtypes = (
         ctypes.POINTER(_Test),

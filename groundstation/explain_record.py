@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from groundstation.observe import regenerate_observed
 from shared.prompts.model import LanguageModel
-from shared.regenerate import Budget, Regenerated, regenerate
+from shared.regenerate import Regenerated
 from shared.seeds.decisions import Decisions
 from shared.seeds.sampler import Frequencies, most_frequent, symbol_interval
 from shared.terminal import Report, silent
@@ -86,12 +87,5 @@ def record(
         RegenerationError: the message leads nowhere.
         BudgetExceeded: there is no memory left.
     """
-    recorders: list[_Recorder] = []
-
-    def observe(decisions: Decisions) -> Decisions:
-        recorders.append(_Recorder(decisions))
-        return recorders[0]
-
-    budget = Budget(max_tokens=1 << 62, max_seconds=math.inf)
-    made = regenerate(message, baseline, lambda: model, budget, report, clock, observe)
-    return made, tuple(recorders[0].decided)
+    made, recorder = regenerate_observed(message, baseline, lambda: model, _Recorder, report, clock)
+    return made, tuple(recorder.decided)

@@ -7,14 +7,13 @@ draw the tokens, and what the prompt alone takes.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from groundstation.observe import regenerate_observed
 from shared.prompts.model import LanguageModel
 from shared.recipe import Recipe
-from shared.regenerate import Budget, regenerate
 from shared.seeds.coins import SeedSource, seed_to_bytes
 from shared.seeds.decisions import Decisions
 from shared.seeds.interval import IntervalEncoder
@@ -114,15 +113,7 @@ def retell(
         RegenerationError: the recipe leads nowhere.
         BudgetExceeded: there is no memory left.
     """
-    recorders: list[_Recorder] = []
-
-    def observe(decisions: Decisions) -> Decisions:
-        recorders.append(_Recorder(decisions))
-        return recorders[0]
-
-    budget = Budget(max_tokens=1 << 62, max_seconds=math.inf)
-    told = regenerate(message, baseline, open_model, budget, report, clock, observe)
-    (recorder,) = recorders
+    told, recorder = regenerate_observed(message, baseline, open_model, _Recorder, report, clock)
     return Retelling(
         told.target,
         told.patch,

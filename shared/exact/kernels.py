@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from shared.exact.bounds import (
     activation_limit,
     query_limit,
 )
+from shared.extension import load_extension
 
 CHUNK_TOKENS: Final = 128
 """Tokens in one call; bounds the scratch memory and the time until an interrupt is seen."""
@@ -90,17 +90,9 @@ class _Job(ctypes.Structure):
 
 @cache
 def compiled_library() -> ctypes.CDLL | None:
-    """The compiled kernel, or None where it was not built.
-
-    It is an extension module only so that the build system compiles it; nothing in it is called
-    through Python, so that the interpreter is free while it computes.
-    """
-    spec = importlib.util.find_spec("shared.exact._kernel")
-    if spec is None or spec.origin is None:
-        return None
-    try:
-        library = ctypes.CDLL(spec.origin)
-    except OSError:
+    """The compiled kernel, or None where it was not built."""
+    library = load_extension("shared.exact._kernel")
+    if library is None:
         return None
     library.exact_best_path.argtypes = ()
     library.exact_best_path.restype = ctypes.c_int

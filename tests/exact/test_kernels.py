@@ -208,7 +208,7 @@ def test_a_missing_or_broken_library_is_none(
     compiled_library.cache_clear()
     try:
         monkeypatch.setattr(
-            kernels.importlib.util, "find_spec", lambda _: None if found == "nothing" else spec
+            "importlib.util.find_spec", lambda _: None if found == "nothing" else spec
         )
         assert compiled_library() is None
     finally:
