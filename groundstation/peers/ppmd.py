@@ -236,6 +236,9 @@ def _take_text(old: bytes, place: tuple[int, int], lines: int, payload_bytes: in
         place: where in the interval that ``old`` leaves, as numerator and denominator.
         lines: how many lines to read.
         payload_bytes: size of the payload, which bounds the precision that its number needs.
+
+    Raises:
+        PatchError: the payload does not lead to as many lines.
     """
     import pyppmd
 
@@ -250,11 +253,18 @@ def _take_text(old: bytes, place: tuple[int, int], lines: int, payload_bytes: in
     decoder = pyppmd.Ppmd7Decoder(ORDER, MEMORY_BYTES)
     # Zero bytes behind the number stand for its infinitely many zeros; enough for one more chunk.
     padding = bytes(4 * CHUNK_BYTES)
-    if decoder.decode(number.to_bytes(size, "big") + padding, len(old)) != old:
+    try:
+        again = decoder.decode(number.to_bytes(size, "big") + padding, len(old))
+    except ValueError as error:
+        raise PatchError(f"the payload is no number that PPMd can read: {error}") from error
+    if again != old:
         raise PatchError("the payload does not continue this old file")
     text = b""
     while text.count(b"\n") < lines:
-        chunk = decoder.decode(padding, CHUNK_BYTES)
+        try:
+            chunk = decoder.decode(padding, CHUNK_BYTES)
+        except ValueError as error:
+            raise PatchError(f"the payload is no text that PPMd wrote: {error}") from error
         text += chunk
         if not chunk or len(text) > MOST_TEXT_BYTES:
             raise PatchError(f"the text in the payload ends before its {lines} lines are complete")
