@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundstation.suggest import proof_python
 from groundstation.suggest.added import Added
 from groundstation.suggest.comments import comment_proposals, docstring_proposals
 from groundstation.suggest.finding import find
@@ -312,3 +313,48 @@ def test_formatting_is_proposed_where_the_tree_stays() -> None:
     assert all(ast.dump(ast.parse(text)) == ast.dump(ast.parse(new)) for text in texts)
     assert not any(b"(1)" in text for text in texts)  # without its comma it is no tuple
     assert None in proven
+
+
+# --- the second proof, by the compiler's symbol tables --------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "renames"),
+    [
+        # the new name catches the parameter
+        (
+            b"def f(a):\n    x = 1\n    return a\n",
+            b"def f(a):\n    a = 1\n    return a\n",
+            {("x", "a")},
+        ),
+        (b"def f():\n    x = 1\n", b"def f():\n    global y\n    y = 1\n", {("x", "y")}),
+        # free in an inner function, local there afterwards
+        (
+            b"def f():\n    x = 1\n    def g():\n        return x\n",
+            b"def f():\n    y = 1\n    def g():\n        y = 2\n        return y\n",
+            {("x", "y")},
+        ),
+        (b"def f():\n    x = 1\n", b"def f():\n    y = 1\n", set()),
+        (b"def f():\n    x = 1\n", b"def g():\n    x = 1\n", set()),
+        (b"def f():\n    x = 1\n", b"def f():\n    x = lambda: 1\n", set()),
+    ],
+)
+def test_symbol_tables_alone_tell_these_apart(
+    before: bytes, after: bytes, renames: set[tuple[str, str]]
+) -> None:
+    with pytest.raises(NotProvenError, match="other symbols"):
+        proof_python._prove_symbols(before, after, frozenset(renames))
+
+
+def test_symbol_tables_agree_where_only_a_local_name_differs() -> None:
+    before = b"def f(a):\n    x = a\n    return [x for _ in a]\n"
+    after = b"def f(a):\n    y = a\n    return [y for _ in a]\n"
+    proof_python._prove_symbols(before, after, frozenset({("x", "y")}))
+
+
+def test_both_proofs_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[bytes, bytes]] = []
+    monkeypatch.setattr(proof_python, "_prove_symbols", lambda *texts: asked.append(texts[:2]))
+    before, after = b"def f():\n    x = 1\n    return x\n", b"def f():\n    y = 1\n    return y\n"
+    prove_python(before, after, renames=[("x", "y")])
+    assert asked == [(before, after)]
