@@ -86,10 +86,13 @@ def dequantised(tensors: Mapping[str, NDArray[Any]], name: str) -> F64:
 
 
 def split_weights(weights: NDArray[np.int16]) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
-    """``high`` and ``rests`` of integers in [-512, 512), the inverse of ``joined_weights``.
+    """Weights as the pin stores them, the inverse of ``joined_weights``.
 
     Args:
-        weights: ``[rows, columns]``.
+        weights: integers in [-512, 512), ``[rows, columns]``.
+
+    Returns:
+        ``high``, int8 ``[rows, columns]``, and ``rests``, uint8 ``[rows, rest_bytes(columns)]``.
     """
     rows, columns = weights.shape
     width = REST_BLOCK // 4
