@@ -219,7 +219,10 @@ def measured_rate(
 
 
 def check_expected(
-    intervals: Sequence[Interval], max_seeds: int, rate: Callable[[], float]
+    intervals: Sequence[Interval],
+    max_seeds: int,
+    rate: Callable[[], float],
+    force: bool = False,
 ) -> None:
     """Refuses a search that is expected to take more trials than allowed.
 
@@ -227,12 +230,13 @@ def check_expected(
         intervals: of the tokens.
         max_seeds: trials allowed.
         rate: seeds a second; asked only for the refusal.
+        force: refuse only what no seed at all draws.
 
     Raises:
         InputError: with 1/P, the rate and how long it would take.
     """
     expected = expected_trials(intervals)
-    if expected <= max_seeds:
+    if expected <= max_seeds or (force and math.isfinite(seed_bits(intervals))):
         return
     remedy = "use --seed-source coded, which costs as many bits and needs no search"
     if not math.isfinite(seed_bits(intervals)):
