@@ -16,7 +16,7 @@ from shared.terminal import Report
 from shared.wire import encode_message
 
 UNASKED_TRIALS = 1 << 24
-"""A drawn seed that nobody asked for is looked for when one in at most so many is expected to do."""
+"""A drawn seed that nobody asked for is looked for where at most so many trials are expected."""
 
 _COUNTER = 0  # messages of equal counters are compared
 
