@@ -207,15 +207,18 @@ def _in_order(
 def measured_rate(
     intervals: Sequence[Interval], workers: int | None = None, clock: Clock = time.perf_counter
 ) -> float:
-    """Seeds a second on all usable cores, from a short run of one of them.
+    """Seeds a second on all usable cores, from a short run of all of them.
 
     The last test admits a single word, so that the run is not cut short by a seed that does.
     """
+    workers = workers or usable_cores()
     tests = [*(word_tests(intervals) or ()), (len(intervals), 0, 0)]
-    seeds = largest_range() >> 3
-    started = clock()
-    search_tests(tests, 0, seeds)
-    return (workers or usable_cores()) * seeds / (clock() - started or 1e-9)
+    seeds = largest_range() >> 1
+    with ThreadPoolExecutor(workers) as pool:
+        started = clock()
+        # cores may share their arithmetic: one of them alone would promise too much for all
+        list(pool.map(lambda k: search_tests(tests, k * seeds, (k + 1) * seeds), range(workers)))
+        return workers * seeds / (clock() - started or 1e-9)
 
 
 def check_expected(

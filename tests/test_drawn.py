@@ -389,3 +389,10 @@ def test_trials_are_as_many_as_expected() -> None:
             assert seed_bits(target) == pytest.approx(bits, abs=0.01)
             ratios.append((seed + 1) / expected_trials(target))
     assert 1 / 1.5 < sum(ratios) / len(ratios) < 1.5
+
+
+def test_the_measured_rate_is_of_all_workers() -> None:
+    """Three workers test three ranges in the one second that this clock lets pass."""
+    ticks = iter([10.0, 11.0])
+    rate = drawn_search.measured_rate(HARD, workers=3, clock=lambda: next(ticks))
+    assert rate == 3 * (drawn_search.largest_range() >> 1)
