@@ -216,7 +216,7 @@ def _write(
     seeds = SeedEffort(
         effort.seed_source, effort.max_seeds, effort.force, effort.drawn_state, effort.tell_pace
     )
-    return with_seed(unseeded, score, seeds, report)
+    return with_seed(unseeded, score.counter, seeds, report)
 
 
 def _file_reports(choices: Sequence[Options], score: Score) -> Iterator[FileReport]:

@@ -316,8 +316,17 @@ def test_a_counter_that_cannot_be_kept(tmp_path: Path, make: Callable[[Path], No
 # --- drawn seeds ----------------------------------------------------------------------------------
 
 
-def test_a_hopeless_drawn_seed_is_refused_at_once(ground: Ground) -> None:
-    result = ground.author(seed_source="drawn", max_seeds="1000")
+@pytest.fixture
+def written(ground: Ground) -> dict[str, Path]:
+    """Two trees for a patch that the model writes itself, in some 60 bits."""
+    folders = {"base": ground.folder / "old", "target": ground.folder / "new"}
+    for folder, text in zip(folders.values(), (b"a\nb\nc\n", b"a\nb\nk = 7\nc\n"), strict=True):
+        write_tree(Tree({"f": Entry(Mode.REGULAR, text)}), folder)
+    return folders
+
+
+def test_a_hopeless_drawn_seed_is_refused_at_once(ground: Ground, written: dict[str, Path]) -> None:
+    result = ground.author(seed_source="drawn", max_seeds="1000", **written)
     text = result.stderr.replace("\n", " ")
     assert result.exit_code == 4
     assert "a drawn seed takes about" in text
@@ -325,11 +334,15 @@ def test_a_hopeless_drawn_seed_is_refused_at_once(ground: Ground) -> None:
     assert "at most 1,000 trials" in text
     assert "--force" in text
     assert not ground.out.exists()
-    found = json.loads(ground.author("--json", seed_source="drawn", max_seeds="1000").stdout)
+    found = json.loads(
+        ground.author("--json", seed_source="drawn", max_seeds="1000", **written).stdout
+    )
     assert found["expected"] == "at most 1,000 trials"
 
 
-def test_a_forced_search_is_interrupted_and_keeps_its_state(ground: Ground) -> None:
+def test_a_forced_search_is_interrupted_and_keeps_its_state(
+    ground: Ground, written: dict[str, Path]
+) -> None:
     """As a user does it with Ctrl-C: no envelope, no counter, no traceback, and a file to go on."""
     # a job in the background of a shell ignores the signal; one in the foreground does not
     program = (
@@ -339,7 +352,7 @@ def test_a_forced_search_is_interrupted_and_keeps_its_state(ground: Ground) -> N
     run = subprocess.Popen(
         [
             *(sys.executable, "-c", program, "author"),
-            *("--base", ground.folder / "base", "--target", ground.folder / "target"),
+            *("--base", written["base"], "--target", written["target"]),
             *("--model", ground.pin, "--key", ground.key, "--out", ground.out, "--trials", "1"),
             *("--seed-source", "drawn", "--force"),
         ],

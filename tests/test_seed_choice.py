@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from groundstation import seed_choice
 from groundstation.drawn import seed_bits
 from groundstation.drawn_search import Pace
-from groundstation.score import Score
 from groundstation.seed_choice import SeedEffort, seeds_that_shorten, with_seed
 from shared.errors import InputError
-from shared.prompts.settings import Settings
 from shared.recipe import Recipe
 from shared.seeds.coins import SeedSource, seed_from_bytes, seed_to_bytes
 from shared.seeds.decisions import DecisionCounter, DecisionReader
@@ -33,14 +31,14 @@ TABLES: st.SearchStrategy[Tables] = st.lists(
 )
 
 
-def score(prompts: list[tuple[int, int]], tokens: Tables) -> Score:
+def counted(prompts: list[tuple[int, int]], tokens: Tables) -> DecisionCounter:
     """Decisions: prompts are (total, wanted), tokens (frequencies, wanted)."""
     counter = DecisionCounter()
     for total, wanted in prompts:
         counter.uniform(total, wanted)
     for table, wanted in tokens:
         counter.token(np.array(table, dtype=np.int64), wanted)
-    return Score(Settings(), (), counter, ())
+    return counter
 
 
 def size(recipe: Recipe) -> int:
@@ -56,10 +54,10 @@ def reads_back(recipe: Recipe, prompts: list[tuple[int, int]], tokens: Tables) -
     return all(said)
 
 
-def drawn(found: Score, seed: int) -> Recipe:
+def drawn(found: DecisionCounter, seed: int) -> Recipe:
     return Recipe(
         bytes(32), bytes(32), bytes(8), SeedSource.DRAWN,
-        found.counter.stream(SeedSource.DRAWN), seed_to_bytes(seed),
+        found.stream(SeedSource.DRAWN), seed_to_bytes(seed),
     )  # fmt: skip
 
 
@@ -73,7 +71,7 @@ PROMPTS = st.lists(
 def test_auto_is_the_shortest_and_reads_back(
     prompts: list[tuple[int, int]], tokens: Tables
 ) -> None:
-    found = score(prompts, tokens)
+    found = counted(prompts, tokens)
     chosen = with_seed(UNSEEDED, found, AUTO, silent)
     assert reads_back(chosen, prompts, tokens)
     coded = with_seed(UNSEEDED, found, SeedEffort(SeedSource.CODED, 1), silent)
@@ -91,7 +89,7 @@ def test_auto_takes_a_drawn_seed_that_is_luckily_small() -> None:
     for wanted in range(0, 4**5, 8):
         tokens: Tables = [([5, 5, 5, 5], wanted // 4**k % 4) for k in range(5)]
         prompts = [(255, 254)]
-        found = score(prompts, tokens)
+        found = counted(prompts, tokens)
         chosen = with_seed(UNSEEDED, found, AUTO, silent)
         if chosen.seed_source is SeedSource.DRAWN:
             lucky.append(wanted)
@@ -105,15 +103,15 @@ def test_auto_takes_a_drawn_seed_that_is_luckily_small() -> None:
 def test_the_bound_is_where_a_seed_takes_another_byte(seed: int) -> None:
     """Below it a drawn message is shorter than the coded one, from it on never."""
     for tokens in range(12):
-        found = score([(200, 77)], [([1] * 90, 5)] * tokens)
+        found = counted([(200, 77)], [([1] * 90, 5)] * tokens)
         coded = with_seed(UNSEEDED, found, SeedEffort(SeedSource.CODED, 1), silent)
         bound = seeds_that_shorten(coded, found)
         assert (size(drawn(found, seed)) < size(coded)) == (seed < bound)
 
 
 def test_auto_does_not_search_where_too_many_are_expected(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = score([], [([1] * 100, 9)] * 4)
-    assert seed_bits(found.counter.token_intervals) > 24
+    found = counted([], [([1] * 100, 9)] * 4)
+    assert seed_bits(found.token_intervals) > 24
     monkeypatch.setattr(seed_choice, "find_seed", lambda *_: pytest.fail("searched"))
     assert with_seed(UNSEEDED, found, AUTO, silent).seed_source is SeedSource.CODED
 
@@ -122,7 +120,7 @@ def test_what_is_expected_is_told_before_the_search(tmp_path: Path) -> None:
     told: list[Pace] = []
     state = tmp_path / "state.json"
     effort = SeedEffort(SeedSource.DRAWN, 1 << 20, state=state, tell_pace=told.append)
-    found = score([], [([1, 999], 0), ([1, 1], 1)])
+    found = counted([], [([1, 999], 0), ([1, 1], 1)])
     recipe = with_seed(UNSEEDED, found, effort, silent)
     assert reads_back(recipe, [], [([1, 999], 0), ([1, 1], 1)])
     assert told[0].next_seed == 0
@@ -132,7 +130,7 @@ def test_what_is_expected_is_told_before_the_search(tmp_path: Path) -> None:
 
 
 def test_a_hopeless_search_needs_force(tmp_path: Path) -> None:
-    found = score([], [([1] * 100, 9)] * 12)
+    found = counted([], [([1] * 100, 9)] * 12)
     state = tmp_path / "state.json"
     with pytest.raises(InputError, match=r"1/P = 2\^79\.7") as refused:
         with_seed(UNSEEDED, found, SeedEffort(SeedSource.DRAWN, 1 << 32), silent)
