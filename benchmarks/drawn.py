@@ -1,159 +1,187 @@
-"""Drawn seeds: how fast they are searched, and how many trials targets of known rarity take."""
+"""Drawn seeds: how fast they are searched, how many trials they take, and what bytes they buy.
+
+The 20 targets are of real edits (``drawn_targets.py``); the many others are of tokens that a fixed
+generator made up, because only their number shows the law.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from statistics import mean
-from typing import Any
+from typing import Annotated
 
-from groundstation.drawn import Test, expected_trials, search_numpy, search_tests, seed_bits
+import typer
+
+from benchmarks.drawn_page import draw, page
+from benchmarks.drawn_results import Cut, Measured, Rate, Trial
+from benchmarks.drawn_targets import Target, load_targets
+from groundstation.drawn import (
+    SEEDS,
+    Interval,
+    Test,
+    expected_trials,
+    runnable_paths,
+    search_numpy,
+    search_tests,
+    seed_bits,
+    word_tests,
+)
 from groundstation.drawn_search import find_seed
 from shared.errors import InputError
+from shared.seeds.interval import IntervalEncoder
 from shared.seeds.philox import word
+from shared.terminal import progress
 
 HERE = Path(__file__).parent
 RESULT = HERE / "DRAWN.md"
 PICTURE = HERE.parent / "docs" / "images" / "drawn-seeds.svg"
-TARGETS = 20
-LEAST_BITS, MOST_BITS = 16, 28
-TOTAL = 1 << 40
-TOKENS = 4
-
-Interval = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One target: its rarity in bits, 1/P, and the smallest seed that draws it."""
-
-    bits: float
-    expected: float
-    seed: int
-
-    @property
-    def trials(self) -> int:
-        """Seeds tried, the last one included."""
-        return self.seed + 1
+PROCESSES = (1, 2)
+MANY = 400
+MANY_MOST_BITS = 20
+SEGMENT_BITS = (8, 12, 16, 20, 24)
+_TOTAL = (1 << 40) + 12345  # as the totals of real tokens: beyond 2**40 and no power of two
+_TOKENS = 5
 
 
-def target(number: int) -> list[Interval]:
-    """Tokens of a known probability at places that no one chose; the same in every run."""
-    bits = LEAST_BITS + (MOST_BITS - LEAST_BITS) * number / (TARGETS - 1)
-    frequency = round(TOTAL / 2 ** (bits / TOKENS))
-    places = (word(2026 + number, n) % (TOTAL - frequency) for n in range(TOKENS))
-    return [(place, frequency, TOTAL) for place in places]
+def made_up(number: int, of: int = MANY) -> tuple[Interval, ...]:
+    """Tokens of a given rarity at places that no one chose; the same in every run."""
+    bits = MANY_MOST_BITS * number / of
+    frequency = round(_TOTAL / 2 ** (bits / _TOKENS))
+    places = (word(2026 + number, n) % (_TOTAL - frequency + 1) for n in range(_TOKENS))
+    return tuple((place, frequency, _TOTAL) for place in places)
 
 
-def trial(number: int) -> Trial:
+def coded_bytes(intervals: Sequence[Interval]) -> int:
+    """What the tokens alone take as a coded seed."""
+    encoder = IntervalEncoder()
+    for interval in intervals:
+        encoder.encode(*interval)
+    return len(encoder.finish())
+
+
+def trial(intervals: Sequence[Interval], name: str = "") -> Trial:
     """Searches for the seed of a target.
 
     Raises:
         InputError: there is none, against all likelihood.
     """
-    intervals = target(number)
-    seed = find_seed(intervals, 1 << 40)
+    expected = expected_trials(intervals)
+    seed = find_seed(intervals, min(SEEDS, math.ceil(100 * expected)))
     if seed is None:
-        raise InputError(f"no seed below 2^40 draws target {number}")
-    return Trial(seed_bits(intervals), expected_trials(intervals), seed)
+        raise InputError(f"none of {100 * expected:.0f} seeds draws target {name!r}")
+    bits = seed_bits(intervals)
+    return Trial(name, len(intervals), bits, expected, seed, coded_bytes(intervals))
 
 
-def speed(
-    search: Callable[[Sequence[Test], int, int], int | None], seeds: int, threads: int
-) -> tuple[float, float]:
-    """Seeds a second by the clock, and by the processor's time of the process, of all threads."""
-    tests = [(3, 1 << 50, 1 << 50)]  # a single word: no range is cut short
-
-    def run(thread: int) -> None:
-        search(tests, thread * seeds, (thread + 1) * seeds)
-
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, range(threads)))  # the threads exist, the library is loaded
-        started, used = time.perf_counter(), time.process_time()
-        list(pool.map(run, range(threads)))
-        wall, processor = time.perf_counter() - started, time.process_time() - used
-    return threads * seeds / wall, threads * seeds / processor
+def segments(intervals: Sequence[Interval], bits: float) -> list[list[Interval]]:
+    """Cuts after each token with which -log2 P reaches ``bits``; both ends can know where."""
+    parts: list[list[Interval]] = [[]]
+    for interval in intervals:
+        if seed_bits(parts[-1]) >= bits:
+            parts.append([])
+        parts[-1].append(interval)
+    return parts
 
 
-def draw(trials: Sequence[Trial], path: Path) -> None:
-    """Both plots; the same trials give the same bytes."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    settings: dict[str, Any] = {"svg.hashsalt": "drawn-seeds", "svg.fonttype": "none"}
-    with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(9, 4), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        bits = [each.bits for each in trials]
-        left.plot([14, 30], [14, 30], color="#64748b", linestyle=":", label="equal")
-        left.scatter(bits, [math.log2(each.trials) for each in trials], color="#c2410c")
-        left.set_xlabel("-log2 P: bits of a coded seed")
-        left.set_ylabel("log2 of the trials: bits of the drawn seed")
-        left.legend()
-        expected = [each.expected for each in trials]
-        right.plot([2**14, 2**30], [2**14, 2**30], color="#64748b", linestyle=":", label="equal")
-        right.scatter(expected, [each.trials for each in trials], color="#c2410c")
-        right.set_xscale("log", base=2)
-        right.set_yscale("log", base=2)
-        right.set_xlabel("1/P")
-        right.set_ylabel("trials")
-        right.legend()
-        figure.savefig(path, metadata={"Date": None, "Creator": None})
+def cut(intervals: Sequence[Interval], bits: int) -> Cut:
+    """All tokens drawn by a seed a segment."""
+    trials = [trial(part) for part in segments(intervals, bits)]
+    return Cut(
+        bits,
+        len(trials),
+        sum(each.expected for each in trials),
+        sum(each.trials for each in trials),
+        sum(each.drawn_bytes for each in trials),
+    )
 
 
-def page(speeds: Sequence[tuple[str, int, float, float]], trials: Sequence[Trial]) -> str:
-    """The results as Markdown."""
-    lines = [
-        "# Measured search for drawn seeds",
-        "",
-        "Written by `python -m benchmarks.drawn`; do not edit. What it means:",
-        "[docs/drawn-seeds.md](../docs/drawn-seeds.md). Rates are millions of seeds a second, of",
-        "one test a seed; the right column is per second of processor time, which other programs",
-        "on the machine do not take away.",
-        "",
-        "| search | threads | by the clock | of processor time |",
-        "|---|---|---|---|",
-        *(
-            f"| {name} | {threads} | {wall / 1e6:.1f} | {processor / 1e6:.1f} |"
-            for name, threads, wall, processor in speeds
-        ),
-        "",
-        f"{len(trials)} targets of {TOKENS} tokens each. Mean of trials times P: "
-        f"**{mean(each.trials / each.expected for each in trials):.2f}** (1 is expected). Mean of "
-        f"the seed's bits less -log2 P: "
-        f"**{mean(math.log2(each.trials) - each.bits for each in trials):+.2f}** (-0.83 is "
-        "expected: minus Euler's constant over ln 2).",
-        "",
-        "| -log2 P | 1/P | trials | log2 of trials | trials times P |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {each.bits:.2f} | {each.expected:,.0f} | {each.trials:,} | "
-            f"{math.log2(each.trials):.2f} | {each.trials / each.expected:.2f} |"
-            for each in trials
-        ),
+def rate(name: str, tests: Sequence[Test], seeds: int, processes: int) -> Rate:
+    """Tests ranges of seeds in several processes at once.
+
+    Args:
+        name: one of the paths of the compiled search, or "numpy".
+        tests: of a target; that of a last word which no seed has makes the run last to its end.
+        seeds: for each process.
+        processes: how many.
+    """
+    ranges = [(name, tests, k * seeds, (k + 1) * seeds) for k in range(processes)]
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        list(pool.map(_search, [(name, tests, 0, 1)] * processes))  # they exist, and are loaded
+        started = time.perf_counter()
+        used = sum(pool.map(_search, ranges))
+        wall = time.perf_counter() - started
+    return Rate(name, processes, processes * seeds / wall, processes * seeds / used)
+
+
+def _search(job: tuple[str, Sequence[Test], int, int]) -> float:
+    """Processor seconds for a range."""
+    name, tests, start, stop = job
+    began = time.process_time()
+    found = (
+        search_numpy(tests, start, stop)
+        if name == "numpy"
+        else search_tests(tests, start, stop, name)
+    )
+    if found is not None:
+        raise InputError(f"seed {found} draws what none should")
+    return time.process_time() - began
+
+
+def rates(targets: Sequence[Target], seeds: int) -> list[Rate]:
+    """Every path with one and two processes, on the rarest of the real targets."""
+    hardest = max(targets, key=lambda target: seed_bits(target.intervals)).intervals
+    tests = [*(word_tests(hardest) or ()), (len(hardest), 0, 0)]
+    return [
+        rate(name, tests, seeds // (16 if name == "numpy" else 1), processes)
+        for name in (*reversed(runnable_paths()), "numpy")
+        for processes in PROCESSES
     ]
-    return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Measures and writes."""
-    speeds = [
-        (name, threads, *speed(search, seeds, threads))
-        for name, search, seeds in (
-            ("C", search_tests, 1 << 25),
-            ("numpy", search_numpy, 1 << 20),
+def measure(seeds: int, most_bits: float, many: int) -> Measured:
+    """Everything that the page tells.
+
+    Args:
+        seeds: tested by each process for the rates.
+        most_bits: rarer targets, and rarer segments, are left out.
+        many: made-up targets.
+    """
+    targets = load_targets()
+    chosen = [target for target in targets if seed_bits(target.intervals) <= most_bits]
+    joined = [interval for target in targets for interval in target.intervals]
+    with progress() as report:
+        found = []
+        for done, target in enumerate(chosen, start=1):
+            found.append(trial(target.intervals, target.patch))
+            report("targets", done, len(chosen))
+        return Measured(
+            rates=rates(targets, seeds),
+            real=found,
+            made_up=[trial(made_up(k, many)) for k in range(many)],
+            joined_bits=seed_bits(joined),
+            joined_coded_bytes=coded_bytes(joined),
+            cuts=[cut(joined, bits) for bits in SEGMENT_BITS if bits <= most_bits],
         )
-        for threads in (1, 2)
-    ]
-    trials = [trial(number) for number in range(TARGETS)]
-    PICTURE.parent.mkdir(exist_ok=True)
-    draw(trials, PICTURE)
-    RESULT.write_text(page(speeds, trials), "utf-8")
+
+
+def main(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Targets up to 20 bits and short runs; some seconds.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULT,
+    picture: Annotated[Path, typer.Option(help="Where the plots go.")] = PICTURE,
+) -> None:
+    """Measure the search for drawn seeds; a minute or two on two idle cores."""
+    measured = measure(1 << 22, 20.0, 60) if quick else measure(1 << 28, math.inf, MANY)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    draw(measured, picture)
+    out.write_text(page(measured), "utf-8")
+    typer.echo(out.read_text("utf-8"))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

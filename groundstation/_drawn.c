@@ -115,24 +115,40 @@ INLINE int search(const Interval *intervals, int64_t count, uint64_t start, uint
 
 SEARCH(search_portable)
 #ifdef HAVE_TARGETS
-__attribute__((target("avx2"))) SEARCH(search_avx2)
-__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")))
-SEARCH(search_avx512)
+#ifdef __clang__ /* knows no preferred width here */
+#define WIDE ""
+#else
+#define WIDE ",prefer-vector-width=512"
 #endif
+__attribute__((target("avx2"))) SEARCH(search_avx2)
+__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl" WIDE))) SEARCH(search_avx512)
+#endif
+
+/* The fastest path of this machine: 0 portable, 1 AVX2, 2 AVX-512. */
+EXPORTED int drawn_best_path(void) {
+#ifdef HAVE_TARGETS
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+        return 2;
+    if (__builtin_cpu_supports("avx2")) return 1;
+#endif
+    return 0;
+}
 
 /* The smallest of the seeds start to start + seeds - 1 that draws every token.
  *
+ * path: at most drawn_best_path(); every path gives the same answer.
  * intervals: at least one, the least likely first; low <= high.
- * Returns 1 and sets *found, or 0.  Every machine gives the same answer.
+ * Returns 1 and sets *found, or 0.
  */
-EXPORTED int drawn_search(const Interval *intervals, int64_t count, uint64_t start,
+EXPORTED int drawn_search(int path, const Interval *intervals, int64_t count, uint64_t start,
                           uint64_t seeds, uint64_t *found) {
 #ifdef HAVE_TARGETS
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
-        return search_avx512(intervals, count, start, seeds, found);
-    if (__builtin_cpu_supports("avx2"))
-        return search_avx2(intervals, count, start, seeds, found);
+    if (path == 2) return search_avx512(intervals, count, start, seeds, found);
+    if (path == 1) return search_avx2(intervals, count, start, seeds, found);
+#else
+    (void)path;
 #endif
     return search_portable(intervals, count, start, seeds, found);
 }

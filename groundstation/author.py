@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundstation.drawn import SEEDS
-from groundstation.drawn_search import Pace, check_expected, find_seed, measured_rate
+from groundstation.drawn_search import Pace
 from groundstation.plan import Options, options
 from groundstation.reuse import ReusingModel
 from groundstation.search import Score, search
+from groundstation.seed_choice import SeedEffort, with_seed
 from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.errors import DigestMismatch, InputError, RegenerationError
@@ -20,7 +20,7 @@ from shared.prompts.model import LanguageModel
 from shared.prompts.settings import Settings
 from shared.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.regenerate import regenerate
-from shared.seeds.coins import SeedSource, seed_to_bytes
+from shared.seeds.coins import SeedSource
 from shared.terminal import Report, silent
 from shared.tree import Tree, changes
 
@@ -36,7 +36,7 @@ class Effort:
         max_seeds: seeds tried for a drawn seed at most; refused at once when more are expected.
         force: search for a drawn seed however many trials are expected, up to the last seed.
         drawn_state: file from which an interrupted search for a drawn seed goes on.
-        tell_pace: told how fast a drawn seed is searched.
+        tell_pace: told how long a drawn seed will take.
         check: regenerate the message before it is handed out.
     """
 
@@ -205,41 +205,18 @@ def _write(
     base: Tree, patch: bytes, score: Score, pin: bytes, effort: Effort, report: Report
 ) -> Recipe:
     """The recipe, with the wanted seed source or the one that makes it shortest."""
-    tally = score.counter.tally
-    source = effort.seed_source
-    if source is None:
-        source = score.source
-    seed = 0
-    if source is SeedSource.GREEDY and tally.surprises:
-        raise InputError(
-            f"the model's first choice is wrong at {tally.surprises} of {tally.tokens} tokens",
-            expected="a prompt after which the model writes the patch by itself",
-            remedy="use --seed-source coded",
-        )
-    if source is SeedSource.DRAWN:
-        intervals = score.counter.token_intervals
-        limit = SEEDS if effort.force else effort.max_seeds
-        if not effort.force:
-            check_expected(intervals, limit, lambda: measured_rate(intervals))
-        tell = effort.tell_pace or (lambda _: None)
-        found = find_seed(intervals, limit, report, state=effort.drawn_state, tell=tell)
-        if found is None:
-            raise InputError(
-                f"none of {limit} seeds draws the patch; one in 2^{tally.token_bits:.1f} was "
-                "expected to",
-                remedy="raise --max-seeds to go on from there, or use --seed-source coded, which "
-                "costs as many bits and needs no search",
-            )
-        seed = found
-    return Recipe(
+    unseeded = Recipe(
         pin=pin,
         baseline=base.digest,
         patch_digest=sha256(patch)[:PATCH_DIGEST_BYTES],
-        seed_source=source,
-        stream=score.counter.stream(source),
-        seed=seed_to_bytes(seed) if source is SeedSource.DRAWN else b"",
+        seed_source=SeedSource.GREEDY,
+        stream=b"",
         blobs=b"".join(plan.blob for plan in score.plans),
     )
+    seeds = SeedEffort(
+        effort.seed_source, effort.max_seeds, effort.force, effort.drawn_state, effort.tell_pace
+    )
+    return with_seed(unseeded, score.counter, seeds, report)
 
 
 def _file_reports(choices: Sequence[Options], score: Score) -> Iterator[FileReport]:

@@ -36,8 +36,8 @@ from shared.wire import Message, encode_message
 REFERENCE = "zstd-dict"
 """The peer that ratios are told against."""
 
-SEARCHED_BITS = 18
-"""A drawn seed is searched for when it takes at most about this many bits, 2**18 seeds."""
+SEARCHED_BITS = 24
+"""A drawn seed is searched for when it takes at most about this many bits, 2**24 seeds."""
 
 TRIES = 16
 """Seeds tried, as a multiple of the expected number: in vain once in e**16."""

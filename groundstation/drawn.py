@@ -16,6 +16,9 @@ from shared.seeds.philox import words
 SEEDS = 1 << 64
 """How many seeds there are."""
 
+PATHS = ("portable", "avx2", "avx512")
+"""Instruction sets of the compiled search, slowest first; all give the same seed."""
+
 _BATCH = 1 << 14  # seeds that numpy tests at a time
 
 Interval = tuple[int, int, int]
@@ -75,30 +78,47 @@ def search_range(intervals: Sequence[Interval], start: int, stop: int) -> int | 
     return None if tests is None else search_tests(tests, start, stop)
 
 
-def search_tests(tests: Sequence[Test], start: int, stop: int) -> int | None:
+def search_tests(
+    tests: Sequence[Test], start: int, stop: int, path: str | None = None
+) -> int | None:
     """``search_range`` for tests that were made before, in the order given.
 
     The compiled kernel where it was built, and numpy otherwise; both give the same answer.
 
+    Args:
+        tests: what the words must be.
+        start: the first seed.
+        stop: the one after the last.
+        path: one of ``PATHS`` for the compiled kernel; the fastest where None.
+
     Raises:
-        ValueError: not 0 <= start, or stop > 2**64.
+        ValueError: not 0 <= start, or stop > 2**64; or this machine cannot run the path.
     """
     if start < 0 or stop > SEEDS:
         raise ValueError(f"seeds {start} to {stop - 1} are not in [0, 2**64)")
+    library = compiled_library()
+    if path is not None and path not in runnable_paths():
+        raise ValueError(f"path {path!r} is not one of {runnable_paths()}")
     if start >= stop:
         return None
     if not tests:
         return start
-    library = compiled_library()
     if library is None:
         return search_numpy(tests, start, stop)
+    chosen = library.drawn_best_path() if path is None else PATHS.index(path)
     table = (_Test * len(tests))(*(_Test(*test) for test in tests))
     found = ctypes.c_uint64()
     # a count of 2**64 does not fit: the last seed is then tested by itself
     count = min(stop - start, SEEDS - 1)
-    if library.drawn_search(table, len(tests), start, count, ctypes.byref(found)):
+    if library.drawn_search(chosen, table, len(tests), start, count, ctypes.byref(found)):
         return found.value
-    return search_tests(tests, start + count, stop)
+    return search_tests(tests, start + count, stop, path)
+
+
+def runnable_paths() -> tuple[str, ...]:
+    """Those of ``PATHS`` that this machine can run; none without the compiled kernel."""
+    library = compiled_library()
+    return () if library is None else PATHS[: library.drawn_best_path() + 1]
 
 
 def search_numpy(tests: Sequence[Test], start: int, stop: int) -> int | None:
@@ -122,7 +142,10 @@ def compiled_library() -> ctypes.CDLL | None:
     library = load_extension("groundstation._drawn")
     if library is None:
         return None
+    library.drawn_best_path.argtypes = ()
+    library.drawn_best_path.restype = ctypes.c_int
     library.drawn_search.argtypes = (
+        ctypes.c_int,
         ctypes.POINTER(_Test),
         ctypes.c_int64,
         ctypes.c_uint64,

@@ -207,19 +207,25 @@ def _in_order(
 def measured_rate(
     intervals: Sequence[Interval], workers: int | None = None, clock: Clock = time.perf_counter
 ) -> float:
-    """Seeds a second on all usable cores, from a short run of one of them.
+    """Seeds a second on all usable cores, from a short run of all of them.
 
     The last test admits a single word, so that the run is not cut short by a seed that does.
     """
+    workers = workers or usable_cores()
     tests = [*(word_tests(intervals) or ()), (len(intervals), 0, 0)]
-    seeds = largest_range() >> 3
-    started = clock()
-    search_tests(tests, 0, seeds)
-    return (workers or usable_cores()) * seeds / (clock() - started or 1e-9)
+    seeds = largest_range() >> 1
+    with ThreadPoolExecutor(workers) as pool:
+        started = clock()
+        # cores may share their arithmetic: one of them alone would promise too much for all
+        list(pool.map(lambda k: search_tests(tests, k * seeds, (k + 1) * seeds), range(workers)))
+        return workers * seeds / (clock() - started or 1e-9)
 
 
 def check_expected(
-    intervals: Sequence[Interval], max_seeds: int, rate: Callable[[], float]
+    intervals: Sequence[Interval],
+    max_seeds: int,
+    rate: Callable[[], float],
+    force: bool = False,
 ) -> None:
     """Refuses a search that is expected to take more trials than allowed.
 
@@ -227,12 +233,13 @@ def check_expected(
         intervals: of the tokens.
         max_seeds: trials allowed.
         rate: seeds a second; asked only for the refusal.
+        force: refuse only what no seed at all draws.
 
     Raises:
         InputError: with 1/P, the rate and how long it would take.
     """
     expected = expected_trials(intervals)
-    if expected <= max_seeds:
+    if expected <= max_seeds or (force and math.isfinite(seed_bits(intervals))):
         return
     remedy = "use --seed-source coded, which costs as many bits and needs no search"
     if not math.isfinite(seed_bits(intervals)):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -309,3 +311,64 @@ def test_a_counter_that_cannot_be_kept(tmp_path: Path, make: Callable[[Path], No
         next_counter(tmp_path / "ground.key")
     with pytest.raises(InputError):
         keep_counter(tmp_path / "ground.key", 5)
+
+
+# --- drawn seeds ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def written(ground: Ground) -> dict[str, Path]:
+    """Two trees for a patch that the model writes itself, in some 60 bits."""
+    folders = {"base": ground.folder / "old", "target": ground.folder / "new"}
+    for folder, text in zip(folders.values(), (b"a\nb\nc\n", b"a\nb\nk = 7\nc\n"), strict=True):
+        write_tree(Tree({"f": Entry(Mode.REGULAR, text)}), folder)
+    return folders
+
+
+def test_a_hopeless_drawn_seed_is_refused_at_once(ground: Ground, written: dict[str, Path]) -> None:
+    result = ground.author(seed_source="drawn", max_seeds="1000", **written)
+    text = result.stderr.replace("\n", " ")
+    assert result.exit_code == 4
+    assert "a drawn seed takes about" in text
+    assert "seeds a second" in text
+    assert "at most 1,000 trials" in text
+    assert "--force" in text
+    assert not ground.out.exists()
+    found = json.loads(
+        ground.author("--json", seed_source="drawn", max_seeds="1000", **written).stdout
+    )
+    assert found["expected"] == "at most 1,000 trials"
+
+
+def test_a_forced_search_is_interrupted_and_keeps_its_state(
+    ground: Ground, written: dict[str, Path]
+) -> None:
+    """As a user does it with Ctrl-C: no envelope, no counter, no traceback, and a file to go on."""
+    # a job in the background of a shell ignores the signal; one in the foreground does not
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from groundstation.cli import app; app()"
+    )
+    run = subprocess.Popen(
+        [
+            *(sys.executable, "-c", program, "author"),
+            *("--base", written["base"], "--target", written["target"]),
+            *("--model", ground.pin, "--key", ground.key, "--out", ground.out, "--trials", "1"),
+            *("--seed-source", "drawn", "--force"),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    state = ground.out.with_name("patch.rhu.drawn.json")
+    while not state.exists():
+        assert run.poll() is None, "it ended before it could be interrupted"
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    _, told = run.communicate()
+    assert run.returncode == 130
+    assert "is expected to do" in told
+    assert "Traceback" not in told
+    assert json.loads(state.read_text())["next_seed"] > 0
+    assert not ground.out.exists()
+    assert not counter_path(ground.key).exists()

@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,10 @@ from hypothesis import strategies as st
 
 from groundstation import drawn, drawn_search
 from groundstation.drawn import (
+    PATHS,
     SEEDS,
     expected_trials,
+    runnable_paths,
     search_numpy,
     search_range,
     search_tests,
@@ -103,6 +107,7 @@ def test_a_token_that_no_word_reaches() -> None:
 
 
 @needs_kernel
+@pytest.mark.parametrize("path", PATHS)
 @given(
     tests=st.lists(
         st.tuples(st.sampled_from([0, 1, 7, 1 << 32, SEEDS - 1]), WORDS, WORDS), max_size=3
@@ -110,13 +115,21 @@ def test_a_token_that_no_word_reaches() -> None:
     start=STARTS,
     size=st.integers(0, 300),
 )
-def test_kernel_equals_numpy(tests: list[tuple[int, int, int]], start: int, size: int) -> None:
+def test_kernel_equals_numpy(
+    path: str, tests: list[tuple[int, int, int]], start: int, size: int
+) -> None:
+    if path not in runnable_paths():
+        pytest.skip(f"this machine has no {path}")
     sorted_tests = [(position, min(a, b), max(a, b)) for position, a, b in tests]
     expected = search_numpy(sorted_tests, start, start + size)
+    assert search_tests(sorted_tests, start, start + size, path) == expected
     assert search_tests(sorted_tests, start, start + size) == expected
 
 
-@pytest.mark.parametrize("search", [search_tests, search_numpy])
+SEARCHES = [search_numpy, *(partial(search_tests, path=path) for path in runnable_paths())]
+
+
+@pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("seed", [0, 63, 64, 1_000_003, (1 << 32) - 1, 1 << 32, SEEDS - 1])
 def test_intervals_one_word_wide_and_at_both_ends(search: Any, seed: int) -> None:
     """Both bounds are inclusive, at any lane of a block and at the carry into the high key."""
@@ -134,6 +147,25 @@ def test_intervals_one_word_wide_and_at_both_ends(search: Any, seed: int) -> Non
         assert bound[1] <= word(search([bound], first, stop), 3) <= bound[2]
     assert search([(3, 0, smallest - 1)], first, stop) is None
     assert search([(3, largest + 1, SEEDS - 1)], first, stop) is None
+
+
+def test_a_path_that_cannot_run_is_refused() -> None:
+    for path in ("sse9", ""):
+        with pytest.raises(ValueError, match="is not one of"):
+            search_tests([(0, 1, 2)], 0, 1, path)
+
+
+def test_without_the_kernel_numpy_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    easier = [(5, 1, 1 << 8), (9, 3, 1 << 10)]
+    expected = search_range(easier, 0, 1 << 40) if runnable_paths() else None
+    monkeypatch.setattr(drawn, "compiled_library", lambda: None)
+    monkeypatch.setattr(drawn_search, "compiled_library", lambda: None)
+    assert runnable_paths() == ()
+    seed = find_seed(easier, 1 << 40)
+    assert seed is not None
+    assert expected in (None, seed)
+    for (start, freq, total), position in zip(easier, range(2), strict=True):
+        assert start <= word(seed, position) * total >> 64 < start + freq
 
 
 def test_ranges_outside_the_seeds_are_refused() -> None:
@@ -184,6 +216,12 @@ def test_ranges_in_any_order_give_the_smallest_seed(monkeypatch: pytest.MonkeyPa
     assert max(backwards.order) + 7 > again, "a later seed was found before the smallest"
 
 
+def test_processes_find_the_same() -> None:
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        found = find_seed(HARD, 1 << 40, executor=pool, workers=2)
+    assert found == find_seed(HARD, 1 << 40)
+
+
 def test_ranges_join(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer lies in a later range, and progress was told after each."""
     monkeypatch.setattr(drawn_search, "FIRST_RANGE", 7)
@@ -214,8 +252,9 @@ def test_ranges_join(monkeypatch: pytest.MonkeyPatch) -> None:
 
 HARD = [(5, 1, 1 << 13), (9, 3, 1 << 14)]
 SLOWLY = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from groundstation import drawn_search
 drawn_search.FIRST_RANGE, drawn_search.largest_range = 4096, lambda: 4096
 drawn_search.SAVE_SECONDS = 0.0
@@ -226,19 +265,23 @@ drawn_search.find_seed(
 """
 
 
-def test_a_killed_search_goes_on_and_finds_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_search_goes_on_and_finds_the_same(tmp_path: Path, stop: signal.Signals) -> None:
+    """As by a power cut, and as by Ctrl-C."""
     state = tmp_path / "search.json"
     root = Path(drawn.__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": str(root)}
-    running = subprocess.Popen([sys.executable, "-c", SLOWLY, str(state)], env=environment)
+    running = subprocess.Popen(
+        [sys.executable, "-c", SLOWLY, str(state)], env=environment, stderr=subprocess.DEVNULL
+    )
     try:
         kept = StateFile(state, digest_of(HARD))
         while kept.load() < 5 * 4096:
             assert running.poll() is None, "it ended before it could be killed"
             time.sleep(0.01)
     finally:
-        running.send_signal(signal.SIGKILL)
-        assert running.wait() == -signal.SIGKILL
+        running.send_signal(stop)
+        assert running.wait() == -stop
     resumed_at = kept.load()
     uninterrupted = find_seed(HARD, 1 << 40)
     assert uninterrupted is not None
@@ -346,3 +389,10 @@ def test_trials_are_as_many_as_expected() -> None:
             assert seed_bits(target) == pytest.approx(bits, abs=0.01)
             ratios.append((seed + 1) / expected_trials(target))
     assert 1 / 1.5 < sum(ratios) / len(ratios) < 1.5
+
+
+def test_the_measured_rate_is_of_all_workers() -> None:
+    """Three workers test three ranges in the one second that this clock lets pass."""
+    ticks = iter([10.0, 11.0])
+    rate = drawn_search.measured_rate(HARD, workers=3, clock=lambda: next(ticks))
+    assert rate == 3 * (drawn_search.largest_range() >> 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -119,12 +120,12 @@ def author(
 
 
 def _teller(clock: Callable[[], float] = time.monotonic) -> Callable[[Pace], None]:
-    """Writes the pace of a search to standard error, now and then."""
-    last = clock()
+    """Writes to standard error what a search will take, and on a terminal its pace now and then."""
+    last: float | None = None
 
     def tell(pace: Pace) -> None:
         nonlocal last
-        if clock() - last >= PACE_SECONDS:
+        if last is None or (sys.stderr.isatty() and clock() - last >= PACE_SECONDS):
             last = clock()
             typer.echo(str(pace), err=True)
 
