@@ -11,7 +11,8 @@ from groundstation.drawn import SEEDS
 from groundstation.drawn_search import Pace, check_expected, find_seed, measured_rate
 from groundstation.plan import Options, options
 from groundstation.reuse import ReusingModel
-from groundstation.search import Score, search
+from groundstation.score import Score
+from groundstation.search import search
 from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.errors import DigestMismatch, InputError, RegenerationError
@@ -165,7 +166,8 @@ def author(
     recipe = _write(base, patch, final, model.digest, effort, report)
     if effort.check:
         report("checking", 0, 1)
-        _check(recipe, base, target, patch, reusing)
+        # by the model itself: what is remembered from scoring would only confirm itself
+        _check(recipe, base, target, patch, model)
         report("checking", 1, 1)
     tally = final.counter.tally
     return Authored(
