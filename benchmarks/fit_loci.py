@@ -1,33 +1,30 @@
-"""Fits the weights of ``shared/prompts/loci.py`` and of line counts to changes between releases.
+"""Fits the weights of ``shared/prompts/loci.py`` to changes between releases of other packages.
 
-    python -m benchmarks.fit_loci                      # fits to fit_releases.csv, prints constants
+    python -m benchmarks.fit_loci                      # fits to fit_releases.csv, prints tables
     python -m benchmarks.fit_loci --draw c --archive sdist PACKAGE [PACKAGE ...]   # prints rows
 
-Where a hunk starts is a conditional logit (McFadden, "Conditional logit analysis of qualitative
-choice behavior", 1974): a place's score is the sum of what its features weigh.  The likelihood is
-concave, and with a little ridge its maximum is unique; Newton's method finds it.  The other weights
-are read off counts.
+Four choices are fitted, each a conditional logit (``choice_fit.py``): where a hunk starts, whether
+it was the last, how many lines it removes and how many it writes.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from benchmarks.archives import ArchiveCache, corpus_home, open_index
+from benchmarks.choice_fit import Event, Floats, Ints, Stacked, fit, rounded_tables
 from benchmarks.corpus import Pair
 from benchmarks.fit_releases import draw_steps, format_steps, load_steps, read_steps
 from benchmarks.sampling import rank
 from shared.lines import line_edits
-from shared.prompts import loci
+from shared.prompts.lineform import KINDS, OPENINGS
 from shared.prompts.loci import LocusRanker
+from shared.prompts.loci_tables import TABLES
 from shared.prompts.rewrite import Hunk
 from shared.prompts.textform import TextForm
 from shared.terminal import progress
@@ -36,27 +33,57 @@ MAX_LINES = 6000
 MAX_HUNKS = 30
 """Of one file; a rewritten file would outweigh a hundred others."""
 
-RIDGE = 1.0
-FOLDS = 4
+MAX_COUNT = 100
+PLAIN_PLACES = 150
+"""So many of an event's places that nothing draws attention to stand for all of them."""
 
-TABLES = {"near_head": 12, "near_last": 12, "here": 13, "before": 13, "gone": 2, "resembling": 6}
-_FIRST = dict(zip(TABLES, np.cumsum([0, *TABLES.values()]).tolist(), strict=False))
-WIDTH = sum(TABLES.values())
+FOLDS = 3
 
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Event:
-    """A hunk whose place was chosen.
-
-    Attributes:
-        features: rows of the tables, one of each place and feature: int64 [5, places].
-        chosen: the place.
-    """
-
-    features: NDArray[np.int64]
-    chosen: int
+SIZES: Mapping[str, Mapping[str, int]] = {
+    "start": {
+        "head_near": 12,
+        "head_here": KINDS,
+        "head_before": KINDS,
+        "near": 12,
+        "here": KINDS,
+        "before": KINDS,
+        "opening": OPENINGS,
+        "length": 8,
+        "indent": 6,
+        "quoted": 2,
+        "kind_seen": 3,
+        "as_last": 4,
+        "same_step": 2,
+        "gone": 6,
+        "come": 6,
+        "resembling": 6,
+        "below_resembling": 6,
+    },
+    "end": {
+        "hunks": 5,
+        "lines_ahead": 12,
+        "gone_ahead": 6,
+        "resembling_ahead": 6,
+        "below_ahead": 6,
+    },
+    "removed": {
+        "removed_last": 80,
+        "removed_marked": 12,
+        "after_removed": 2 * KINDS,
+        "last_removed": KINDS + 1,
+        "deeper": 4,
+        "brackets": 4,
+        "all_marked": 4,
+        "removed_before": 8,
+    },
+    "written": {
+        "written_removed": 70,
+        "written_last": 56,
+        "written_before": 8,
+        "written_here": 4 * KINDS,
+        "written_below": 4 * KINDS,
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -65,19 +92,17 @@ class FileEvents:
 
     Attributes:
         package: that it is from.
-        events: its hunks' places.
-        ended: whether "no more" came after them.
-        hunks: them.
+        events: of each choice.
+        hunks: its hunks.
     """
 
     package: str
-    events: tuple[Event, ...]
-    ended: bool
+    events: Mapping[str, Sequence[Event]]
     hunks: tuple[Hunk, ...]
 
 
 def file_events(pair: Pair) -> FileEvents | None:
-    """The decisions that a change takes; None where the file is too long or only its form changes.
+    """The choices that a change takes; None where the file is too long or only its form changes.
 
     The features are those of ``LocusRanker`` itself, so the fit and the format cannot differ.
     """
@@ -89,173 +114,120 @@ def file_events(pair: Pair) -> FileEvents | None:
     if not hunks or len(lines) > MAX_LINES:
         return None
     ranker = LocusRanker(lines)
-    events = []
+    events: dict[str, list[Event]] = {choice: [] for choice in SIZES}
     first = 0
     for count, hunk in enumerate(hunks[:MAX_HUNKS]):
-        names = ("near_last" if count else "near_head", "here", "before", "gone", "resembling")
-        offsets = np.array([[_FIRST[name]] for name in names])
-        events.append(Event(ranker.features(first) + offsets, hunk.start - first))
-        ranker.learn(range(hunk.start, hunk.end), hunk.text)
-        first = hunk.end + 1
-    ended = len(hunks) <= MAX_HUNKS and first <= len(lines)
-    return FileEvents(pair.package, tuple(events), ended, hunks[:MAX_HUNKS])
-
-
-def fit_places(events: Sequence[Event]) -> Floats:
-    """What each row of the tables weighs, in nats: float64 [WIDTH]."""
-    data = _Stacked.of(events)
-    weights = np.zeros(WIDTH)
-    for _ in range(50):
-        gradient, hessian = data.derivatives(weights)
-        step = np.linalg.solve(hessian + RIDGE * np.eye(WIDTH), gradient - RIDGE * weights)
-        while data.worth(weights + step) < data.worth(weights):
-            step /= 2
-        weights += step
-        if np.abs(step).max() < 1e-6:
-            break
-    return weights
-
-
-def bits_of_places(events: Sequence[Event], weights: Floats) -> Floats:
-    """What each event costs with these weights: float64 [events]."""
-    data = _Stacked.of(events)
-    chances = data.chances(weights)
-    bits: Floats = -np.log2(chances[data.first + data.chosen])
-    return bits
-
-
-@dataclass(frozen=True)
-class _Stacked:
-    """Events one after another: features int64 [5, rows], and where each event begins."""
-
-    features: NDArray[np.int64]
-    first: NDArray[np.int64]
-    chosen: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, events: Sequence[Event]) -> _Stacked:
-        sizes = [event.features.shape[1] for event in events]
-        return cls(
-            np.concatenate([event.features for event in events], axis=1),
-            np.cumsum([0, *sizes[:-1]]),
-            np.array([event.chosen for event in events]),
+        if count:
+            events["end"].append(_end_event(ranker.end_features(first), ended=False))
+        place = hunk.start - first
+        events["start"].append(
+            thinned(ranker.start_features(first), place, rank(pair.path, str(place)))
         )
-
-    def chances(self, weights: Floats) -> Floats:
-        """float64 [rows]: each place's probability within its event."""
-        score = weights[self.features].sum(axis=0)
-        sizes = np.diff([*self.first, score.size])
-        odds = np.exp(score - np.repeat(np.maximum.reduceat(score, self.first), sizes))
-        chances: Floats = odds / np.repeat(np.add.reduceat(odds, self.first), sizes)
-        return chances
-
-    def worth(self, weights: Floats) -> float:
-        """The log likelihood less what the ridge takes: largest at the fitted weights."""
-        chances = self.chances(weights)[self.first + self.chosen]
-        return float(np.log(np.maximum(chances, 1e-300)).sum() - RIDGE / 2 * (weights @ weights))
-
-    def derivatives(self, weights: Floats) -> tuple[Floats, Floats]:
-        """Of the log likelihood: gradient [WIDTH], and minus the Hessian [WIDTH, WIDTH]."""
-        chances = self.chances(weights)
-        event = np.repeat(np.arange(self.first.size), np.diff([*self.first, chances.size]))
-        means = np.zeros((self.first.size, WIDTH))
-        products = np.zeros((WIDTH, WIDTH))
-        for row in self.features:
-            cells = np.bincount(event * WIDTH + row, chances, means.size)
-            means += cells.reshape(means.shape)
-            for other in self.features:
-                cells = np.bincount(row * WIDTH + other, chances, products.size)
-                products += cells.reshape(products.shape)
-        seen = np.bincount(self.features[:, self.first + self.chosen].ravel(), minlength=WIDTH)
-        return seen - means.sum(axis=0), products - means.T @ means
+        removed, written = hunk.end - hunk.start, hunk.text.count(b"\n")
+        most = min(len(lines) - hunk.start, MAX_COUNT)
+        if removed <= most:
+            counts = np.maximum(9, np.arange(most + 1))
+            offset = np.log(82 / (counts * counts + 1))
+            events["removed"].append(
+                Event(ranker.removed_features(hunk.start, most), removed, offset)
+            )
+        if written <= MAX_COUNT:
+            counts = np.maximum(9, np.arange(MAX_COUNT + 1))
+            offset = np.log(90 / (counts * (counts + 1)))
+            if not removed:
+                offset[0] = -1000
+            found = ranker.written_features(hunk.start, removed, MAX_COUNT)
+            events["written"].append(Event(found, written, offset))
+        ranker.learn(hunk.start, hunk.end, hunk.text)
+        first = hunk.end + 1
+    if len(hunks) <= MAX_HUNKS and first <= len(lines):
+        events["end"].append(_end_event(ranker.end_features(first), ended=True))
+    return FileEvents(pair.package, events, hunks[:MAX_HUNKS])
 
 
-def rounded_tables(weights: Floats) -> dict[str, list[int]]:
-    """The tables in eighths of an octave; what a place lacks ("gone", "resembling") weighs 0."""
-    tables = {}
-    for name, size in TABLES.items():
-        part = weights[_FIRST[name] : _FIRST[name] + size]
-        if name in ("gone", "resembling"):
-            part = part - part[0]
-        tables[name] = [round(value) for value in (8 * part / math.log(2)).tolist()]
-    return tables
+def _end_event(features: Mapping[str, Ints], ended: bool) -> Event:
+    """Candidate 0 is another hunk: it has row -1 of each table, which weighs nothing."""
+    rows = {
+        name: np.array([-1 - before, row[0]])
+        for (name, row), before in zip(
+            features.items(), np.cumsum([0, *SIZES["end"].values()]), strict=False
+        )
+    }
+    return Event(rows, int(ended), np.zeros(2))
 
 
-def tables_in_use() -> dict[str, list[int]]:
-    """The tables of the wire format, named as in ``TABLES``."""
-    used = (
-        *(loci._NEAR_HEAD, loci._NEAR_LAST, loci._KIND_HERE, loci._KIND_BEFORE),
-        *(np.array([0, loci._GONE]), loci._RESEMBLING),
-    )
-    return {name: table.tolist() for name, table in zip(TABLES, used, strict=True)}
+def thinned(features: Mapping[str, Ints], chosen: int, seed: str) -> Event:
+    """A choice of place with few of the plain places, each of which stands for several.
+
+    Plain are places more than 64 lines on that nothing marks.  Their share is unbiased
+    (McFadden 1978, sampling of alternatives); it makes the fit several times as quick.
+    """
+    size = next(iter(features.values())).size
+    keep = np.arange(size) < 64
+    keep[-3:] = True
+    keep[chosen] = True
+    for name in ("gone", "resembling", "below_resembling", "come"):
+        if name in features:
+            keep |= features[name] > 2
+    rest = np.flatnonzero(~keep)
+    offset = np.zeros(size)
+    if rest.size > PLAIN_PLACES:
+        drawn = np.random.default_rng(int(seed, 16)).choice(rest, PLAIN_PLACES, replace=False)
+        offset[drawn] = np.log(rest.size / PLAIN_PLACES)
+        rest = drawn
+    keep[rest] = True
+    kept = np.flatnonzero(keep)
+    rows = {name: row[kept] for name, row in features.items()}
+    return Event(rows, int(np.searchsorted(kept, chosen)), offset[kept])
 
 
-def more_per_end(files: Iterable[FileEvents]) -> list[int]:
-    """How often a hunk follows, for each time that none does, after 1, 2, 3, 4, 5 or more."""
-    more, ends = [0] * 6, [0] * 6
-    for file in files:
-        for count in range(1, len(file.events)):
-            more[min(count, 5)] += 1
-        ends[min(len(file.events), 5)] += file.ended
-    return [round(a / max(b, 1)) for a, b in zip(more[1:], ends[1:], strict=True)]
-
-
-def removed_lines(hunks: Sequence[Hunk]) -> tuple[list[int], int]:
-    """Per thousand hunks those that remove 0 to 8 lines, and c of the others' c / (n^2 + 1)."""
-    counts = Counter(hunk.end - hunk.start for hunk in hunks)
-    few = [max(1, round(1000 * counts[n] / len(hunks))) for n in range(9)]
-    many = sum(count for n, count in counts.items() if n > 8) / len(hunks)
-    return few, round(1000 * many / sum(1 / (n * n + 1) for n in range(9, 4001)))
-
-
-def as_many_as_removed(hunks: Sequence[Hunk]) -> list[int]:
-    """The likeliest bonuses, in thousandths, for as many written lines as removed: 1, 2, 3, 4+."""
-    bonuses = []
-    for fewest in (1, 2, 3, 4):
-        written = [
-            (hunk.end - hunk.start, hunk.text.count(b"\n"))
-            for hunk in hunks
-            if hunk.text and (hunk.end - hunk.start == fewest or hunk.end - hunk.start > fewest > 3)
-        ]
-        low, high = 0.0, 64.0
-        for _ in range(60):
-            bonus = (low + high) / 2
-            slope = sum(1 / (1 / (n * (n + 1)) + bonus) for n, m in written if n == m)
-            low, high = (bonus, high) if slope > len(written) / (1 + bonus) else (low, bonus)
-        bonuses.append(round(1000 * low))
-    return bonuses
-
-
-def deletions(hunks: Sequence[Hunk]) -> float:
-    """The share of hunks with removed lines that write nothing."""
-    removing = [hunk for hunk in hunks if hunk.end > hunk.start]
-    return sum(not hunk.text for hunk in removing) / len(removing)
-
-
-def report(files: Sequence[FileEvents]) -> Iterator[str]:
-    """The fitted constants, and what they cost on packages that they were not fitted to."""
+def fitted_bits(files: Sequence[FileEvents], choice: str) -> Floats:
+    """What each event of a choice costs with weights fitted to other packages."""
     packages = sorted({file.package for file in files}, key=rank)
-    events = [event for file in files for event in file.events]
-    hunks = [hunk for file in files for hunk in file.hunks]
-    yield f"{len(files)} files of {len(packages)} packages, {len(hunks)} hunks"
-    tables = rounded_tables(fit_places(events))
-    for name, table in tables.items():
-        yield f"{name}: {table}"
-    yield f"these tables are those of shared/prompts/loci.py: {tables == tables_in_use()}"
-    yield f"more per end: {more_per_end(files)}"
-    few, many = removed_lines(hunks)
-    yield f"removed lines per thousand: {few}, then {many} / (n^2 + 1)"
-    yield f"as many as removed, in thousandths: {as_many_as_removed(hunks)}"
-    yield f"deletions: {deletions(hunks):.3f}"
     bits = []
     for fold in range(FOLDS):
         others = set(packages[fold::FOLDS])
-        weights = fit_places(
-            [e for file in files if file.package not in others for e in file.events]
+        there, here = (
+            Stacked.of(
+                [e for f in files if (f.package in others) == held for e in f.events[choice]],
+                SIZES[choice],
+            )
+            for held in (False, True)
         )
-        here = [event for file in files if file.package in others for event in file.events]
-        bits.append(bits_of_places(here, weights))
-    yield f"bits a place, fitted to other packages: {np.concatenate(bits).mean():.3f}"
+        bits.append(here.bits(fit(there)))
+    return np.concatenate(bits)
+
+
+def fit_tables(files: Sequence[FileEvents]) -> dict[str, dict[str, list[int]]]:
+    """The tables of every choice."""
+    tables = {}
+    for choice, sizes in SIZES.items():
+        data = Stacked.of([e for file in files for e in file.events[choice]], sizes)
+        tables[choice] = rounded_tables(fit(data), sizes)
+    return tables
+
+
+def tables_in_use() -> dict[str, dict[str, list[int]]]:
+    """The tables of the wire format."""
+    return {
+        choice: {name: table.tolist() for name, table in tables.items()}
+        for choice, tables in TABLES.items()
+    }
+
+
+def report(files: Sequence[FileEvents]) -> Iterator[str]:
+    """The fitted tables, and what they cost on packages that they were not fitted to."""
+    packages = {file.package for file in files}
+    hunks = sum(len(file.hunks) for file in files)
+    yield f"{len(files)} files of {len(packages)} packages, {hunks} hunks"
+    tables = fit_tables(files)
+    for choice, named in tables.items():
+        for name, table in named.items():
+            yield f"{choice} {name}: {table}"
+    yield f"these tables are those of shared/prompts/loci_tables.py: {tables == tables_in_use()}"
+    for choice in SIZES:
+        bits = fitted_bits(files, choice)
+        yield f"bits of {choice}, fitted to other packages: {bits.mean():.3f} of {bits.size}"
 
 
 def main(

@@ -21,7 +21,7 @@ from shared.errors import DownloadError, InputError
 
 RELEASES = Path(__file__).with_name("fit_releases.csv")
 FILES_PER_STEP = 12
-STEPS_PER_PACKAGE = 10
+STEPS_PER_PACKAGE = 22
 
 
 @dataclass(frozen=True)

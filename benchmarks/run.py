@@ -67,6 +67,9 @@ JOBS = (
 )
 
 
+_SEARCHING = ("author.py", "plan.py", "score.py", "search.py", "variants.py")
+
+
 def fingerprint(pin: bytes, effort: Effort) -> str:
     """Names everything that a measured size depends on, apart from the patch."""
     root = HERE.parent
@@ -74,7 +77,7 @@ def fingerprint(pin: bytes, effort: Effort) -> str:
         *sorted((root / "shared" / "prompts").glob("*.py")),
         *sorted((root / "shared" / "seeds").glob("*.py")),
         *sorted((root / "groundstation" / "peers").glob("*.py")),
-        *(root / "groundstation" / name for name in ("author.py", "plan.py", "search.py")),
+        *(root / "groundstation" / name for name in _SEARCHING),
     ]
     digest = hashlib.sha256(pin + repr(sorted(asdict(effort).items())).encode())
     for source in sources:

@@ -10,7 +10,8 @@ from pathlib import Path
 from groundstation.drawn_search import Pace
 from groundstation.plan import Options, options
 from groundstation.reuse import ReusingModel
-from groundstation.search import Score, search
+from groundstation.score import Score
+from groundstation.search import search
 from groundstation.seed_choice import SeedEffort, with_seed
 from shared.diff import unified_diff
 from shared.digest import sha256
@@ -165,7 +166,8 @@ def author(
     recipe = _write(base, patch, final, model.digest, effort, report)
     if effort.check:
         report("checking", 0, 1)
-        _check(recipe, base, target, patch, reusing)
+        # by the model itself: what is remembered from scoring would only confirm itself
+        _check(recipe, base, target, patch, model)
         report("checking", 1, 1)
     tally = final.counter.tally
     return Authored(

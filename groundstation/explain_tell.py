@@ -256,7 +256,12 @@ class _WatchedDesk(Desk):
         made = super().transcript()
         if not isinstance(made, _WatchedTranscript):
             made = _WatchedTranscript(
-                made.model, made.session, made.inverse_temperature, made.spend, teller=self.teller
+                made.model,
+                made.session,
+                made.inverse_temperature,
+                made.spend,
+                made.recall,
+                teller=self.teller,
             )
             self.teller.shown = b""  # what was given to another is not seen in this one
             self._current = made

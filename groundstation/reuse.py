@@ -1,4 +1,4 @@
-"""Sessions that share what they have read: candidates for one patch begin with the same tokens."""
+"""Sessions that share what was read: candidates for one patch begin with the same tokens."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ from numpy.typing import NDArray
 from shared.prompts.model import LanguageModel, Session
 from shared.prompts.vocabulary import Vocabulary
 
+KEPT_ROWS = 1536
+"""Rows of logits that are remembered; of 49,152 tokens each, they take 600 MB."""
+
 
 @dataclass
 class ReusingModel:
-    """A language model whose new sessions start from the longest beginning the last one had read.
+    """A language model that reads nothing twice as long as it can help it.
 
-    Only one of its sessions may be in use at a time: that is how candidates are scored.
+    Its sessions share one real session, which goes back to what the next text has in common with
+    the last one.  Rows of logits are remembered by the tokens before them: candidates that differ
+    in the sampler alone, or in what follows, do not run the model again.
     """
 
     model: LanguageModel
     _session: Session = field(init=False)
     _tokens: list[int] = field(default_factory=list)
+    _rows: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._session = self.model.session()
@@ -47,65 +53,65 @@ class ReusingModel:
         return self.model.frequencies(logits, legal, inverse_temperature)
 
     def session(self) -> Session:
-        """A session that reads only what the last one had not."""
+        """A session of its own, of which the model reads only what was not read before."""
         return _ReusingSession(self)
 
-    def rewind(self, tokens: Sequence[int], at_most: int) -> int:
-        """Keeps the common beginning of what was read and ``tokens``, up to ``at_most``."""
+    def rows(
+        self, tokens: Sequence[int], keys: Sequence[int], count: int
+    ) -> list[NDArray[np.float64]]:
+        """Logits after each of the last ``count`` tokens.
+
+        Args:
+            tokens: the whole sequence.
+            keys: of each token, a number that stands for it and all before it.
+            count: at least 1.
+        """
+        wanted = keys[-count:]
+        if not all(key in self._rows for key in wanted):
+            self._compute(tokens, keys, count)
+        return [self._rows[key] for key in wanted]
+
+    def _compute(self, tokens: Sequence[int], keys: Sequence[int], count: int) -> None:
+        first = len(tokens) - count
         common = 0
-        for old, new in zip(self._tokens[:at_most], tokens, strict=False):
+        for old, new in zip(self._tokens[:first], tokens, strict=False):
             if old != new:
                 break
             common += 1
         self._session.truncate(common)
-        del self._tokens[common:]
-        return common
-
-    def feed(self, tokens: Sequence[int]) -> NDArray[np.float64]:
-        self._session.feed(tokens)
-        self._tokens += tokens
-        return self._session.logits()
-
-    def feed_scored(self, tokens: Sequence[int]) -> NDArray[np.float64]:
-        rows = self._session.feed_scored(tokens)
-        self._tokens += tokens
-        return rows
-
-    def truncate(self, length: int) -> None:
-        self._session.truncate(length)
-        del self._tokens[length:]
+        self._session.feed(tokens[common:first])
+        rows = self._session.feed_scored(tokens[first:])
+        self._tokens = list(tokens)
+        for key, row in zip(keys[first:], rows, strict=True):
+            self._rows[key] = row
+        while len(self._rows) > max(KEPT_ROWS, count):
+            del self._rows[next(iter(self._rows))]
 
 
 @dataclass
 class _ReusingSession:
     owner: ReusingModel
-    length: int = 0
-    _logits: NDArray[np.float64] | None = None
+    _tokens: list[int] = field(default_factory=list)
+    _keys: list[int] = field(default_factory=list)
+
+    @property
+    def length(self) -> int:
+        """Tokens read so far."""
+        return len(self._tokens)
 
     def feed(self, token_ids: Sequence[int]) -> None:
-        tokens = list(token_ids)
-        if self.length == 0:
-            # the last token is read again for its logits
-            common = self.owner.rewind(tokens, len(tokens) - 1)
-            self._logits = self.owner.feed(tokens[common:])
-        elif tokens:
-            self._logits = self.owner.feed(tokens)
-        self.length += len(tokens)
+        for token in token_ids:
+            self._keys.append(hash((self._keys[-1] if self._keys else 0, int(token))))
+            self._tokens.append(int(token))
 
     def logits(self) -> NDArray[np.float64]:
-        if self._logits is None:
+        if not self._tokens:
             raise ValueError("nothing was read yet")
-        return self._logits
+        return self.owner.rows(self._tokens, self._keys, 1)[0]
 
     def feed_scored(self, token_ids: Sequence[int]) -> NDArray[np.float64]:
-        if self.length == 0:
-            self.owner.truncate(0)
-        rows = self.owner.feed_scored(list(token_ids))
-        self._logits = rows[-1]
-        self.length += len(token_ids)
-        return rows
+        self.feed(token_ids)
+        return np.stack(self.owner.rows(self._tokens, self._keys, len(token_ids)))
 
     def truncate(self, length: int) -> None:
-        if length < self.length:
-            self.owner.truncate(length)
-            self.length = length
+        del self._tokens[length:], self._keys[length:]

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from shared.digest import DIGEST_BYTES, sha256
 
-CODEC = "rehydration-codec/2"
+CODEC = "rehydration-codec/3"
 
 
 def binding(pin: bytes) -> bytes:

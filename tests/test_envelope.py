@@ -278,7 +278,7 @@ def of_codec(codec: str, pin: bytes) -> bytes:
     return ENVELOPE[:1] + message + KEY.sign(signed + ENVELOPE[:1] + message)
 
 
-OTHER_CODECS = ("rehydration-codec/1", "rehydration-codec/3", "rehydration-codec/20")
+OTHER_CODECS = ("rehydration-codec/2", "rehydration-codec/4", "rehydration-codec/30")
 
 
 def test_the_envelope_by_hand_is_right() -> None:

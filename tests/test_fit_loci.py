@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,9 @@ import pytest
 
 from benchmarks import fit_loci
 from benchmarks.archives import ArchiveCache
+from benchmarks.choice_fit import RIDGE, Event, Stacked, fit, rounded_tables
 from benchmarks.corpus import HELDOUT, PAIRS, Pair, read_rows
-from benchmarks.fit_loci import Event, FileEvents, file_events, fit_places, rounded_tables
+from benchmarks.fit_loci import SIZES, file_events
 from benchmarks.fit_releases import (
     RELEASES,
     Step,
@@ -88,100 +88,140 @@ def test_a_change_becomes_events() -> None:
     new = b"import a\n\nx = b(1)\nlast\n\nx = b(2)\n"
     found = file_events(Pair("p-2-x", "python", "p", "x.py", 9, old, new))
     assert found is not None
-    first, second = found.events
-    assert (first.chosen, second.chosen) == (2, 1)
-    assert first.features.shape == (5, 7)
-    # head 12 rows, last 12, kinds 13, kinds before 13, gone 2, resembling 6
-    assert first.features[:, 2].tolist() == [1, 24 + 12, 37 + 0, 50, 52]
-    # one line below the first; "a" is gone; "x" and "a" are the same two words
-    assert second.features.tolist() == [
-        [12, 13, 13],
-        [24, 24 + 12, 24],
-        [37 + 12, 37, 37 + 12],
-        [50, 51, 50],
-        [52, 56, 52],
-    ]
-    assert not found.ended  # nor could it be: the last hunk ends with the file
     assert found.hunks == (Hunk(2, 3, b"x = b(1)\n"), Hunk(5, 6, b"x = b(2)\n"))
+    first, second = found.events["start"]
+    assert (first.chosen, second.chosen) == (2, 1)
+    assert first.features["head_near"].tolist() == [0, 1, 1, 2, 2, 2, 2]
+    assert first.offset.tolist() == [0.0] * 7
+    assert second.features["resembling"].tolist() == [0, 4, 0]
+    assert second.features["gone"].tolist() == [0, 4, 0]
+    assert [event.chosen for event in found.events["removed"]] == [1, 1]
+    assert [event.chosen for event in found.events["written"]] == [1, 1]
+    # one more came; after it nothing was asked: the last hunk ends with the file
+    assert [event.chosen for event in found.events["end"]] == [0]
     assert file_events(Pair("p-2-x", "python", "p", "x.py", 9, old, old)) is None
 
 
 def test_no_more_is_counted_where_it_can_be_chosen() -> None:
     """After a hunk that ends with the file no decision follows."""
-    for old, new, ended in ((b"a\nb\n", b"a\nc\n", False), (b"a\nb\n", b"c\nb\n", True)):
+    for old, new, ended in ((b"a\nb\n", b"a\nc\n", []), (b"a\nb\n", b"c\nb\n", [1])):
         found = file_events(Pair("p-2-x", "python", "p", "x.py", 9, old, new))
         assert found is not None
-        assert found.ended == ended
+        assert [event.chosen for event in found.events["end"]] == ended
+
+
+def test_another_hunk_weighs_nothing_beside_no_more() -> None:
+    """So that the fitted score of "no more" is its odds; every table is row 0 for the other."""
+    old = b"".join(b"line %d\n" % k for k in range(40))
+    new = old.replace(b" 3\n", b" x\n").replace(b" 9\n", b" y\n")
+    found = file_events(Pair("p-2-x", "c", "p", "x.c", 9, old, new))
+    assert found is not None
+    data = Stacked.of(found.events["end"], SIZES["end"])
+    assert not data.features[:, ::2].any()
+    assert (data.features[:, 1::2] > 0).all()
+    draws = np.random.default_rng(3).normal(size=data.width)
+    draws[0] = 0
+    odds = data.chances(draws)[1] / data.chances(draws)[0]
+    assert odds == pytest.approx(math.exp(draws[data.features[:, 1]].sum()))
+
+
+def test_few_plain_places_stand_for_all() -> None:
+    features = {"near": np.arange(5000) % 12, "gone": np.zeros(5000, dtype=np.int64)}
+    features["gone"][4321] = 3
+    event = fit_loci.thinned(features, 2222, "ab12")
+    assert event.offset.size == 64 + 3 + 2 + fit_loci.PLAIN_PLACES
+    assert event.features["near"][event.chosen] == 2222 % 12
+    assert (event.features["gone"] == 3).sum() == 1
+    assert np.exp(event.offset).sum() == pytest.approx(5000)
+    again = fit_loci.thinned(features, 2222, "ab12")
+    assert again.features["near"].tolist() == event.features["near"].tolist()
+
+
+def events_of_two(chosen: list[int]) -> list[Event]:
+    rows = {"gone": np.array([0, 1]), "here": np.array([2, 2])}
+    return [Event(rows, choice, np.zeros(2)) for choice in chosen]
 
 
 def test_known_odds_are_found_again() -> None:
     """A line that names what is gone is chosen 3 times of 4 beside one that does not: 3 to 1."""
-    rows = np.array([[12, 12], [36, 36], [37, 37], [50, 51], [52, 52]])
-    events = [Event(rows, chosen) for chosen in [1] * 3000 + [0] * 1000]
-    weights = fit_places(events)
-    assert weights[51] - weights[50] == pytest.approx(math.log(3), abs=0.01)
-    tables = rounded_tables(weights)
-    assert tables["gone"] == [0, round(8 * math.log2(3))]
-    assert tables["near_head"] == [0] * 12
-    bits = fit_loci.bits_of_places(events, weights)
+    sizes = {"here": 4, "gone": 2}
+    data = Stacked.of(events_of_two([1] * 3000 + [0] * 1000), sizes)
+    weights = fit(data, close=1e-9)
+    assert weights[6] - weights[5] == pytest.approx(math.log(3), abs=0.02)
+    tables = rounded_tables(weights, sizes)
+    assert tables["gone"][1] - tables["gone"][0] in (12, 13)  # 8 log2(3) = 12.7
+    assert tables["here"] == [0, 0, 0, 0]
+    bits = data.bits(weights)
     assert bits[0] == pytest.approx(-math.log2(3 / 4), abs=0.01)
-    assert bits[-1] == pytest.approx(2, abs=0.02)
-
-
-def test_tables_in_use_have_the_fits_sizes() -> None:
-    used = fit_loci.tables_in_use()
-    assert {name: len(table) for name, table in used.items()} == fit_loci.TABLES
-    assert used["near_head"][0] == 22
-    assert used["gone"] == [0, 16]
+    assert bits[-1] == pytest.approx(2, abs=0.03)
 
 
 def test_the_fit_is_where_the_likelihood_is_highest() -> None:
-    """Against small steps away from it, on events of different sizes."""
+    """Against small steps away from it, on events of different sizes, some without a table."""
     draws = np.random.default_rng(5)
     events = []
-    for size in (3, 5, 8, 13) * 10:
-        rows = np.array([[12], [24], [37], [50], [52]]) + draws.integers(0, 2, (5, size))
-        events.append(Event(rows, int(draws.integers(0, size))))
-    weights = fit_places(events)
+    for number, size in enumerate((3, 5, 8, 13) * 10):
+        names = ("a", "b", "c") if number % 3 else ("a", "c")
+        rows = {name: draws.integers(0, 3, size) for name in names}
+        events.append(Event(rows, int(draws.integers(0, size)), draws.normal(size=size)))
+    data = Stacked.of(events, {"a": 3, "b": 3, "c": 3})
+    weights = fit(data, close=1e-12)
 
     def worth(at: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-        bits = float(fit_loci.bits_of_places(events, at).sum())
-        return -bits * math.log(2) - fit_loci.RIDGE / 2 * float(at @ at)
+        return -float(data.bits(at).sum()) * math.log(2) - RIDGE / 2 * float(at @ at)
 
     best = worth(weights)
-    for row in {int(row) for event in events for row in event.features.ravel()}:
+    for row in range(1, data.width):
         for step in (-0.05, 0.05):
             moved = weights.copy()
             moved[row] += step
             assert worth(moved) < best
 
 
-def hunk(removed: int, written: int) -> Hunk:
-    return Hunk(0, removed, b"x\n" * written)
+def test_tables_in_use_have_the_fits_sizes() -> None:
+    used = fit_loci.tables_in_use()
+    assert {
+        choice: {name: len(table) for name, table in tables.items()}
+        for choice, tables in used.items()
+    } == {choice: dict(sizes) for choice, sizes in SIZES.items()}
+    assert used["start"]["gone"][5] > used["start"]["gone"][0]
 
 
-def test_counts_become_weights() -> None:
-    hunks = [hunk(1, 1)] * 60 + [hunk(0, 2)] * 20 + [hunk(1, 0)] * 15 + [hunk(30, 1)] * 5
-    few, many = fit_loci.removed_lines(hunks)
-    assert few == [200, 750, 1, 1, 1, 1, 1, 1, 1]
-    assert many == round(50 / sum(1 / (n * n + 1) for n in range(9, 4001)))
-    assert fit_loci.deletions(hunks) == 15 / 80
+def test_features_stay_within_their_tables() -> None:
+    """On random files and hunks; a row too far would weigh what the next table says."""
+    draws = np.random.default_rng(11)
+    pieces = [b"import x\n", b"\n", b"    y = f(x)\n", b"}\n", b'"""\n', b"\tz" * 40 + b"\n"]
+    for _ in range(8):
+        old = b"".join(pieces[k] for k in draws.integers(0, 6, 120))
+        new = b"".join(
+            line * int(draws.choice([1, 1, 1, 1, 0, 2])) for line in old.splitlines(keepends=True)
+        )
+        found = file_events(Pair("p-2-x", "c", "p", "x.c", 9, old, new))
+        assert found is not None
+        for choice, sizes in SIZES.items():
+            for event in found.events[choice]:
+                for name, rows in event.features.items():
+                    low = -len(TABLES_BEFORE[name]) - 1 if choice == "end" else 0
+                    assert low <= rows.min(), name
+                    assert rows.max() < sizes[name], name
 
 
-def test_the_bonus_makes_the_shares_as_they_were() -> None:
-    """Of hunks that replace one line, 0.5 + b of 1 + b write one: nine of ten where b is 4."""
-    hunks = [hunk(1, 1)] * 90 + [hunk(1, 3)] * 10 + [hunk(2, 2)] * 50 + [hunk(2, 1)] * 50
-    one, two, three, more = fit_loci.as_many_as_removed([*hunks, hunk(3, 1), hunk(7, 2)])
-    assert one == 4000
-    assert (1 / 6 + two / 1000) / (1 + two / 1000) == pytest.approx(0.5, abs=0.001)
-    assert (three, more) == (0, 0)
+TABLES_BEFORE = {
+    name: range(before)
+    for name, before in zip(SIZES["end"], np.cumsum([0, *SIZES["end"].values()]), strict=False)
+}
 
 
-def test_how_often_another_hunk_follows() -> None:
-    """Nine files of one hunk, three of four: three went on after the first, nine did not."""
-    event = Event(np.zeros((5, 1), dtype=np.int64), 0)
-    files = [FileEvents("p", (event,), True, ())] * 2 + [
-        FileEvents("p", (event,) * 7, True, ())
-    ] * 12
-    assert Counter(len(file.events) for file in files) == {1: 2, 7: 12}
-    assert fit_loci.more_per_end(files) == [6, 12, 12, 12, 2]
+def test_the_report_says_what_was_fitted() -> None:
+    old = b"".join(b"line %d\n" % k for k in range(40))
+    files = []
+    for number, package in enumerate("abcdef"):
+        new = old.replace(b" %d\n" % (3 + number), b" x\n").replace(b" 20\n", b" y\nz\n")
+        found = file_events(Pair("p", "c", package, package + ".c", 9, old, new))
+        assert found is not None
+        files.append(found)
+    lines = list(fit_loci.report(files))
+    assert lines[0] == "6 files of 6 packages, 12 hunks"
+    assert sum(line.startswith("start ") for line in lines) == len(SIZES["start"])
+    assert any(line.endswith("loci_tables.py: False") for line in lines)
+    assert lines[-1].startswith("bits of written, fitted to other packages: ")

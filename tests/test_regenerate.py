@@ -169,7 +169,7 @@ def test_memory_is_that_of_the_process(recipe: Recipe, monkeypatch: pytest.Monke
 
 def test_resident_memory_grows_with_what_is_held() -> None:
     before = module.resident_bytes()
-    held = np.ones(4 << 20)
+    held = np.ones(16 << 20)  # large enough that no memory freed before serves
     assert module.resident_bytes() - before > held.nbytes // 2
 
 
@@ -405,8 +405,8 @@ def test_the_model_is_opened_once_and_only_when_needed() -> None:
 def test_special_tokens_are_never_written() -> None:
     """Whatever the stream, no text holds a control token: it would spell nothing and hide."""
     recorder = Recorder(MODEL)
-    for numbers in (random.Random(seed) for seed in range(3)):
-        stream = RECIPE.stream[:30] + numbers.randbytes(40) + b"\x01"
+    for numbers in (random.Random(seed) for seed in range(6)):
+        stream = RECIPE.stream[:12] + numbers.randbytes(40) + b"\x01"
         with suppress(Refusal):
             regenerate(replace(RECIPE, stream=stream), BASE, lambda: recorder, SMALL)
     seen = {token for text in recorder.texts for token in text}

@@ -53,13 +53,37 @@ def test_scoring_first_is_allowed() -> None:
 def test_what_was_read_is_not_read_again() -> None:
     recorder = Recorder(MODEL)
     reusing = ReusingModel(recorder)
-    reusing.session().feed(list(range(2, 102)))
+
+    def ask(*tokens: int) -> None:
+        session = reusing.session()
+        session.feed(tokens)
+        session.logits()
+
+    ask(*range(2, 102))
     assert recorder.fed == 100
-    reusing.session().feed([*range(2, 92), 3, 3])
+    ask(*range(2, 92), 3, 3)
     assert recorder.fed == 102
-    # the last token is read again: its logits are wanted
-    reusing.session().feed([*range(2, 92), 3, 3])
+    ask(*range(2, 102))  # remembered, although another text was read since
+    ask(*range(2, 92), 3, 3)
+    assert recorder.fed == 102
+    ask(*range(2, 92), 3)  # read, but its logits were not asked for
     assert recorder.fed == 103
+    reusing.session().feed([7, 7, 7])  # nobody asks what follows
+    assert recorder.fed == 103
+
+
+def test_rows_are_forgotten_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundstation.reuse.KEPT_ROWS", 3)
+    reusing = ReusingModel(MODEL)
+    fresh = MODEL.session()
+    tokens = [4, 9, 7, 5, 6, 8]
+    rows = fresh.feed_scored(tokens)
+    for _ in range(2):
+        for end in (2, 5, 6, 1, 3):
+            session = reusing.session()
+            session.feed(tokens[:end])
+            assert np.array_equal(session.logits(), rows[end - 1])
+    assert np.array_equal(reusing.session().feed_scored(tokens), rows)
 
 
 def test_nothing_is_known_before_something_is_read() -> None:

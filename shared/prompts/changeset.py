@@ -224,6 +224,7 @@ def _transcribe_text(
         )
     else:
         lines = usual.normalise(old.data)
+        desk.read(b"".join(lines))
         hunks = rewrite(
             decisions,
             desk.transcript,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from shared.errors import RegenerationError
 from shared.prompts.model import LanguageModel
+from shared.prompts.recall import Recall
 from shared.prompts.settings import Settings
 from shared.prompts.transcript import Transcript
 
@@ -31,6 +32,11 @@ class Desk:
     settings: Settings
     spend: Callable[[int], None]
     _current: Transcript | None = field(default=None)
+    _unread: list[bytes] = field(default_factory=list)
+
+    def read(self, text: bytes) -> None:
+        """Notes an old text, so that what is written later may recall it."""
+        self._unread.append(text)
 
     def transcript(self) -> Transcript:
         """The transcript for the next text."""
@@ -38,10 +44,20 @@ class Desk:
         if current is None or CARRIED_SHARE * current.tokens > current.model.max_positions:
             model = self.open_model()
             current = Transcript(
-                model, model.session(), self.settings.inverse_temperature, self._guarded(model)
+                model,
+                model.session(),
+                self.settings.inverse_temperature,
+                self._guarded(model),
+                self.new_recall(model) if current is None else current.recall,
             )
             self._current = current
+        while self._unread:
+            current.recall.read(self._unread.pop(0))
         return current
+
+    def new_recall(self, model: LanguageModel) -> Recall:
+        """What old texts are read into."""
+        return Recall(model.vocabulary, self.settings.recall_shift)
 
     def _guarded(self, model: LanguageModel) -> Callable[[int], None]:
         limit = model.max_positions

@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from shared.prompts.context import Window, open_window
 from shared.prompts.inside import transcribe_inside
 from shared.prompts.loci import LocusRanker
@@ -20,15 +17,6 @@ from shared.prompts.settings import Settings
 from shared.prompts.transcript import Transcript
 from shared.prompts.weights import weights
 from shared.seeds.decisions import Decisions
-
-MAX_REMOVED_LINES = 4000
-MAX_WRITTEN_LINES = 4000
-
-_AS_MANY_AS_REMOVED = (0, 1615, 796, 192, 153)  # per 1000 of all other counts together
-_DELETION = (13, 2)
-_NOT_AS_MANY = np.array(
-    [0, *((1 << 26) // (n * (n + 1)) for n in range(1, MAX_WRITTEN_LINES + 1))], dtype=np.int64
-)
 
 
 @dataclass(frozen=True)
@@ -92,8 +80,9 @@ def rewrite(
                 window.advance(past.start)
                 window.repeat(past.end, past.text)
         window.advance(start)
-        hunk = _write(decisions, window, start, end, wanted[len(hunks)] if wanted else None)
-        ranker.learn(range(start, end), hunk.text)
+        want = wanted[len(hunks)] if wanted else None
+        hunk = _write(decisions, ranker, window, start, end, want)
+        ranker.learn(start, end, hunk.text)
         hunks.append(hunk)
         first = end + 1
     if window is not None:
@@ -138,26 +127,30 @@ def _locus(
     if wanted is not None:
         want = wanted[len(hunks)] if len(hunks) < len(wanted) else Hunk(lines + 1, lines + 1, b"")
     place = None if want is None else want.start - first
-    start = first + decisions.prompt(ranker.starts(first, len(hunks)), place, "loci")
+    start = first + decisions.prompt(ranker.starts(first), place, "loci")
     if start > lines:
         return None
-    limit = min(lines - start, MAX_REMOVED_LINES)
     removed = None if want is None else want.end - want.start
-    return start, start + decisions.prompt(ranker.removed(limit), removed, "loci")
+    return start, start + decisions.prompt(ranker.removed(start), removed, "loci")
 
 
-def _write(decisions: Decisions, window: Window, start: int, end: int, want: Hunk | None) -> Hunk:
+def _write(
+    decisions: Decisions,
+    ranker: LocusRanker,
+    window: Window,
+    start: int,
+    end: int,
+    want: Hunk | None,
+) -> Hunk:
     """Writes or reads what replaces the old lines [start, end)."""
     removed = end - start
     text = None if want is None else want.text
-    if removed and decisions.prompt(
-        weights(*_DELETION), None if text is None else int(not text), "hunks"
-    ):
+    lines = decisions.prompt(
+        ranker.written(start, removed), None if text is None else text.count(b"\n"), "hunks"
+    )
+    if not lines:
         window.delete(end)
         return Hunk(start, end, b"")
-    lines = decisions.prompt(
-        written_lines(removed), None if text is None else text.count(b"\n"), "hunks"
-    )
     if removed == lines == 1 and decisions.prompt(
         weights(15, 1), None if want is None else int(want.inside), "hunks"
     ):
@@ -165,18 +158,6 @@ def _write(decisions: Decisions, window: Window, start: int, end: int, want: Hun
         inside = transcribe_inside(decisions, vocabulary, window.old[start], text)
         return Hunk(start, end, window.write_inside(decisions, inside), inside=True)
     return Hunk(start, end, window.write(decisions, end, lines, text))
-
-
-def written_lines(removed: int) -> NDArray[np.int64]:
-    """Weights of how many lines replace the removed ones: int64 [MAX_WRITTEN_LINES + 1].
-
-    The fewer the likelier, about as 1/(n(n+1)), and often as many as were removed.
-    """
-    likely = _NOT_AS_MANY.copy()
-    if 0 < removed <= MAX_WRITTEN_LINES:
-        bonus = _AS_MANY_AS_REMOVED[min(removed, len(_AS_MANY_AS_REMOVED) - 1)]
-        likely[removed] += (1 << 26) // 1000 * bonus
-    return likely
 
 
 def apply_hunks(old: Sequence[bytes], hunks: Sequence[Hunk]) -> bytes:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from shared.errors import RegenerationError
 from shared.prompts.model import LanguageModel, Session
+from shared.prompts.recall import ORDERS, Recall
 from shared.prompts.span import Span
 from shared.seeds.decisions import Decisions
 
@@ -43,15 +44,18 @@ class Transcript:
         inverse_temperature: sharpens (above 1) or flattens (below 1) the model's distribution.
         spend: called with the number of tokens before the model reads them; raises when the
             budget is used up.
+        recall: what the old texts suggest.
     """
 
     model: LanguageModel
     session: Session
     inverse_temperature: float
     spend: Callable[[int], None]
+    recall: Recall
     _known: bytearray = field(default_factory=bytearray)
     _ahead: bytes = b""
     _unread: list[int] = field(default_factory=list)
+    _last: list[int] = field(default_factory=list)
     _logits: NDArray[np.float64] | None = None
 
     @property
@@ -94,12 +98,14 @@ class Transcript:
         steps = 0
         while (end := span.end(written[len(heal) :], steps)) is None:
             frequencies = self._frequencies(next(logits), heal, written, span)
+            frequencies = self.recall.mix(frequencies, self._last)
             if steps < len(excluded):
                 frequencies = excluded[steps].exclude(frequencies)
             token = decisions.token(frequencies, None if plan is None else plan[steps])
             if steps < len(excluded) and token != excluded[steps].token:
                 excluded = ()
-            self._unread.append(token)
+            self._append((token,))
+            self.recall.learn((token,))
             written += self.model.vocabulary.spelling[token]
             steps += 1
         logits.close()
@@ -128,9 +134,14 @@ class Transcript:
             heal = self.model.vocabulary.spelling[encoded.pop()] + heal
             if not 0x80 <= heal[0] < 0xC0:  # a whole UTF-8 character starts here
                 break
-        self._unread += encoded
+        self._append(encoded)
         self._known.clear()
         return heal
+
+    def _append(self, tokens: Sequence[int]) -> None:
+        """Tokens that the model is to read next."""
+        self._unread += tokens
+        self._last = [*self._last, *tokens][-ORDERS:]
 
     def _plan(self, heal: bytes, span: Span, wanted: bytes) -> list[int]:
         """The tokens by which the ground writes ``wanted``."""

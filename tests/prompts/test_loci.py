@@ -1,17 +1,18 @@
-"""Weights of places: literal values (a change is a change of the wire format), ranges, purity."""
+"""Weights of places and counts: an oracle line by line, literal values, ranges, purity."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.prompts.loci import LocusRanker, kind_of_line
+from shared.prompts import loci
+from shared.prompts.lineform import indent, kind_of_line, opening_word
+from shared.prompts.loci import LocusRanker
+from shared.prompts.loci_tables import TABLES
 from shared.seeds.interval import MAX_TOTAL
 
 LINES = [
@@ -26,56 +27,160 @@ LINES = [
     b"    return clip(x) + limit(x, 12);\n",
 ]
 WORDS = st.sampled_from(
-    [b"", b"int x;", b"x = y(x);", b"return y;", b"# z", b"}", b"\xff", b"x y z"]
+    [b"", b"int x;", b"x = y(x);", b"return y;", b"# z", b"}", b"\xff", b"x y z", b'  """a']
 )
 TEXTS = st.lists(WORDS.map(lambda line: line + b"\n"), max_size=40)
 
 
-def test_weights_of_starts_are_these() -> None:
-    """The first by hand: head 22, an include 7, as after a blank line 5, and 96: 130 eighths."""
+def taught() -> LocusRanker:
     ranker = LocusRanker(LINES)
-    weights = ranker.starts(0, 0)
-    assert weights[0] == 304 << 16 == round(256 * 2 ** (2 / 8)) << 16
-    assert weights.tolist() == [
-        *(19922944, 3235840, 5439488, 4571136, 2719744),
-        *(5931008, 2965504, 3235840, 2285568, 1617920, 12677),
-    ]
+    ranker.learn(5, 6, b"    return clamp(x, 10);\n")
+    return ranker
 
 
-def test_weights_after_a_hunk_are_these() -> None:
+def sums(choice: str, rows: dict[str, list[int]], place: int) -> int:
+    return sum(int(TABLES[choice][name][values[place]]) for name, values in rows.items())
+
+
+def plain_weight(score: int) -> int:
+    return round(256 * 2 ** ((score & 7) / 8)) << (score >> 3)
+
+
+def test_the_first_place_by_hand() -> None:
+    """Near 0, an include after what counts as blank: first word ``include``, 14 letters."""
+    opening = opening_word(b"include")
+    assert opening > 1
+    rows = {
+        "head_near": [0], "head_here": [1], "head_before": [0], "opening": [opening],
+        "length": [1], "indent": [0], "quoted": [0],
+    }  # fmt: skip
+    found = LocusRanker(LINES).start_features(0)
+    assert {name: values[:1].tolist() for name, values in found.items()} == rows
+    weights = LocusRanker(LINES).starts(0)
+    assert weights[0] == plain_weight(sums("start", rows, 0) + 96)
+    assert weights[-1] == sum(weights[:-1].tolist()) // 4096
+
+
+def test_features_of_places_after_a_hunk() -> None:
     """A removed line that called ``limit`` draws attention to the others that name it."""
-    ranker = LocusRanker(LINES)
-    ranker.learn(range(5, 6), b"    return clamp(x, 10);\n")
-    weights = ranker.starts(6, 1)
-    assert weights.tolist() == [15400960, 246415360, 536870912, 4194304, 200720384]
-    unaware = LocusRanker(LINES).starts(6, 1)
-    assert weights[0] == unaware[0]
-    assert (weights[1:3] > 8 * unaware[1:3]).all()
-    assert weights[3] == unaware[3]
-    # what was written again is not gone
+    found = {name: rows.tolist() for name, rows in taught().start_features(6).items()}
+    include = opening_word(b"static")
+    assert found == {
+        "near": [0, 1, 1, 2],
+        "here": [7, 12, 8, 0],
+        "before": [8, 7, 12, 8],
+        "opening": [0, include, opening_word(b"return"), 0],
+        "length": [0, 2, 2, 0],
+        "indent": [0, 0, 1, 0],
+        "quoted": [0, 0, 0, 0],
+        "kind_seen": [0, 0, 1, 0],
+        "as_last": [0, 0, 3, 0],
+        "same_step": [0, 0, 0, 0],
+        "gone": [0, 4, 4, 0],  # limit, in three lines
+        "come": [0, 0, 0, 0],  # clamp, in none
+        "resembling": [0, 2, 4, 0],
+        "below_resembling": [0, 0, 0, 0],
+    }
+
+
+def test_places_and_no_more_weigh_their_tables() -> None:
+    ranker = taught()
+    rows = {name: values.tolist() for name, values in ranker.start_features(6).items()}
+    weights = ranker.starts(6).tolist()
+    assert weights[:-1] == [plain_weight(sums("start", rows, k) + 96) for k in range(4)]
+    ahead = {name: values.tolist() for name, values in ranker.end_features(6).items()}
+    assert ahead == {
+        "hunks": [0], "lines_ahead": [2], "gone_ahead": [4], "resembling_ahead": [4],
+        "below_ahead": [0],
+    }  # fmt: skip
+    score = sums("end", ahead, 0)
+    expected = sum(weights[:-1]) * plain_weight(score % 8) * 2.0 ** (score // 8) / 256
+    assert weights[-1] == int(expected)
+
+
+def test_what_was_written_again_is_not_gone() -> None:
     again = LocusRanker(LINES)
-    again.learn(range(5, 6), b"    return limit(x, 11);\n")
-    assert (again.starts(6, 1)[1:3] < weights[1:3]).all()
+    again.learn(5, 6, b"    return limit(x, 11);\n")
+    assert not again.start_features(6)["gone"].any()
+    assert (again.starts(6)[1:3] < taught().starts(6)[1:3]).all()
 
 
-def test_no_more_hunks_weighs_more_and_more() -> None:
-    """Beside the sum of all places: a 4096th at first, then a fourth or a third."""
-    ranker = LocusRanker(LINES)
-    shares = []
-    for hunks in (0, 1, 2, 3, 4, 5, 9):
-        weights = ranker.starts(2, hunks)
-        shares.append(int(weights[:-1].sum()) // int(weights[-1]))
-    assert shares == [4096, 4, 3, 3, 4, 3, 3]
+def test_regular_steps_and_lines_below_alike_ones() -> None:
+    """Insertions below lines 1 and 4 of a regular list: the next is expected below line 7."""
+    text = [b"entry(a, %d)\n" % k if k % 3 == 1 else b"\n" for k in range(12)]
+    ranker = LocusRanker(text)
+    ranker.learn(2, 2, b"x\n")
+    assert not ranker.start_features(3)["same_step"].any()
+    assert np.flatnonzero(ranker.start_features(3)["below_resembling"]).tolist() == [2, 5, 8]
+    ranker.learn(5, 5, b"x\n")
+    assert np.flatnonzero(ranker.start_features(6)["same_step"]).tolist() == [2]
+    assert ranker.starts(6)[:-1].argmax() == 2
 
 
-def test_weights_of_removed_lines_are_these() -> None:
-    ranker = LocusRanker(LINES)
-    assert ranker.removed(12).tolist() == [
-        *(18688, 33408, 4992, 2432, 1600, 576, 448, 384, 256, 125, 101, 84, 71)
-    ]
-    assert ranker.removed(2).tolist() == [18688, 33408, 4992]
-    assert ranker.removed(0).tolist() == [18688]
-    assert (ranker.removed(4000) > 0).all()
+def test_words_that_come_are_found_again_by_rarity() -> None:
+    text = [b"b\n"] * 3 + [b"c\n"] * 9 + [b"a\n"]
+    ranker = LocusRanker(text)
+    ranker.learn(12, 13, b"a = b + c\n")
+    assert ranker.start_features(0)["come"].tolist() == [4] * 3 + [2] * 9 + [0, 0]
+
+
+def test_features_of_removed_lines() -> None:
+    """From a line that names what is gone, over all that is left of the file."""
+    found = {k: rows.tolist() for k, rows in taught().removed_features(7, 2).items()}
+    assert found == {
+        "removed_last": [1, 9, 17],
+        "removed_marked": [1, 4, 7],
+        "after_removed": [12, 13 + 8, 13 + 0],
+        "last_removed": [0, 13, 9],
+        "deeper": [0, 3, 2],
+        "brackets": [0, 2, 2],
+        "all_marked": [2, 3, 1],
+        "removed_before": [0, 2, 1],
+    }
+
+
+def test_features_of_written_lines() -> None:
+    found = {k: rows.tolist() for k, rows in taught().written_features(8, 1, 2).items()}
+    assert found == {
+        "written_removed": [1, 8, 15],
+        "written_last": [1, 9, 17],
+        "written_before": [0, 5, 0],
+        "written_here": [8, 21, 34],
+        "written_below": [12, 25, 38],
+    }
+
+
+def test_counts_weigh_their_tables() -> None:
+    """Small counts plainly, large ones less and less."""
+    text = [b"x = 1\n"] * 5000
+    ranker = LocusRanker(text)
+    rows = {k: v.tolist() for k, v in ranker.removed_features(10, 30).items()}
+    removed = ranker.removed(10).tolist()
+    assert len(removed) == 4001
+    for count, share in ((0, 1.0), (1, 1.0), (8, 1.0), (9, 1.0), (20, 82 / 401), (30, 82 / 901)):
+        expected = plain_weight(sums("removed", rows, count) + 128) * share
+        assert removed[count] == pytest.approx(expected + 1, abs=1)
+    rows = {k: v.tolist() for k, v in ranker.written_features(10, 2, 30).items()}
+    written = ranker.written(10, 2).tolist()
+    assert len(written) == 4001
+    for count, share in ((0, 1.0), (8, 1.0), (9, 1.0), (20, 90 / 420), (30, 90 / 930)):
+        expected = plain_weight(sums("written", rows, count) + 128) * share
+        assert written[count] == pytest.approx(expected + 1, abs=1)
+    assert ranker.written(10, 0)[0] == 0
+    assert len(LocusRanker(text[:7]).removed(5)) == 3
+
+
+def test_a_habit_gets_cheaper() -> None:
+    """After three hunks that took two lines for three, so is the fourth likelier to be."""
+    text = [b"value(%d)\n" % k for k in range(60)]
+    chances = []
+    ranker = LocusRanker(text)
+    for start in (5, 15, 25, 35):
+        removed, written = ranker.removed(start), ranker.written(start, 2)
+        chances.append((removed[2] / removed.sum(), written[3] / written.sum()))
+        ranker.learn(start, start + 2, b"new\nold\nother\n")
+    assert chances[3][0] > chances[0][0]
+    assert chances[3][1] > chances[0][1]
 
 
 @pytest.mark.parametrize(
@@ -93,85 +198,60 @@ def test_kinds_of_lines(line: bytes, kind: int) -> None:
     assert kind_of_line(line) == kind
 
 
+@pytest.mark.parametrize(
+    ("line", "columns"), [(b"x", 0), (b"   x\n", 3), (b"\tx", 8), (b"  \tx", 8), (b" \t\n", None)]
+)
+def test_indents(line: bytes, columns: int | None) -> None:
+    assert indent(line) == columns
+
+
 @given(text=TEXTS, data=st.data())
 def test_every_place_can_be_chosen(text: list[bytes], data: st.DataObject) -> None:
     """Whatever was learned: all weights positive, as many as there are places, and one for none."""
     ranker, twin = LocusRanker(text), LocusRanker(tuple(text))
-    for _ in range(data.draw(st.integers(0, 3))):
-        start = data.draw(st.integers(0, len(text)))
+    first = 0
+    for _ in range(data.draw(st.integers(0, 8))):
+        start = data.draw(st.integers(first, len(text)))
         end = data.draw(st.integers(start, len(text)))
         written = data.draw(TEXTS.map(b"".join))
-        ranker.learn(range(start, end), written)
-        twin.learn(range(start, end), written)
-    first = data.draw(st.integers(0, len(text)))
-    hunks = data.draw(st.integers(0, 9))
-    weights = ranker.starts(first, hunks)
+        ranker.learn(start, end, written)
+        twin.learn(start, end, written)
+        first = end
+    weights = ranker.starts(first)
     assert weights.dtype == np.int64
     assert len(weights) == len(text) - first + 2
     assert (weights > 0).all()
-    assert weights.tolist() == ranker.starts(first, hunks).tolist()
-    assert weights.tolist() == twin.starts(first, hunks).tolist()
+    assert weights.tolist() == ranker.starts(first).tolist() == twin.starts(first).tolist()
+    removed = ranker.removed(first)
+    assert len(removed) == len(text) - first + 1
+    assert (removed > 0).all()
+    assert removed.tolist() == twin.removed(first).tolist()
+    for count in (0, len(text) - first):
+        written_lines = ranker.written(first, count)
+        assert (written_lines[1:] > 0).all()
+        assert (written_lines[0] > 0) == (count > 0)
+        assert written_lines.tolist() == twin.written(first, count).tolist()
 
 
-def degrees(lines: list[bytes], removed: Sequence[int]) -> list[int]:
-    """What ``learn`` marks, line against line."""
-    sets = [set(re.findall(rb"[A-Za-z_][A-Za-z0-9_]*", line)) for line in lines]
-    found = []
-    for line, words in zip(lines, sets, strict=True):
-        best = 0
-        for place in removed:
-            if not words & sets[place]:
-                continue
-            share = Fraction(len(words & sets[place]), len(words | sets[place]))
-            limits = (Fraction(1, 5), Fraction(1, 3), Fraction(1, 2), Fraction(3, 4))
-            degree = 5 if line == lines[place] else sum(share >= limit for limit in limits)
-            best = max(best, degree)
-        found.append(best)
-    return [*found, 0]
-
-
-LETTERS = st.lists(st.sampled_from([b"a", b"b", b"c", b"dd", b"e1", b"9", b"+"]), max_size=6)
-
-
-@given(text=st.lists(LETTERS.map(lambda w: b" ".join(w) + b"\n"), max_size=14), data=st.data())
-def test_lines_that_resemble_removed_ones(text: list[bytes], data: st.DataObject) -> None:
-    ranker = LocusRanker(text)
-    removed: list[int] = []
-    for _ in range(data.draw(st.integers(1, 3))):
-        start = data.draw(st.integers(0, len(text)))
-        removed += range(start, data.draw(st.integers(start, min(len(text), start + 3))))
-        ranker.learn(removed, b"")
-    assert ranker.features(0)[4].tolist() == degrees(text, removed)
-
-
-def test_places_are_described_by_five_features() -> None:
-    ranker = LocusRanker(LINES)
-    ranker.learn(range(5, 6), b"    return clamp(x, 10);\n")
-    assert ranker.features(6).tolist() == [
-        [0, 1, 1, 2],
-        [7, 12, 8, 0],
-        [8, 7, 12, 8],
-        [0, 1, 1, 0],
-        [0, 2, 4, 0],
-    ]
-    assert LocusRanker([b"x\n"] * 5000).features(0)[0].tolist() == [
-        min(11, (distance + 1).bit_length() - 1) for distance in range(5001)
-    ]
-
-
-def test_thousands_of_removed_lines_are_learnt() -> None:
-    """Every second line of 6,000 is the same as one that went."""
-    text = [b"value_%d = value(%d)\n" % (k % 1500, k % 1500) for k in range(6000)]
-    ranker = LocusRanker(text)
-    ranker.learn(range(3000), b"")
-    assert ranker.features(0)[4].tolist() == [5] * 6000 + [0]
+def test_every_row_of_every_table_is_in_reach_of_the_octaves() -> None:
+    """No sum of scores can leave the range where a weight is a weight."""
+    for choice, offset in (("start", 96), ("removed", 128), ("written", 128)):
+        for extreme in (min, max):
+            total = offset + sum(extreme(table.tolist()) for table in TABLES[choice].values())
+            clipped = min(max(total, 0), loci._LARGEST)
+            assert 256 <= plain_weight(clipped) < 1 << 37
 
 
 def test_a_long_file_stays_below_the_coders_limit() -> None:
-    """20,000 lines, each as likely as a line can be."""
+    """20,000 lines, each as likely as a line can be, and thousands that were learned."""
     text = [b"def gone(): return gone\n"] * 20_000
     ranker = LocusRanker(text)
-    ranker.learn(range(3), b"")
-    total = sum(ranker.starts(0, 1).tolist())
-    assert total < MAX_TOTAL // 1000
-    assert (ranker.starts(0, 1) > 0).all()
+    ranker.learn(0, 3, b"")
+    assert total(ranker.starts(0)) < MAX_TOTAL // 1000
+    assert total(ranker.removed(0)) < MAX_TOTAL
+    assert total(ranker.written(0, 3)) < MAX_TOTAL
+    assert (ranker.starts(0) > 0).all()
+
+
+def total(weights: Iterable[int]) -> int:
+    return sum(int(weight) for weight in weights)

@@ -5,9 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
-
-from shared.prompts import changeset, compose, context, inside, loci, naming, rewrite, settings
+from shared.prompts import (
+    changeset,
+    compose,
+    context,
+    inside,
+    lineform,
+    loci,
+    naming,
+    recall,
+    settings,
+)
+from shared.prompts.loci_tables import TABLES
 from shared.prompts.transcript import FORBIDDEN_TOKENS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text()
@@ -21,28 +30,37 @@ def numbers(name: str) -> list[int]:
 
 
 def test_loci() -> None:
-    assert numbers("near_head") == loci._NEAR_HEAD.tolist()
-    assert numbers("near_last") == loci._NEAR_LAST.tolist()
-    assert numbers("resembling") == loci._RESEMBLING.tolist()
+    """Every table of the four choices stands on the page, once, and no other."""
+    tables = {name: table for named in TABLES.values() for name, table in named.items()}
+    assert len(tables) == sum(map(len, TABLES.values()))
+    for name, table in tables.items():
+        assert numbers(name) == table.tolist(), name
+    recalled = {"recall_order", "recall_seen"}
+    assert set(re.findall(r"```numbers (\w+)", PAGE)) == {*tables, "octave", *recalled}
+    listed = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ", PAGE, re.MULTILINE)
+    assert set(tables) <= {name.strip("`") for row in listed for name in row.split(", ")}
     assert numbers("octave") == loci._OCTAVE.tolist()
     assert numbers("octave") == [round(256 * 2 ** (k / 8)) for k in range(8)]
-    assert numbers("removed") == loci._REMOVED.tolist()
-    ranker = loci.LocusRanker([b"x\n"] * 50)
-    assert ranker.removed(50)[9:].tolist() == [10176 // (n * n + 1) + 1 for n in range(9, 51)]
-    rows = re.findall(r"^\| (\d+) \| .* \| (-?\d+) \| (-?\d+) \|$", PAGE, re.MULTILINE)
-    assert [int(kind) for kind, _, _ in rows] == list(range(13))
-    assert [int(there) for _, there, _ in rows] == loci._KIND_HERE.tolist()
-    assert [int(before) for _, _, before in rows] == loci._KIND_BEFORE.tolist()
-    assert f"*gone*: {loci._GONE} if" in TEXT
-    assert f"+ {loci._OFFSET} weight = octave" in TEXT
-    assert f"by {', '.join(map(str, loci._MORE_PER_END))} after one" in TEXT
+    assert f"+ {loci._OFFSET}, held within 0 to {loci._LARGEST}" in TEXT
+    assert TEXT.count(f"+ {loci._MIDDLE}, held within 0 to {loci._LARGEST}") == 2
+    assert f"divided by {loci._LINES_PER_FIRST_END} before the first hunk" in TEXT
+
+
+def test_first_words_are_those_of_the_list() -> None:
+    (listed,) = re.findall(r"```words opening\n(.*?)\n```", PAGE, re.DOTALL)
+    words = listed.split()
+    assert len(words) == lineform.OPENINGS - 2
+    for index, word in enumerate(words, start=2):
+        assert lineform.opening_word(b"  (" + word.encode() + b" x") == index
+    assert lineform.opening_word(b"imports x") == 1
+    assert lineform.opening_word(b" 12, }") == 0
 
 
 def test_kinds_of_lines_are_those_of_the_table() -> None:
     """Each beginning that a row lists is of that kind."""
-    for kind, rule in re.findall(r"^\| (\d+) \| starts with (.*?) \|", PAGE, re.MULTILINE):
+    for kind, rule in re.findall(r"^\| (\d+) \| starts with (.*?) \|$", PAGE, re.MULTILINE):
         for beginning in re.findall(r"`([^`]+)`", rule.partition(", or is")[0]):
-            assert loci.kind_of_line(beginning.encode() + b"x") == int(kind), beginning
+            assert lineform.kind_of_line(beginning.encode() + b"x") == int(kind), beginning
 
 
 def test_files() -> None:
@@ -75,20 +93,11 @@ def _listed(values: tuple[float, ...]) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
-def test_written_lines_and_tokens() -> None:
-    plain = [0, *((1 << 26) // (n * (n + 1)) for n in range(1, 4001))]
-    assert rewrite.written_lines(0).tolist() == plain
-    bonus = {1: 1615, 2: 796, 3: 192, 4: 153, 5: 153, 4000: 153}
-    assert "1615, 796, 192, 153 more" in TEXT
-    for removed, times in bonus.items():
-        expected = np.array(plain)
-        expected[removed] += (1 << 26) // 1000 * times
-        assert rewrite.written_lines(removed).tolist() == expected.tolist()
+def test_tokens_and_limits() -> None:
     assert inside._TOKEN_WEIGHTS.tolist() == [
         60, *(1024 // (n * (n + 1)) + 1 for n in range(1, 65))
     ]  # fmt: skip
-    assert f"choose{rewrite._DELETION}; 1 is a **deletion**" in TEXT
-    assert rewrite.MAX_REMOVED_LINES == rewrite.MAX_WRITTEN_LINES == 4000
+    assert loci.MAX_REMOVED_LINES == loci.MAX_WRITTEN_LINES == 4000
     assert compose.MAX_LINES == 65_536
     assert f"more than {FORBIDDEN_TOKENS} tokens: nothing is done" in TEXT
 
@@ -100,3 +109,11 @@ def test_languages() -> None:
         endings, _, word = group.partition(" → ")
         found |= {ending: word.strip("`") for ending in endings.split(", ")}
     assert found == context._LANGUAGES
+
+
+def test_recall() -> None:
+    assert numbers("recall_order") == list(recall._BY_ORDER)
+    assert numbers("recall_seen") == list(recall._BY_SEEN)
+    assert numbers("octave") == list(recall._OCTAVE)
+    signed = f"{-recall._BY_CERTAINTY} * certainty + seen[bits(n) - 1] + {recall._ALONE} if u = 1"
+    assert f"order[K] - {signed}" in TEXT

@@ -15,6 +15,7 @@ from shared.prompts.settings import (
     INVERSE_TEMPERATURES,
     LINES_AFTER,
     LINES_BEFORE,
+    RECALL_SHIFTS,
     Settings,
     Shape,
     transcribe_settings,
@@ -26,6 +27,7 @@ RANGES = (
     Shape,
     range(len(LINES_BEFORE)),
     range(len(LINES_AFTER)),
+    range(len(RECALL_SHIFTS)),
     range(len(INVERSE_TEMPERATURES)),
 )
 ALL = [Settings(*values) for values in itertools.product(*RANGES)]
@@ -69,7 +71,7 @@ def leaves(path: list[int]) -> Iterator[tuple[Settings, Fraction]]:
 
 def test_every_setting_has_one_spelling_and_together_they_have_them_all() -> None:
     possible = [(setting, chance) for setting, chance in leaves([]) if chance]
-    assert len(possible) == len(ALL) == 192
+    assert len(possible) == len(ALL) == 768
     assert {setting for setting, _ in possible} == set(ALL)
     assert sum(chance for _, chance in possible) == 1
     assert dict(possible)[Settings()] == Fraction(7, 10)
@@ -81,12 +83,14 @@ def test_writing_costs_what_reading_expects() -> None:
         guided = Guided([])
         assert transcribe_settings(guided, setting) == setting  # type: ignore[arg-type]
         assert guided.chance == chances[setting]
-    # by hand: not usual; diff; 12 lines before; 12 after; 0.875
-    assert chances[Settings(Shape.DIFF, 3, 0, 2)] == Fraction(
-        3 * 4 * 2 * 8 * 2, 10 * 16 * 16 * 16 * 18
+    # by hand: not usual; diff; 12 lines before; 12 after; recall doubled; 0.875
+    assert chances[Settings(Shape.DIFF, 3, 0, 1, 2)] == Fraction(
+        3 * 4 * 2 * 8 * 3 * 2, 10 * 16 * 16 * 16 * 17 * 18
     )
     # nothing else is unusual: 1.125 is 4 of 8, not 4 of 18
-    assert chances[Settings(temperature=1)] == Fraction(3 * 8 * 8 * 8 * 4, 10 * 16 * 16 * 16 * 8)
+    assert chances[Settings(temperature=1)] == Fraction(
+        3 * 8 * 8 * 8 * 10 * 4, 10 * 16 * 16 * 16 * 17 * 8
+    )
 
 
 @given(st.sampled_from(ALL))

@@ -15,6 +15,7 @@ from tiny_codec import bigram_model, random_model, vocabulary
 
 from shared.errors import RegenerationError
 from shared.prompts.model import LanguageModel
+from shared.prompts.recall import Recall
 from shared.prompts.span import Span
 from shared.prompts.transcript import Transcript
 from shared.seeds.coins import SeedSource
@@ -27,7 +28,8 @@ MODEL = random_model(3)
 
 def transcript(model: LanguageModel = MODEL, spent: list[int] | None = None) -> Transcript:
     """An empty one."""
-    return Transcript(model, model.session(), 1.0, ([] if spent is None else spent).append)
+    spend = ([] if spent is None else spent).append
+    return Transcript(model, model.session(), 1.0, spend, Recall(model.vocabulary))
 
 
 def write_span(
