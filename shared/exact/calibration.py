@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.digest import DIGEST_BYTES
 from shared.errors import PinError
 from shared.exact.arithmetic import F64, joined_weights, quantise
 from shared.exact.bounds import activation_limit
@@ -72,7 +73,9 @@ class Calibration:
             rank = int(numbers["rank"])
             shapes = {"down": (rank, dim), "up": (rank, dim), "shift": (dim,)}
             arrays = {
-                name: np.frombuffer(base64.b64decode(numbers[name]), np.int8).reshape(shape)
+                name: np.frombuffer(
+                    base64.b64decode(numbers[name], validate=True), np.int8
+                ).reshape(shape)
                 for name, shape in shapes.items()
             }
             scales = {name: float.fromhex(numbers[name + "_scale"]) for name in shapes}
@@ -82,8 +85,11 @@ class Calibration:
                 f"a calibration file that cannot be read: {error}",
                 remedy="install the program again: the file belongs to it",
             ) from error
-        if not 0 < rank <= MAX_RANK or any(array.min() < -LIMIT for array in arrays.values()):
+        bounded = 0 < rank <= MAX_RANK and all(0.0 < scale < 1.0 for scale in scales.values())
+        if not bounded or any(array.min() < -LIMIT for array in arrays.values()):
             raise PinError("a calibration whose numbers are out of bounds")
+        if len(pin) != DIGEST_BYTES:
+            raise PinError(f"a calibration of a pin whose digest has {len(pin)} bytes")
         return cls(
             pin,
             arrays["down"],
