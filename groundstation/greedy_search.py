@@ -1,0 +1,226 @@
+"""Prompts after which the model's first choice is right at every token: no seed is needed at all.
+
+What is searched are settings, hunks inside their lines, excerpts, and a hint that grows by the
+tokens that the model would not have written: each candidate is transcribed, and the one with the
+fewest surprises is kept, of equal ones the shortest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from groundstation.enrich import candidate_hints, fits, vary_references, with_plan
+from groundstation.plan import Options
+from groundstation.score import Score, count, settle
+from groundstation.search import ORDER, neighbours
+from groundstation.variants import variants
+from shared.errors import InputError
+from shared.lines import split_lines
+from shared.prompts.changeset import Codec, FilePlan, transcribe
+from shared.prompts.desk import Desk
+from shared.prompts.lineform import WORD
+from shared.prompts.model import LanguageModel
+from shared.prompts.settings import Settings
+from shared.regenerate import ReceivedBlobs
+from shared.seeds.coins import SeedSource
+from shared.seeds.decisions import DecisionCounter
+from shared.seeds.sampler import Frequencies, most_frequent
+from shared.terminal import Report
+from shared.tree import Tree
+
+MOST_PIECES = 12
+"""Additions to a hint that are tried before the best of them is taken."""
+
+_NEEDLESS = ("temperature",)
+"""Settings that rarely change a first choice are tried last."""
+
+
+@dataclass
+class _Greediest:
+    """The candidate with the fewest surprises so far; see ``groundstation.enrich.Searching``."""
+
+    base: Tree
+    choices: Sequence[Options]
+    model: LanguageModel
+    stops: Callable[[int], bool]
+    report: Report
+    score: Score
+    scored: int = 1
+    _tried: set[tuple[Settings, tuple[FilePlan, ...]]] = field(default_factory=set)
+
+    def done(self) -> bool:
+        """Whether no first choice is wrong."""
+        return not self.score.counter.tally.surprises
+
+    def stopped(self) -> bool:
+        """Whether nothing is to be tried any more."""
+        return self.done() or self.stops(self.scored)
+
+    def try_out(self, plans: Sequence[FilePlan], settings: Settings) -> bool:
+        """Transcribes a candidate and keeps it if it has fewer surprises; whether it did."""
+        if (settings, tuple(plans)) in self._tried:
+            return False
+        self._tried.add((settings, tuple(plans)))
+        found = count(self.base, self.choices, plans, settings, self.model)
+        self.scored += 1
+        surprises = self.score.counter.tally.surprises
+        self.report("surprises left", self.scored, self.scored + surprises)
+        # a file that had to take its delta has no surprises, and is not what was looked for
+        if found.plans != tuple(plans) or key(found) >= key(self.score):
+            return False
+        self.score = found
+        return True
+
+
+def key(score: Score) -> tuple[int, int, float]:
+    """What is made small: surprises, then bytes, then bits of the tokens."""
+    tally = score.counter.tally
+    blobs = sum(len(plan.blob) for plan in score.plans)
+    return tally.surprises, len(score.counter.stream(SeedSource.GREEDY)) + blobs, tally.token_bits
+
+
+def search_greedy(
+    base: Tree,
+    choices: Sequence[Options],
+    model: LanguageModel,
+    stops: Callable[[int], bool],
+    report: Report,
+    hint: str = "",
+) -> tuple[Score, int]:
+    """Finds a prompt after which the model writes the patch by itself.
+
+    Args:
+        base: the tree on board.
+        choices: the ways to send each change.
+        model: the pinned model; one that remembers what it has read makes this much faster.
+        stops: whether to stop after so many candidates were scored.
+        report: told of progress.
+        hint: what the engineer says of the patch.
+
+    Returns:
+        The candidate, without surprises, and how many were scored.
+
+    Raises:
+        InputError: none was found before the budget ended, or before nothing was left to try.
+    """
+    plans = [choice.model or choice.classical for choice in choices]
+    first = settle(base, choices, count(base, choices, plans, Settings(), model), model)
+    best = _Greediest(base, choices, model, stops, report, first)
+    gained = True
+    while gained and not best.stopped():
+        gained = _vary_hunks(best)
+        gained |= _grow_hints(best, hint)
+        gained |= _vary_settings(best)
+        gained |= not best.stopped() and vary_references(best)
+    if not best.done():
+        tally = best.score.counter.tally
+        why = "the budget ended" if stops(best.scored) else "nothing was left to try"
+        raise InputError(
+            f"the model's first choice is wrong at {tally.surprises} of {tally.tokens} tokens "
+            f"after the best of {best.scored} prompts; {why}",
+            expected="a prompt after which the model writes the patch by itself",
+            remedy="use --seed-source coded, raise --budget, or say with --hint what changes",
+        )
+    return best.score, best.scored
+
+
+def surprised(base: Tree, score: Score, model: LanguageModel) -> list[bytes]:
+    """What the tokens spell that are not the model's first choice, in order, each once."""
+    watcher = _Watcher()
+    transcribe(
+        watcher,
+        base,
+        lambda settings: Desk(lambda: model, settings, lambda _: None),
+        ReceivedBlobs(b"".join(plan.blob for plan in score.plans)),
+        score.plans,
+        score.settings,
+        lambda _: None,
+    )
+    spelled = (model.vocabulary.spelling[token] for token in watcher.surprised)
+    return list(dict.fromkeys(spelled))
+
+
+class _Watcher(DecisionCounter):
+    """Keeps the tokens that surprise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.surprised: list[int] = []
+
+    def token(self, frequencies: Frequencies, wanted: int | None = None, label: str = "") -> int:
+        index = super().token(frequencies, wanted, label)
+        if most_frequent(frequencies) != index:
+            self.surprised.append(index)
+        return index
+
+
+def _vary_hunks(best: _Greediest) -> bool:
+    """Inside their lines fewer tokens are written, so fewer can be wrong."""
+    gained = False
+    for k, choice in enumerate(best.choices):
+        for other in _others(best, k, choice):
+            if best.stopped():
+                return gained
+            gained |= best.try_out(with_plan(best.score.plans, k, other), best.score.settings)
+    return gained
+
+
+def _others(best: _Greediest, k: int, choice: Options) -> Iterator[FilePlan]:
+    """Plans that write the same with other hunks, made from the best as it is by then."""
+    plan = best.score.plans[k]
+    if plan.codec is not Codec.MODEL:
+        return
+    if choice.inside is not None:
+        yield replace(plan, hunks=choice.inside.hunks)
+    yield from variants(choice, best.score.plans[k], best.model.vocabulary)
+
+
+def _vary_settings(best: _Greediest) -> bool:
+    gained = False
+    for coordinate in sorted(ORDER, key=lambda name: name in _NEEDLESS):
+        for settings in list(neighbours(best.score.settings, coordinate)):
+            if best.stopped():
+                return gained
+            gained |= best.try_out(best.score.plans, settings)
+    return gained
+
+
+def _grow_hints(best: _Greediest, text: str) -> bool:
+    """Lengthens the hints, each time by the piece that leaves the fewest surprises."""
+    gained = False
+    for k, choice in enumerate(best.choices):
+        if best.score.plans[k].codec is not Codec.MODEL:
+            continue
+        for hint in candidate_hints(choice, best.score.plans[k], text):
+            gained |= _try_hint(best, k, hint)
+        growing = True
+        while growing and not best.stopped():
+            now = best.score.plans[k].hint
+            growing = False
+            for piece in _pieces(best, k)[:MOST_PIECES]:
+                growing |= _try_hint(best, k, now + piece)
+            gained |= growing
+    return gained
+
+
+def _try_hint(best: _Greediest, k: int, hint: bytes) -> bool:
+    if best.stopped() or not fits(best.model.vocabulary, hint):
+        return False
+    other = replace(best.score.plans[k], hint=hint)
+    return best.try_out(with_plan(best.score.plans, k, other), best.score.settings)
+
+
+def _pieces(best: _Greediest, k: int) -> list[bytes]:
+    """What a hint may grow by: a surprising token, the word around it, its line."""
+    new = b"".join(hunk.text for hunk in best.score.plans[k].hunks)
+    lines, words = split_lines(new), WORD.findall(new)
+    pieces: list[bytes] = []
+    for token in surprised(best.base, best.score, best.model):
+        heart = token.strip()
+        if not heart or heart not in new:
+            continue
+        pieces.append(token.rstrip(b"\n") or token)
+        pieces += [b" " + word for word in words if heart in word]
+        pieces += [b" " + line.strip() for line in lines if heart in line]
+    return list(dict.fromkeys(pieces))
