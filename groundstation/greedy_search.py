@@ -32,6 +32,9 @@ from shared.tree import Tree
 MOST_PIECES = 12
 """Additions to a hint that are tried before the best of them is taken."""
 
+CONTEXT_TOKENS = 2
+"""Tokens before a surprising one that a hint says with it."""
+
 _NEEDLESS = ("temperature",)
 """Settings that rarely change a first choice are tried last."""
 
@@ -125,8 +128,12 @@ def search_greedy(
     return best.score, best.scored
 
 
-def surprised(base: Tree, score: Score, model: LanguageModel) -> list[bytes]:
-    """What the tokens spell that are not the model's first choice, in order, each once."""
+def surprised(base: Tree, score: Score, model: LanguageModel) -> list[tuple[bytes, bytes]]:
+    """The tokens that are not the model's first choice, in order, each once.
+
+    Returns:
+        What the tokens written just before it spell, and what it spells.
+    """
     watcher = _Watcher()
     transcribe(
         watcher,
@@ -137,21 +144,28 @@ def surprised(base: Tree, score: Score, model: LanguageModel) -> list[bytes]:
         score.settings,
         lambda _: None,
     )
-    spelled = (model.vocabulary.spelling[token] for token in watcher.surprised)
-    return list(dict.fromkeys(spelled))
+    spell = model.vocabulary.spell
+    found = [
+        (spell(watcher.tokens[max(0, place - CONTEXT_TOKENS) : place]), spell([token]))
+        for place, token in enumerate(watcher.tokens)
+        if place in watcher.surprised
+    ]
+    return list(dict.fromkeys(found))
 
 
 class _Watcher(DecisionCounter):
-    """Keeps the tokens that surprise."""
+    """Keeps the tokens, and the places of those that surprise."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.surprised: list[int] = []
+        self.tokens: list[int] = []
+        self.surprised: set[int] = set()
 
     def token(self, frequencies: Frequencies, wanted: int | None = None, label: str = "") -> int:
         index = super().token(frequencies, wanted, label)
         if most_frequent(frequencies) != index:
-            self.surprised.append(index)
+            self.surprised.add(len(self.tokens))
+        self.tokens.append(index)
         return index
 
 
@@ -212,15 +226,15 @@ def _try_hint(best: _Greediest, k: int, hint: bytes) -> bool:
 
 
 def _pieces(best: _Greediest, k: int) -> list[bytes]:
-    """What a hint may grow by: a surprising token, the word around it, its line."""
+    """What a hint may grow by: a surprising token, the same with what comes before, word, line."""
     new = b"".join(hunk.text for hunk in best.score.plans[k].hunks)
     lines, words = split_lines(new), WORD.findall(new)
     pieces: list[bytes] = []
-    for token in surprised(best.base, best.score, best.model):
+    for before, token in surprised(best.base, best.score, best.model):
         heart = token.strip()
         if not heart or heart not in new:
             continue
-        pieces.append(token.rstrip(b"\n") or token)
+        pieces += [token, before + token]  # what stood so before is recalled
         pieces += [b" " + word for word in words if heart in word]
         pieces += [b" " + line.strip() for line in lines if heart in line]
     return list(dict.fromkeys(pieces))
