@@ -5,6 +5,7 @@ Candidates are thought of here; whether one pays is counted by the caller, to th
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,10 +28,13 @@ from shared.tree import Tree
 MOST_CANDIDATES = 8
 """Definitions that are tried before a file."""
 
+MOST_RANKED = 64
+"""Definitions among which those are looked for."""
+
 MOST_TOKENS = 1200
 """Of all excerpts before a file: the probe reads each of them."""
 
-MOST_HINTS = 8
+MOST_HINTS = 4
 """Hints that are tried before a file, and additions to the best of them."""
 
 LEAST_BITS = 24.0
@@ -100,12 +104,16 @@ def candidate_references(
 ) -> list[Reference]:
     """Definitions on board that may help to write a file, the most promising first."""
     site, old = site_of(base, choice, plan, settings)
-    known = set(site.files())
+    known = site.files()
     lines = text_lines(b"" if choice.change.old is None else choice.change.old.data) or ()
     wanted = Wanted(plan.path, b"".join(lines[k] for k in site.shown), _new_text(plan))
     hidden = {} if old is None else {old: site.shown}
-    ranked = rank(base, wanted, hidden, site.files(), MOST_CANDIDATES)
-    return [_reference(each) for each in ranked if each.path in known]
+    needed = frozenset(WORD.findall(wanted.new)) - frozenset(WORD.findall(wanted.old))
+    ranked = rank(base, wanted, hidden, known, MOST_RANKED)
+    found = map(_reference, ranked)
+    # what only repeats the window's own words saves a bit or two, and costs ten
+    useful = (each for each in found if needed & set(WORD.findall(b"".join(site.text(each)))))
+    return list(itertools.islice(useful, MOST_CANDIDATES))
 
 
 def candidate_hints(choice: Options, plan: FilePlan, text: str) -> Iterator[bytes]:

@@ -2,7 +2,8 @@
 
 What is searched are settings, hunks inside their lines, excerpts, and a hint that grows by the
 tokens that the model would not have written: each candidate is transcribed, and the one with the
-fewest surprises is kept, of equal ones the shortest.
+fewest surprises is kept, of equal ones the one whose tokens have the fewest bits.  What surprises
+nowhere is then made shorter.
 """
 
 from __future__ import annotations
@@ -76,11 +77,12 @@ class _Greediest:
         return True
 
 
-def key(score: Score) -> tuple[int, int, float]:
-    """What is made small: surprises, then bytes, then bits of the tokens."""
+def key(score: Score) -> tuple[int, float]:
+    """What is made small: surprises; then the tokens' bits, or bytes where nothing surprises."""
     tally = score.counter.tally
-    blobs = sum(len(plan.blob) for plan in score.plans)
-    return tally.surprises, len(score.counter.stream(SeedSource.GREEDY)) + blobs, tally.token_bits
+    if tally.surprises:
+        return tally.surprises, tally.token_bits
+    return 0, len(score.counter.stream(SeedSource.GREEDY)) + sum(len(p.blob) for p in score.plans)
 
 
 def search_greedy(
@@ -125,7 +127,31 @@ def search_greedy(
             expected="a prompt after which the model writes the patch by itself",
             remedy="use --seed-source coded, raise --budget, or say with --hint what changes",
         )
+    _shorten(best)
     return best.score, best.scored
+
+
+def _shorten(best: _Greediest) -> None:
+    """Leaves out of the prompt what it does not need, as long as nothing surprises."""
+    for k in range(len(best.choices)):
+        for shorter in (_without_reference, _without_word):
+            for other in shorter(best.score.plans[k]):
+                if best.stops(best.scored):
+                    return
+                best.try_out(with_plan(best.score.plans, k, other), best.score.settings)
+
+
+def _without_reference(plan: FilePlan) -> Iterator[FilePlan]:
+    for each in plan.references:
+        yield replace(plan, references=tuple(one for one in plan.references if one != each))
+
+
+def _without_word(plan: FilePlan) -> Iterator[FilePlan]:
+    """Shorter and shorter hints, from either end."""
+    words = plan.hint.split(b" ")
+    for count in range(1, len(words)):
+        yield replace(plan, hint=b" ".join(words[:count]))
+        yield replace(plan, hint=b"".join(b" " + word for word in words[-count:]))
 
 
 def surprised(base: Tree, score: Score, model: LanguageModel) -> list[tuple[bytes, bytes]]:
@@ -206,7 +232,8 @@ def _grow_hints(best: _Greediest, text: str) -> bool:
     for k, choice in enumerate(best.choices):
         if best.score.plans[k].codec is not Codec.MODEL:
             continue
-        for hint in candidate_hints(choice, best.score.plans[k], text):
+        said = candidate_hints(choice, best.score.plans[k], text)
+        for hint in (*_surprising_lines(best, k), *said):
             gained |= _try_hint(best, k, hint)
         growing = True
         while growing and not best.stopped():
@@ -223,6 +250,15 @@ def _try_hint(best: _Greediest, k: int, hint: bytes) -> bool:
         return False
     other = replace(best.score.plans[k], hint=hint)
     return best.try_out(with_plan(best.score.plans, k, other), best.score.settings)
+
+
+def _surprising_lines(best: _Greediest, k: int) -> list[bytes]:
+    """Hints that say a new line beforehand, those first that surprise first."""
+    new = b"".join(hunk.text for hunk in best.score.plans[k].hunks)
+    lines = [b" " + line.strip() for line in split_lines(new)]
+    hearts = [token.strip() for _, token in surprised(best.base, best.score, best.model)]
+    found = [line for heart in hearts if heart for line in lines if heart in line]
+    return list(dict.fromkeys(found))[:MOST_PIECES]
 
 
 def _pieces(best: _Greediest, k: int) -> list[bytes]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from codec_ends import files, plans, read
+from codec_ends import files, plans, read, write
 from hypothesis import given
 from hypothesis import strategies as st
 from test_explain import MODEL, check
@@ -21,13 +21,14 @@ from groundstation.plan import options
 from groundstation.score import count
 from groundstation.search import search
 from shared.errors import InputError
+from shared.exact.pin import load_pin, resolve_pin
 from shared.prompts.changeset import Codec, FilePlan
 from shared.prompts.pinned import PinnedModel
 from shared.prompts.references import Reference
 from shared.prompts.settings import Settings
 from shared.seeds.coins import SeedSource
 from shared.terminal import silent
-from shared.tree import Tree, changes
+from shared.tree import Entry, Mode, Tree, changes
 
 SOURCES = sorted((Path(__file__).parents[1] / "groundstation").glob("*.py"))
 
@@ -126,6 +127,8 @@ def test_candidates_can_all_be_said() -> None:
     base, (plan,), choice = one_choice(old, new)
     found = candidate_references(base, choice, plan, Settings(before=3, after=2))  # type: ignore[arg-type]
     assert found[0] == Reference("a.py", 92, 2)
+    _, (idle,), other = one_choice(old, old + b"        return self\n")
+    assert candidate_references(base, other, idle, Settings()) == []  # type: ignore[arg-type]
     site, _ = site_of(base, choice, plan, Settings())  # type: ignore[arg-type]
     assert all(site.can_name(each, site.files()) for each in found)
 
@@ -229,3 +232,52 @@ def test_greedy_is_refused_clearly(most: int, why: str) -> None:
     effort = Effort(seed_source=SeedSource.GREEDY, max_candidates=3)
     with pytest.raises(InputError, match="the budget ended"):
         author(SMALL, CHANGED, model, effort=effort)
+
+
+# --- with the real model ------------------------------------------------------------------------
+
+CLOCK = b"""\
+import time
+
+
+def monotonic_seconds_since_reboot(counter, ticks_per_second):
+    return counter.ticks / ticks_per_second
+
+
+def wait(seconds):
+    time.sleep(seconds)
+"""
+LOOP = b"""\
+from clock import wait
+
+
+def run(bus, counter):
+    while True:
+        bus.poll()
+        wait(1)
+"""
+
+
+@pytest.mark.model
+def test_an_excerpt_of_the_module_that_is_called_pays() -> None:
+    """The name and the arguments stand on board, but not in the changed file."""
+    model = PinnedModel.open(load_pin(resolve_pin("smollm2-135m")))
+    base = files(clock__py=CLOCK, loop__py=LOOP)
+    new = LOOP.replace(b"import wait", b"import monotonic_seconds_since_reboot, wait").replace(
+        b"        wait(1)\n",
+        b"        bus.time = monotonic_seconds_since_reboot(counter, bus.ticks_per_second)\n"
+        b"        wait(1)\n",
+    )
+    target = base.replace({"loop.py": Entry(Mode.REGULAR, new)})
+    choices = [options(change, model.vocabulary) for change in changes(base, target)]
+    plain = choices[0].model
+    assert plain is not None
+    found = candidate_references(base, choices[0], plain, Settings())
+    assert found[0] == Reference("clock.py", 3, 2)
+    without = count(base, choices, [plain], Settings(), model)
+    with_one = count(
+        base, choices, [replace(plain, references=tuple(found[:1]))], Settings(), model
+    )
+    assert with_one.counter.tally.bits < without.counter.tally.bits - 20
+    recipe = write(base, target, model, wanted=with_one.plans)
+    assert read(recipe, base, lambda: model).target == target
