@@ -149,9 +149,9 @@ def _without_reference(plan: FilePlan) -> Iterator[FilePlan]:
 def _without_word(plan: FilePlan) -> Iterator[FilePlan]:
     """Shorter and shorter hints, from either end."""
     words = plan.hint.split(b" ")
-    for count in range(1, len(words)):
-        yield replace(plan, hint=b" ".join(words[:count]))
-        yield replace(plan, hint=b"".join(b" " + word for word in words[-count:]))
+    for kept in range(1, len(words)):
+        yield replace(plan, hint=b" ".join(words[:kept]))
+        yield replace(plan, hint=b"".join(b" " + word for word in words[-kept:]))
 
 
 def surprised(base: Tree, score: Score, model: LanguageModel) -> list[tuple[bytes, bytes]]:

@@ -221,11 +221,11 @@ def test_a_hint_makes_the_first_choice_right() -> None:
     assert read(made.recipe, SMALL, lambda: model).target == CHANGED
 
 
-@pytest.mark.parametrize(("most", "why"), [(3, "the budget ended"), (5000, "nothing was left")])
-def test_greedy_is_refused_clearly(most: int, why: str) -> None:
+@pytest.mark.parametrize("most", [3, 25])
+def test_greedy_is_refused_clearly(most: int) -> None:
     """A model that will not be persuaded."""
     model = nearly(6.5)
-    with pytest.raises(InputError, match=why) as refusal:
+    with pytest.raises(InputError, match="the budget ended") as refusal:
         search_greedy(SMALL, CHOICES, model, lambda n: n >= most, silent)
     assert "first choice is wrong at 1 of 2 tokens" in refusal.value.found
     assert "--seed-source coded" in str(refusal.value)
