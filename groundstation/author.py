@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundstation.drawn_search import Pace
+from groundstation.greedy_search import search_greedy
 from groundstation.plan import Options, options
 from groundstation.reuse import ReusingModel
 from groundstation.score import Score
@@ -39,6 +40,7 @@ class Effort:
         drawn_state: file from which an interrupted search for a drawn seed goes on.
         tell_pace: told how long a drawn seed will take.
         check: regenerate the message before it is handed out.
+        hint: what the engineer says of the patch; the model may read it, where that pays.
     """
 
     seed_source: SeedSource | None = None
@@ -49,6 +51,7 @@ class Effort:
     drawn_state: Path | None = None
     tell_pace: Callable[[Pace], None] | None = None
     check: bool = True
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class FileReport:
         bits: what it costs, its share of the prompt included.
         classical_bytes: what the classical delta would have taken.
         hunks: changed places, when the model writes it.
+        references: excerpts that it reads before: path, first line from 1, number of lines.
+        hint: what the message says before.
     """
 
     path: str
@@ -70,6 +75,8 @@ class FileReport:
     bits: float
     classical_bytes: int
     hunks: int
+    references: tuple[tuple[str, int, int], ...] = ()
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,8 @@ def author(
     def stops(scored: int) -> bool:
         return scored >= effort.max_candidates or clock() - started > effort.max_seconds
 
-    final, candidates = search(base, choices, reusing, stops, report)
+    find = search_greedy if effort.seed_source is SeedSource.GREEDY else search
+    final, candidates = find(base, choices, reusing, stops, report, effort.hint)
     recipe = _write(base, patch, final, model.digest, effort, report)
     if effort.check:
         report("checking", 0, 1)
@@ -230,4 +238,6 @@ def _file_reports(choices: Sequence[Options], score: Score) -> Iterator[FileRepo
             bits=score.of_file(k) + 8 * len(plan.blob),
             classical_bytes=len(choice.classical.blob),
             hunks=len(plan.hunks) if plan.codec is Codec.MODEL else 0,
+            references=tuple((each.path, each.start + 1, each.lines) for each in plan.references),
+            hint=plan.hint.decode("utf-8", "replace").strip(),
         )

@@ -27,6 +27,8 @@ TEXT = "text"
 MEANINGS = {
     "settings": "how the model is asked",
     "files": "which files, and what happens to each",
+    "references": "which excerpts of the tree on board the model reads first",
+    "hint": "words that it reads first",
     "loci": "where hunks sit, and how many lines each removes",
     "hunks": "how many lines each writes, and what is kept inside a line",
     TEXT: "what the model would not have written by itself",

@@ -15,7 +15,9 @@ from groundstation.explain_record import Decided
 from groundstation.explain_unread import Unread
 from shared.prompts.changeset import transcribe
 from shared.prompts.desk import Desk
+from shared.prompts.hint import LABEL as HINT
 from shared.prompts.model import LanguageModel
+from shared.prompts.references import LABEL as REFERENCES
 from shared.prompts.settings import Settings
 from shared.prompts.span import Span
 from shared.prompts.transcript import Transcript
@@ -27,6 +29,7 @@ from shared.tree import Entry, Tree
 
 LOCI = "loci"
 HUNKS = "hunks"
+PREFACE = (REFERENCES, HINT)
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,9 @@ class _Teller:
         self.place += 1
         if self._settings is None:
             self.message += here
+            return decided.index
+        if decided.label in PREFACE:  # said before the file's first window, not of a hunk
+            self._file = replace(self._file, decided=self._file.decided + here)
             return decided.index
         hunks = self._file.hunks
         if decided.label != LOCI:

@@ -83,6 +83,7 @@ class ReusingModel:
         rows = self._session.feed_scored(tokens[first:])
         self._tokens = list(tokens)
         for key, row in zip(keys[first:], rows, strict=True):
+            self._rows.pop(key, None)  # what was known before becomes the newest, too
             self._rows[key] = row
         while len(self._rows) > max(KEPT_ROWS, count):
             del self._rows[next(iter(self._rows))]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from groundstation.enrich import vary_hints, vary_references
 from groundstation.plan import Options
 from groundstation.score import Score, cost, count, settle
 from groundstation.variants import variants
@@ -73,6 +74,7 @@ def search(
     model: LanguageModel,
     stops: Callable[[int], bool],
     report: Report,
+    hint: str = "",
 ) -> tuple[Score, int]:
     """Finds settings, codecs and hunks that make a message short.
 
@@ -85,6 +87,7 @@ def search(
         model: the pinned model; one that remembers what it has read makes this much faster.
         stops: whether to stop after so many candidates were scored.
         report: told of progress.
+        hint: what the engineer says of the patch, for the model to read.
 
     Returns:
         The best candidate, and how many were scored.
@@ -100,6 +103,8 @@ def search(
         while gained and not best.stopped():
             gained = _vary_settings(best, tried)
             gained |= _vary_hunks(best)
+        vary_references(best)
+        vary_hints(best, hint)
     return settle(base, choices, best.score, model), best.scored
 
 

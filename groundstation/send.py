@@ -70,6 +70,11 @@ class Sent:
                     "bits": round(file.bits, 2),
                     "classical_bytes": file.classical_bytes,
                     "hunks": file.hunks,
+                    "references": [
+                        {"path": path, "line": line, "lines": lines}
+                        for path, line, lines in file.references
+                    ],
+                    "hint": file.hint,
                 }
                 for file in authored.files
             ],

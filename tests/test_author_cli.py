@@ -133,6 +133,14 @@ def test_json_keeps_the_contract(ground: Ground) -> None:
     assert rehydrate(ground) == TARGET
 
 
+def test_a_hint_is_told_where_it_is_used(ground: Ground) -> None:
+    """Or left out, where it does not pay; the message reads back either way."""
+    report = json.loads(ground.author("--json", "--hint", "int zz", trials="4").output)
+    assert {file["hint"] for file in report["files"]} <= {"", "int zz", "zz", "int"}
+    assert all(isinstance(file["references"], list) for file in report["files"])
+    assert rehydrate(ground) == TARGET
+
+
 def test_the_report_for_people_names_every_file(ground: Ground) -> None:
     """Also those whose names a terminal would take for markup, or cannot show."""
     result = ground.author()

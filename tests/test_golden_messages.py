@@ -119,6 +119,9 @@ def test_the_vectors_cover_the_format(maker: ModuleType) -> None:
     """Each shape, seed source, codec and kind of change is in some message."""
     cases = maker.cases()
     assert {case.settings.shape.name for case in cases} == {"FENCED", "PLAIN", "DIFF"}
+    assert {(bool(case.references), bool(case.hint)) for case in cases} == {
+        (False, False), (True, False), (False, True), (True, True)
+    }  # fmt: skip
     assert {case.source.name for case in cases} == {"CODED", "GREEDY", "DRAWN"}
     wanted = maker.plans(cases[0].base, cases[0].target, maker.MODELS[cases[0].model])
     assert {plan.codec.name for plan in wanted} >= {"MODEL", "DELTA"}

@@ -86,6 +86,13 @@ def author(
             "on from a file beside --out.",
         ),
     ] = False,
+    hint: Annotated[
+        str,
+        typer.Option(
+            help="What changes, in a line, such as the subject of a commit: the model is told so, "
+            "or its words, where that makes the message shorter."
+        ),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Find the prompt and seed that make the probe's model write a patch; sign them.
@@ -105,6 +112,7 @@ def author(
             force=force,
             drawn_state=out.with_name(out.name + ".drawn.json"),
             tell_pace=None if as_json else _teller(),
+            hint=hint,
         )
         authored = find_recipe(*trees, open_model(model), effort=effort, report=report)
     sent = send(authored, number, private)
@@ -147,6 +155,11 @@ def _print(sent: Sent, out: Path) -> None:
             str(file.classical_bytes),
         )
     console.print(files)
+    for file in authored.files:
+        for path, line, lines in file.references:
+            _print_aside(console, file.path, f"shows lines {line} to {line + lines - 1} of {path}")
+        if file.hint:
+            _print_aside(console, file.path, f"says {file.hint!r}")
     console.print(
         f"\npatch {len(authored.patch)} B -> envelope {len(sent.envelope)} B: "
         f"prompt {authored.prompt_bytes} + seed {authored.seed_bytes} + delta "
@@ -156,6 +169,11 @@ def _print(sent: Sent, out: Path) -> None:
         f"written to {_printable(str(out))}",
         markup=False,
     )
+
+
+def _print_aside(console: Console, path: str, text: str) -> None:
+    """What the message does before a file."""
+    console.print(Text(f"before {_printable(path)} it {_printable(text)}"), style="dim")
 
 
 def _printable(path: str) -> str:

@@ -18,6 +18,8 @@ from shared.errors import InputError, RegenerationError
 from shared.prompts.compose import compose
 from shared.prompts.desk import Desk
 from shared.prompts.naming import transcribe_path
+from shared.prompts.preface import Preface, PrefaceWriter
+from shared.prompts.references import Reference
 from shared.prompts.rewrite import Hunk, apply_hunks, rewrite
 from shared.prompts.settings import Settings, transcribe_settings
 from shared.prompts.textform import TextForm
@@ -61,6 +63,8 @@ class FilePlan:
         hunks: with ``Codec.MODEL``, the lines that change (of an addition: one hunk at line 0).
         form: with ``Codec.MODEL``, the form of the new text.
         blob: with ``Codec.DELTA`` and ``Codec.STORED``, the bytes that travel.
+        references: with ``Codec.MODEL``, excerpts that the model reads before the file.
+        hint: with ``Codec.MODEL``, what the message spells before it; b"" for nothing.
     """
 
     kind: ChangeKind
@@ -71,6 +75,13 @@ class FilePlan:
     hunks: tuple[Hunk, ...] = ()
     form: TextForm = PLAIN
     blob: bytes = b""
+    references: tuple[Reference, ...] = ()
+    hint: bytes = b""
+
+    @property
+    def preface(self) -> Preface:
+        """What the model reads before the file."""
+        return Preface(self.references, self.hint)
 
 
 class Blobs(Protocol):
@@ -165,7 +176,7 @@ def _transcribe_change(
             decisions, tuple(baseline), old_path, None if plan is None else plan.path
         )
     mode = _transcribe_mode(decisions, old, None if plan is None else plan.entry)
-    data = _transcribe_contents(decisions, desk, blobs, path, old, mode, plan)
+    data = _transcribe_contents(decisions, baseline, desk, blobs, path, old_path, mode, plan)
     try:
         edits[path] = Entry(mode, data)
     except InputError as error:
@@ -191,13 +202,15 @@ def _transcribe_mode(decisions: Decisions, old: Entry | None, new: Entry | None)
 
 def _transcribe_contents(
     decisions: Decisions,
+    baseline: Tree,
     desk: Desk,
     blobs: Blobs,
     path: str,
-    old: Entry | None,
+    old_path: str | None,
     mode: Mode,
     plan: FilePlan | None,
 ) -> bytes:
+    old = None if old_path is None else baseline.get(old_path)
     likely = weights(*_CODEC_WEIGHTS)
     if old is None:
         likely[Codec.SAME] = 0
@@ -208,26 +221,33 @@ def _transcribe_contents(
     if codec is Codec.SAME:
         return before
     if codec is Codec.MODEL:
-        return _transcribe_text(decisions, desk, path, old, plan)
+        preface = PrefaceWriter(
+            decisions, desk, baseline, path, old_path, None if plan is None else plan.preface
+        )
+        return _transcribe_text(decisions, desk, path, old, plan, preface)
     blob = _transcribe_blob(decisions, blobs, None if plan is None else plan.blob)
     return blob if codec is Codec.STORED else delta.decode(before, blob)
 
 
 def _transcribe_text(
-    decisions: Decisions, desk: Desk, path: str, old: Entry | None, plan: FilePlan | None
+    decisions: Decisions,
+    desk: Desk,
+    path: str,
+    old: Entry | None,
+    plan: FilePlan | None,
+    preface: PrefaceWriter,
 ) -> bytes:
     usual = PLAIN if old is None else TextForm.of(old.data)
     form = _transcribe_form(decisions, usual, None if plan is None else plan.form)
     if old is None:
-        text = compose(
-            decisions, desk.transcript, path, None if plan is None else plan.hunks[0].text
-        )
+        text = compose(decisions, preface.begin, path, None if plan is None else plan.hunks[0].text)
     else:
         lines = usual.normalise(old.data)
         desk.read(b"".join(lines))
         hunks = rewrite(
             decisions,
             desk.transcript,
+            preface.begin,
             path,
             lines,
             desk.settings,

@@ -17,7 +17,7 @@ MAX_LINES = 1 << 16
 
 def compose(
     decisions: Decisions,
-    new_transcript: Callable[[], Transcript],
+    begin: Callable[[], Transcript],
     path: str,
     wanted: bytes | None,
 ) -> bytes:
@@ -25,7 +25,7 @@ def compose(
 
     Args:
         decisions: takes what is wanted, or yields what was.
-        new_transcript: hands out a transcript.
+        begin: hands out a transcript, after what is shown before the file.
         path: the file's path, shown to the model.
         wanted: the text, not empty, every line ended by a newline; None on the probe.
 
@@ -40,7 +40,7 @@ def compose(
     )
     if not lines:
         raise RegenerationError("a new file of no lines was to be written by the model")
-    transcript = new_transcript()
+    transcript = begin()
     transcript.give(
         b"%b (new file):\n```%b\n" % (printable_path(path), language(path).encode("ascii"))
     )

@@ -221,6 +221,19 @@ def transcribe_forbidden(decisions: Decisions, line: bytes, wanted: bytes | None
     return b"" if decisions.prompt(weights(255, 1), starts, "hunks") else line
 
 
+def excerpt(shape: Shape, path: str, lines: Sequence[bytes]) -> bytes:
+    """Lines of a file that are shown for what they say, as the prompt's shape shows lines."""
+    name = printable_path(path)
+    if shape is Shape.DIFF:
+        marked = b"".join(b" " + line for line in lines)
+        return b"--- a/%b\n+++ b/%b\n@@ @@\n%b" % (name, name, marked)
+    heading = b"%b (excerpt):\n" % name
+    if shape is Shape.PLAIN:
+        return heading + b"".join(lines) + b"\nEnd of file\n\n"
+    fence = b"```%b\n" % language(path).encode()
+    return heading + fence + b"".join(lines) + b"```\n\n"
+
+
 _WINDOWS: dict[Shape, type[Window]] = {
     Shape.FENCED: VersionsWindow,
     Shape.PLAIN: PlainWindow,

@@ -26,11 +26,13 @@ class Desk:
         open_model: opens the pinned model; not called before a file needs it.
         settings: of the message.
         spend: called with a number of tokens before the model reads them.
+        prefaces: of each file that the model wrote so far, whether it had a preface.
     """
 
     open_model: Callable[[], LanguageModel]
     settings: Settings
     spend: Callable[[int], None]
+    prefaces: list[bool] = field(default_factory=list)
     _current: Transcript | None = field(default=None)
     _unread: list[bytes] = field(default_factory=list)
 

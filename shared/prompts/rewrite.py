@@ -40,6 +40,7 @@ class Hunk:
 def rewrite(
     decisions: Decisions,
     new_transcript: Callable[[], Transcript],
+    begin: Callable[[Sequence[bytes], range, range], Transcript],
     path: str,
     old: Sequence[bytes],
     settings: Settings,
@@ -50,6 +51,8 @@ def rewrite(
     Args:
         decisions: takes what is wanted, or yields what was.
         new_transcript: hands out a transcript, a new one when the last has grown long.
+        begin: hands out the transcript of the first window, after what is shown before it; told of
+            the old lines, those that the window shows, and those that the first hunk removes.
         path: the file's path, shown to the model.
         old: the old lines, each ended by a newline.
         settings: how the model is asked.
@@ -71,11 +74,14 @@ def rewrite(
             break
         start, end = locus
         if window is None or not window.covers(end):
-            if window is not None:
-                window.close()
             before, shown = _shown_before(start, settings.lines_before, hunks)
             lines = range(before, min(len(old), end + settings.lines_after))
-            window = open_window(new_transcript(), path, old, lines, settings.shape)
+            if window is None:
+                transcript = begin(old, lines, range(start, end))
+            else:
+                window.close()
+                transcript = new_transcript()
+            window = open_window(transcript, path, old, lines, settings.shape)
             for past in shown:
                 window.advance(past.start)
                 window.repeat(past.end, past.text)

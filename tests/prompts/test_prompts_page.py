@@ -6,14 +6,19 @@ import re
 from pathlib import Path
 
 from shared.prompts import (
+    blocks,
     changeset,
     compose,
     context,
+    hint,
     inside,
     lineform,
     loci,
     naming,
+    nearness,
+    preface,
     recall,
+    references,
     settings,
 )
 from shared.prompts.loci_tables import TABLES
@@ -117,3 +122,28 @@ def test_recall() -> None:
     assert numbers("octave") == list(recall._OCTAVE)
     signed = f"{-recall._BY_CERTAINTY} * certainty + seen[bits(n) - 1] + {recall._ALONE} if u = 1"
     assert f"order[K] - {signed}" in TEXT
+
+
+def test_what_is_shown_before_a_file() -> None:
+    """Weights, limits, and the words that start blocks."""
+    none, some = preface.NONE_WEIGHTS
+    learned = preface.LEARNED
+    assert f"choose({none} + {learned} a, {some} + {learned} b)" in TEXT
+    assert f"choose{preface.COUNT_WEIGHTS}, 0 to {references.MAX_REFERENCES}" in TEXT
+    assert len(preface.COUNT_WEIGHTS) == references.MAX_REFERENCES + 1
+    assert f"choose{preface.HINT_WEIGHTS}, not asked without excerpts" in TEXT
+    assert f"1 to {hint.MAX_TOKENS}, n with weight 1024 div (n + 1)" in TEXT
+    assert hint._TOKEN_WEIGHTS.tolist() == [1024 // (n + 1) for n in range(1, 25)]
+    assert f"`{hint.LEAD.decode()}` is given" in TEXT
+    assert references._RANKED == 2**24 and references._OTHERS == 2**20
+    assert f"weight {references._LENGTH} div (n + 4) + 1, and {references._WHOLE} more" in TEXT
+    assert nearness.MAX_FILE_BYTES == 2**18 and nearness.MAX_BYTES == 2**22
+    assert f"until they are {nearness.MAX_FILES}" in TEXT
+    assert f"counts q = {nearness.NEAR_COUNTS}" in TEXT and nearness.NEAR_LINES == 3
+    assert f"at most {blocks.MAX_BLOCK_LINES} lines in all" in TEXT
+    assert blocks.HEADER_COUNTS - 1 == 2
+    (listed,) = re.findall(r"```words blocks\n(.*?)\n```", PAGE, re.DOTALL)
+    assert listed.replace("_", " ").split() == b" ".join(blocks.KEYWORDS).decode().split()
+    assert [word.replace("_", " ").encode() for word in listed.split()] == list(blocks.KEYWORDS)
+    for signs in (blocks._PAUSES, blocks._CLOSERS):
+        assert ", ".join(f"`{sign.decode()}`" for sign in signs[:-1]) in TEXT

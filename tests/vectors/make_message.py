@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from shared.diff import unified_diff  # noqa: E402
 from shared.digest import sha256  # noqa: E402
 from shared.envelope import sign  # noqa: E402
 from shared.prompts.model import LanguageModel  # noqa: E402
+from shared.prompts.references import Reference  # noqa: E402
 from shared.prompts.settings import Settings, Shape  # noqa: E402
 from shared.seeds.coins import SeedSource  # noqa: E402
 from shared.tree import Entry, Mode, Tree, path_bytes  # noqa: E402
@@ -72,6 +73,9 @@ int queue_take(struct queue *q, int *out)
 """
 
 
+EXCERPTS = (Reference("src/queue.c", 3, 10), Reference("doc/old name.md", 1, 2))
+
+
 @dataclass(frozen=True)
 class Case:
     """One message.
@@ -85,6 +89,8 @@ class Case:
         inside: changes inside lines are written alone.
         source: of the seed.
         seed: the number of a drawn seed.
+        references: excerpts before each file that the model writes.
+        hint: what is said before each of them.
     """
 
     name: str
@@ -95,6 +101,8 @@ class Case:
     inside: bool = False
     source: SeedSource = SeedSource.CODED
     seed: int = 0
+    references: tuple[Reference, ...] = ()
+    hint: bytes = b""
 
     def envelope(self) -> bytes:
         """The signed message."""
@@ -104,7 +112,10 @@ class Case:
             self.target,
             model,
             self.settings,
-            wanted=plans(self.base, self.target, model, inside=self.inside),
+            wanted=[
+                replace(plan, references=self.references, hint=self.hint)
+                for plan in plans(self.base, self.target, model, inside=self.inside)
+            ],
             source=self.source,
             seed=self.seed,
         )
@@ -154,6 +165,17 @@ def cases() -> tuple[Case, ...]:
         Case("plain", "random 12, words", base, target, plain),
         Case("diff", "random 11", base, target, diff),
         Case("diff, inside lines", "random 11", base, target, diff, inside=True),
+        Case("excerpts", "random 11", base, target, references=EXCERPTS),
+        Case(
+            "excerpts and a hint",
+            "random 12, words",
+            base,
+            target,
+            diff,
+            references=EXCERPTS[:1],
+            hint=b" not NULL",
+        ),
+        Case("a hint", "random 11", base, target, plain, hint=b" x"),
         Case("greedy", "random 11", small, mode, source=SeedSource.GREEDY),
         Case("drawn", "bigram", small, changed, source=SeedSource.DRAWN, seed=DRAWN_SEED),
     )

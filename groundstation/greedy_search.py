@@ -1,0 +1,276 @@
+"""Prompts after which the model's first choice is right at every token: no seed is needed at all.
+
+What is searched are settings, hunks inside their lines, excerpts, and a hint that grows by the
+tokens that the model would not have written: each candidate is transcribed, and the one with the
+fewest surprises is kept, of equal ones the one whose tokens have the fewest bits.  What surprises
+nowhere is then made shorter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from groundstation.enrich import candidate_hints, fits, vary_references, with_plan
+from groundstation.plan import Options
+from groundstation.score import Score, count, settle
+from groundstation.search import ORDER, neighbours
+from groundstation.variants import variants
+from shared.errors import InputError
+from shared.lines import split_lines
+from shared.prompts.changeset import Codec, FilePlan, transcribe
+from shared.prompts.desk import Desk
+from shared.prompts.lineform import WORD
+from shared.prompts.model import LanguageModel
+from shared.prompts.settings import Settings
+from shared.regenerate import ReceivedBlobs
+from shared.seeds.coins import SeedSource
+from shared.seeds.decisions import DecisionCounter
+from shared.seeds.sampler import Frequencies, most_frequent
+from shared.terminal import Report
+from shared.tree import Tree
+
+MOST_PIECES = 12
+"""Additions to a hint that are tried before the best of them is taken."""
+
+CONTEXT_TOKENS = 2
+"""Tokens before a surprising one that a hint says with it."""
+
+_NEEDLESS = ("temperature",)
+"""Settings that rarely change a first choice are tried last."""
+
+
+@dataclass
+class _Greediest:
+    """The candidate with the fewest surprises so far; see ``groundstation.enrich.Searching``."""
+
+    base: Tree
+    choices: Sequence[Options]
+    model: LanguageModel
+    stops: Callable[[int], bool]
+    report: Report
+    score: Score
+    scored: int = 1
+    _tried: set[tuple[Settings, tuple[FilePlan, ...]]] = field(default_factory=set)
+
+    def done(self) -> bool:
+        """Whether no first choice is wrong."""
+        return not self.score.counter.tally.surprises
+
+    def stopped(self) -> bool:
+        """Whether nothing is to be tried any more."""
+        return self.done() or self.stops(self.scored)
+
+    def try_out(self, plans: Sequence[FilePlan], settings: Settings) -> bool:
+        """Transcribes a candidate and keeps it if it has fewer surprises; whether it did."""
+        if (settings, tuple(plans)) in self._tried:
+            return False
+        self._tried.add((settings, tuple(plans)))
+        found = count(self.base, self.choices, plans, settings, self.model)
+        self.scored += 1
+        surprises = self.score.counter.tally.surprises
+        self.report("surprises left", self.scored, self.scored + surprises)
+        # a file that had to take its delta has no surprises, and is not what was looked for
+        if found.plans != tuple(plans) or key(found) >= key(self.score):
+            return False
+        self.score = found
+        return True
+
+
+def key(score: Score) -> tuple[int, float]:
+    """What is made small: surprises; then the tokens' bits, or bytes where nothing surprises."""
+    tally = score.counter.tally
+    if tally.surprises:
+        return tally.surprises, tally.token_bits
+    return 0, len(score.counter.stream(SeedSource.GREEDY)) + sum(len(p.blob) for p in score.plans)
+
+
+def search_greedy(
+    base: Tree,
+    choices: Sequence[Options],
+    model: LanguageModel,
+    stops: Callable[[int], bool],
+    report: Report,
+    hint: str = "",
+) -> tuple[Score, int]:
+    """Finds a prompt after which the model writes the patch by itself.
+
+    Args:
+        base: the tree on board.
+        choices: the ways to send each change.
+        model: the pinned model; one that remembers what it has read makes this much faster.
+        stops: whether to stop after so many candidates were scored.
+        report: told of progress.
+        hint: what the engineer says of the patch.
+
+    Returns:
+        The candidate, without surprises, and how many were scored.
+
+    Raises:
+        InputError: none was found before the budget ended, or before nothing was left to try.
+    """
+    plans = [choice.model or choice.classical for choice in choices]
+    first = settle(base, choices, count(base, choices, plans, Settings(), model), model)
+    best = _Greediest(base, choices, model, stops, report, first)
+    gained = True
+    while gained and not best.stopped():
+        gained = _vary_hunks(best)
+        gained |= _grow_hints(best, hint)
+        gained |= _vary_settings(best)
+        gained |= not best.stopped() and vary_references(best)
+    if not best.done():
+        tally = best.score.counter.tally
+        why = "the budget ended" if stops(best.scored) else "nothing was left to try"
+        raise InputError(
+            f"the model's first choice is wrong at {tally.surprises} of {tally.tokens} tokens "
+            f"after the best of {best.scored} prompts; {why}",
+            expected="a prompt after which the model writes the patch by itself",
+            remedy="use --seed-source coded, raise --budget, or say with --hint what changes",
+        )
+    _shorten(best)
+    return best.score, best.scored
+
+
+def _shorten(best: _Greediest) -> None:
+    """Leaves out of the prompt what it does not need, as long as nothing surprises."""
+    for k in range(len(best.choices)):
+        for shorter in (_without_reference, _without_word):
+            for other in shorter(best.score.plans[k]):
+                if best.stops(best.scored):
+                    return
+                best.try_out(with_plan(best.score.plans, k, other), best.score.settings)
+
+
+def _without_reference(plan: FilePlan) -> Iterator[FilePlan]:
+    for each in plan.references:
+        yield replace(plan, references=tuple(one for one in plan.references if one != each))
+
+
+def _without_word(plan: FilePlan) -> Iterator[FilePlan]:
+    """Shorter and shorter hints, from either end."""
+    words = plan.hint.split(b" ")
+    for kept in range(1, len(words)):
+        yield replace(plan, hint=b" ".join(words[:kept]))
+        yield replace(plan, hint=b"".join(b" " + word for word in words[-kept:]))
+
+
+def surprised(base: Tree, score: Score, model: LanguageModel) -> list[tuple[bytes, bytes]]:
+    """The tokens that are not the model's first choice, in order, each once.
+
+    Returns:
+        What the tokens written just before it spell, and what it spells.
+    """
+    watcher = _Watcher()
+    transcribe(
+        watcher,
+        base,
+        lambda settings: Desk(lambda: model, settings, lambda _: None),
+        ReceivedBlobs(b"".join(plan.blob for plan in score.plans)),
+        score.plans,
+        score.settings,
+        lambda _: None,
+    )
+    spell = model.vocabulary.spell
+    found = [
+        (spell(watcher.tokens[max(0, place - CONTEXT_TOKENS) : place]), spell([token]))
+        for place, token in enumerate(watcher.tokens)
+        if place in watcher.surprised
+    ]
+    return list(dict.fromkeys(found))
+
+
+class _Watcher(DecisionCounter):
+    """Keeps the tokens, and the places of those that surprise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens: list[int] = []
+        self.surprised: set[int] = set()
+
+    def token(self, frequencies: Frequencies, wanted: int | None = None, label: str = "") -> int:
+        index = super().token(frequencies, wanted, label)
+        if most_frequent(frequencies) != index:
+            self.surprised.add(len(self.tokens))
+        self.tokens.append(index)
+        return index
+
+
+def _vary_hunks(best: _Greediest) -> bool:
+    """Inside their lines fewer tokens are written, so fewer can be wrong."""
+    gained = False
+    for k, choice in enumerate(best.choices):
+        for other in _others(best, k, choice):
+            if best.stopped():
+                return gained
+            gained |= best.try_out(with_plan(best.score.plans, k, other), best.score.settings)
+    return gained
+
+
+def _others(best: _Greediest, k: int, choice: Options) -> Iterator[FilePlan]:
+    """Plans that write the same with other hunks, made from the best as it is by then."""
+    plan = best.score.plans[k]
+    if plan.codec is not Codec.MODEL:
+        return
+    if choice.inside is not None:
+        yield replace(plan, hunks=choice.inside.hunks)
+    yield from variants(choice, best.score.plans[k], best.model.vocabulary)
+
+
+def _vary_settings(best: _Greediest) -> bool:
+    gained = False
+    for coordinate in sorted(ORDER, key=lambda name: name in _NEEDLESS):
+        for settings in list(neighbours(best.score.settings, coordinate)):
+            if best.stopped():
+                return gained
+            gained |= best.try_out(best.score.plans, settings)
+    return gained
+
+
+def _grow_hints(best: _Greediest, text: str) -> bool:
+    """Lengthens the hints, each time by the piece that leaves the fewest surprises."""
+    gained = False
+    for k, choice in enumerate(best.choices):
+        if best.score.plans[k].codec is not Codec.MODEL:
+            continue
+        said = candidate_hints(choice, best.score.plans[k], text)
+        for hint in (*_surprising_lines(best, k), *said):
+            gained |= _try_hint(best, k, hint)
+        growing = True
+        while growing and not best.stopped():
+            now = best.score.plans[k].hint
+            growing = False
+            for piece in _pieces(best, k)[:MOST_PIECES]:
+                growing |= _try_hint(best, k, now + piece)
+            gained |= growing
+    return gained
+
+
+def _try_hint(best: _Greediest, k: int, hint: bytes) -> bool:
+    if best.stopped() or not fits(best.model.vocabulary, hint):
+        return False
+    other = replace(best.score.plans[k], hint=hint)
+    return best.try_out(with_plan(best.score.plans, k, other), best.score.settings)
+
+
+def _surprising_lines(best: _Greediest, k: int) -> list[bytes]:
+    """Hints that say a new line beforehand, those first that surprise first."""
+    new = b"".join(hunk.text for hunk in best.score.plans[k].hunks)
+    lines = [b" " + line.strip() for line in split_lines(new)]
+    hearts = [token.strip() for _, token in surprised(best.base, best.score, best.model)]
+    found = [line for heart in hearts if heart for line in lines if heart in line]
+    return list(dict.fromkeys(found))[:MOST_PIECES]
+
+
+def _pieces(best: _Greediest, k: int) -> list[bytes]:
+    """What a hint may grow by: a surprising token, the same with what comes before, word, line."""
+    new = b"".join(hunk.text for hunk in best.score.plans[k].hunks)
+    lines, words = split_lines(new), WORD.findall(new)
+    pieces: list[bytes] = []
+    for before, token in surprised(best.base, best.score, best.model):
+        heart = token.strip()
+        if not heart or heart not in new:
+            continue
+        pieces += [token, before + token]  # what stood so before is recalled
+        pieces += [b" " + word for word in words if heart in word]
+        pieces += [b" " + line.strip() for line in lines if heart in line]
+    return list(dict.fromkeys(pieces))
