@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from groundstation.workers import Job, Pool, score
 from shared.errors import InputError
 
 CONNECT_SECONDS = 10
+
+DESERTED_SECONDS = 120
+"""A cluster without any worker for so long is given up; one that restarts them needs less."""
 
 RETRIES = 3
 """Times that the cluster itself runs a candidate again."""
@@ -72,6 +76,30 @@ class ClusterPool(Pool):
         if self._sent is None:
             self._sent = self._client.scatter([self._job], broadcast=True)[0]
         return self._executor.submit(score_there, self._sent, candidate)
+
+    def wait(self, future: Future[Result]) -> Result:
+        """See ``Pool``.
+
+        Raises:
+            InputError: all workers are gone and none comes back.
+        """
+        deserted_since: float | None = None
+        while True:
+            try:
+                return future.result(timeout=1)
+            except TimeoutError:
+                if future.done():
+                    raise  # the candidate's own
+            now = time.monotonic()
+            if self._client.nthreads():
+                deserted_since = None
+            elif deserted_since is None:
+                deserted_since = now
+            elif now - deserted_since > DESERTED_SECONDS:
+                raise InputError(
+                    "the cluster has lost all its workers",
+                    remedy="start some and run it again: what was counted is in the journal",
+                )
 
     def renew(self) -> None:
         """The patch is sent again: all that had it may be gone."""

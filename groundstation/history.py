@@ -212,7 +212,9 @@ def gains(path: Path, pin: bytes | None = None) -> list[Gain]:
         InputError: the database is missing, damaged or foreign.
     """
     only = (
-        "" if pin is None else "WHERE run IN (SELECT id FROM run WHERE pin = :pin AND codec = :c)"
+        ""
+        if pin is None
+        else "WHERE run IN (SELECT id FROM run WHERE pin = :pin AND codec = :codec)"
     )
     with _open(path) as database:
         rows = database.execute(

@@ -140,6 +140,10 @@ class Pool:
         """Makes the pool whole again after workers were lost."""
         raise NotImplementedError
 
+    def wait(self, future: Future[Result]) -> Result:
+        """The result of a candidate that was handed out."""
+        return future.result()
+
     lost: tuple[type[BaseException], ...] = (BrokenExecutor, CancelledError)
     """What a future raises whose worker was lost."""
 
@@ -165,7 +169,7 @@ class Pooled:
                         for n in range(k, min(k + self.pool.ahead(), len(candidates))):
                             if n not in waiting:
                                 waiting[n] = self.pool.submit(candidates[n])
-                        result = waiting[k].result()
+                        result = self.pool.wait(waiting[k])
                         break
                     except self.pool.lost as error:
                         losses += 1

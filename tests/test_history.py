@@ -216,6 +216,7 @@ def test_author_remembers_and_history_tells(folder: Path) -> None:
     for _ in range(2):
         result = command(folder, "--history", folder / "h", "--json")
         assert result.exit_code == 0, result.output
+        assert result.stderr == ""
     report = told(folder)
     first, second = report["runs"]
     assert second["id"] == 1 and first["id"] == 2

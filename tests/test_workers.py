@@ -215,20 +215,38 @@ def test_a_killed_worker_of_a_cluster_loses_no_result(
         assert found == expected
 
 
-def test_all_workers_of_a_cluster_killed_at_once_lose_no_result(
+def test_a_patch_that_the_cluster_has_lost_is_sent_again(
     cluster: Any, model: PinnedModel, pin: Path, expected: list[Result]
 ) -> None:
-    """What was sent to them is lost with them, and sent again."""
-    while any(worker.process is None for worker in cluster.workers.values()):
-        time.sleep(0.05)
+    """As when all workers that held it die at once: what waits for it is cancelled."""
     with opened(on(cluster, pin), model) as crew:
         found: list[Result] = []
+        pool = crew.evaluator.pool
         for result in crew.evaluator.score_all(candidates(model)):
             found.append(result)
             if len(found) == 3:
-                for worker in cluster.workers.values():
-                    os.kill(worker.process.pid, signal.SIGKILL)
+                sent = pool._sent
+                pool._client.cancel([sent], force=True)
         assert found == expected
+        assert pool._sent is not sent
+
+
+def test_a_cluster_that_all_workers_leave_is_given_up(model: PinnedModel, pin: Path) -> None:
+    from distributed import LocalCluster
+
+    import groundstation.cluster as module
+
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=None) as leaving,
+        pytest.MonkeyPatch.context() as patch,
+        opened(on(leaving, pin), model) as crew,
+    ):
+        patch.setattr(module, "DESERTED_SECONDS", 2)
+        results = crew.evaluator.score_all(candidates(model))
+        next(results)
+        leaving.scale(0)
+        with pytest.raises(InputError, match="lost all its workers"):
+            list(results)
 
 
 def test_a_cluster_finds_the_smallest_drawn_seed(
