@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from groundstation.candidate import Candidate, Problem
 from groundstation.drawn_search import Pace
+from groundstation.evaluate import Evaluator, InProcess
 from groundstation.greedy_search import search_greedy
+from groundstation.journal import Journalled, open_journal
+from groundstation.moves import CLASSICAL, Order
 from groundstation.plan import Options, options
 from groundstation.reuse import ReusingModel
-from groundstation.score import Score
-from groundstation.search import search
+from groundstation.score import Counted, Score, cost, settle
+from groundstation.search import Move, Searched, Tried, search
 from groundstation.seed_choice import SeedEffort, with_seed
+from groundstation.workers import Workers, open_workers
 from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.errors import DigestMismatch, InputError, RegenerationError
@@ -41,6 +48,11 @@ class Effort:
         tell_pace: told how long a drawn seed will take.
         check: regenerate the message before it is handed out.
         hint: what the engineer says of the patch; the model may read it, where that pays.
+        workers: who counts candidates; this process where None.
+        journal: file from which a killed search goes on; the caller deletes it when the message
+            is safe.
+        order: of the settings that are tried.
+        tell_interrupt: told how many prompts were scored when Ctrl-C ends the search.
     """
 
     seed_source: SeedSource | None = None
@@ -52,6 +64,10 @@ class Effort:
     tell_pace: Callable[[Pace], None] | None = None
     check: bool = True
     hint: str = ""
+    workers: Workers | None = None
+    journal: Path | None = None
+    order: Order = field(default_factory=Order)
+    tell_interrupt: Callable[[int], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -92,8 +108,11 @@ class Authored:
         token_bits: ideal length of the token decisions; 2 to this power seeds would be drawn.
         tokens: token decisions.
         surprises: tokens that are not the model's first choice; greedy needs none.
-        candidates: settings that were scored.
+        candidates: prompts that were scored.
         search_s: seconds spent.
+        moves: what made it shorter, in order.
+        tried: every step that was scored, in order.
+        interrupted: whether the user ended the search; the best so far was taken.
     """
 
     recipe: Recipe
@@ -106,6 +125,9 @@ class Authored:
     surprises: int
     candidates: int
     search_s: float
+    moves: tuple[Move, ...] = ()
+    tried: tuple[Tried, ...] = ()
+    interrupted: bool = False
 
     @property
     def prompt_bytes(self) -> int:
@@ -163,15 +185,18 @@ def author(
             "baseline and target are the same: there is nothing to send",
             remedy="name the changed tree with --target, or a patch that changes something",
         )
-    reusing = ReusingModel(model)
-    choices = [options(change, model.vocabulary) for change in changes(base, target)]
+    reusing = model if isinstance(model, ReusingModel) else ReusingModel(model)
+    choices = tuple(options(change, model.vocabulary) for change in changes(base, target))
+    problem = Problem(base, choices)
 
     def stops(scored: int) -> bool:
         return scored >= effort.max_candidates or clock() - started > effort.max_seconds
 
-    find = search_greedy if effort.seed_source is SeedSource.GREEDY else search
-    final, candidates = find(base, choices, reusing, stops, report, effort.hint)
-    recipe = _write(base, patch, final, model.digest, effort, report)
+    local = InProcess(problem, reusing)
+    with open_workers(effort.workers, problem, model.digest, local) as crew:
+        found = _search(problem, crew.evaluator, model, target.digest, effort, stops, report)
+        final, moves = _settled(choices, found, local)
+        recipe = _write(base, patch, final, model.digest, effort, crew.executor, report)
     if effort.check:
         report("checking", 0, 1)
         # by the model itself: what is remembered from scoring would only confirm itself
@@ -181,15 +206,63 @@ def author(
     return Authored(
         recipe,
         patch,
-        final.settings,
-        tuple(_file_reports(choices, final)),
+        final.score.settings,
+        tuple(_file_reports(choices, final.score)),
         tally.prompt_bits,
         tally.token_bits,
         tally.tokens,
         tally.surprises,
-        candidates,
+        found.scored,
         clock() - started,
+        moves,
+        found.tried,
+        found.interrupted,
     )
+
+
+def _search(
+    problem: Problem,
+    evaluator: Evaluator,
+    model: LanguageModel,
+    target: bytes,
+    effort: Effort,
+    stops: Callable[[int], bool],
+    report: Report,
+) -> Searched:
+    """The search, with its journal where one is wanted."""
+    with ExitStack() as stack:
+        order = effort.order
+        if effort.journal is not None:
+            journal = stack.enter_context(
+                open_journal(effort.journal, problem.base.digest, target, model.digest, order)
+            )
+            evaluator, order = Journalled(evaluator, journal), journal.order
+        if effort.seed_source is SeedSource.GREEDY:
+            return search_greedy(problem, evaluator, model, stops, report, effort.hint)
+        return search(
+            problem,
+            evaluator,
+            model.vocabulary,
+            stops,
+            report,
+            order,
+            effort.hint,
+            effort.tell_interrupt,
+        )
+
+
+def _settled(
+    choices: Sequence[Options], found: Searched, local: InProcess
+) -> tuple[Counted, tuple[Move, ...]]:
+    """What is sent, counted here with all of its decisions, and the moves that led to it."""
+    if found.best is None:  # interrupted before anything was counted
+        return local.recount(Candidate.classical(choices)), ()
+    best = local.recount(found.best.candidate)
+    final = settle(choices, best, local.recount)
+    if final.score.candidate == best.score.candidate:
+        return final, found.moves
+    before, after = (cost(choices, each.score)[1] for each in (best, final))
+    return final, (*found.moves, Move(CLASSICAL, "codecs", "", before, after))
 
 
 def _check(recipe: Recipe, base: Tree, target: Tree, patch: bytes, model: LanguageModel) -> None:
@@ -212,7 +285,13 @@ def _check(recipe: Recipe, base: Tree, target: Tree, patch: bytes, model: Langua
 
 
 def _write(
-    base: Tree, patch: bytes, score: Score, pin: bytes, effort: Effort, report: Report
+    base: Tree,
+    patch: bytes,
+    final: Counted,
+    pin: bytes,
+    effort: Effort,
+    executor: Executor | None,
+    report: Report,
 ) -> Recipe:
     """The recipe, with the wanted seed source or the one that makes it shortest."""
     unseeded = Recipe(
@@ -221,12 +300,17 @@ def _write(
         patch_digest=sha256(patch)[:PATCH_DIGEST_BYTES],
         seed_source=SeedSource.GREEDY,
         stream=b"",
-        blobs=b"".join(plan.blob for plan in score.plans),
+        blobs=b"".join(plan.blob for plan in final.score.plans),
     )
     seeds = SeedEffort(
-        effort.seed_source, effort.max_seeds, effort.force, effort.drawn_state, effort.tell_pace
+        effort.seed_source,
+        effort.max_seeds,
+        effort.force,
+        effort.drawn_state,
+        effort.tell_pace,
+        executor,
     )
-    return with_seed(unseeded, score.counter, seeds, report)
+    return with_seed(unseeded, final.counter, seeds, report)
 
 
 def _file_reports(choices: Sequence[Options], score: Score) -> Iterator[FileReport]:

@@ -7,6 +7,7 @@ import typer
 from groundstation.commands.author import author
 from groundstation.commands.compare import compare
 from groundstation.commands.explain import explain
+from groundstation.commands.history import history
 from groundstation.commands.inspect import inspect
 from groundstation.commands.keys import keygen
 from groundstation.commands.model import app as model
@@ -20,5 +21,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(model, name="model")
-for command in (keygen, author, inspect, explain, compare, suggest, survey):
+for command in (keygen, author, history, inspect, explain, compare, suggest, survey):
     app.command()(command)

@@ -9,8 +9,8 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
 
+from groundstation.candidate import Candidate, Problem
 from groundstation.definitions import Definition, Wanted, rank
 from groundstation.plan import Options
 from groundstation.score import Score
@@ -18,7 +18,6 @@ from shared.prompts.blocks import text_lines
 from shared.prompts.changeset import Codec, FilePlan
 from shared.prompts.hint import MAX_TOKENS
 from shared.prompts.lineform import WORD
-from shared.prompts.model import LanguageModel
 from shared.prompts.nearness import query_of, query_of_path
 from shared.prompts.references import MAX_REFERENCES, Reference, Site
 from shared.prompts.settings import Settings
@@ -41,62 +40,59 @@ LEAST_BITS = 24.0
 """A file that costs less gains nothing: an excerpt or hint takes ten bits or more."""
 
 
-class Searching(Protocol):
-    """A search that counts candidates and keeps the best."""
-
-    @property
-    def base(self) -> Tree: ...
-    @property
-    def choices(self) -> Sequence[Options]: ...
-    @property
-    def model(self) -> LanguageModel: ...
-    @property
-    def score(self) -> Score: ...
-    def stopped(self) -> bool: ...
-    def try_out(self, plans: Sequence[FilePlan], settings: Settings) -> bool: ...
+def worth_it(score: Score, k: int) -> bool:
+    """Whether the k-th change costs so much that an excerpt or hint may pay."""
+    plan = score.plans[k]
+    return plan.codec is Codec.MODEL and bool(plan.hunks) and score.of_file(k) >= LEAST_BITS
 
 
-def vary_references(best: Searching) -> bool:
-    """Tries excerpts before each file: the best alone, then more while they pay."""
-    gained = False
-    for k, choice in enumerate(best.choices):
-        if not _worth_it(best, k):
-            continue
-        found = candidate_references(best.base, choice, best.score.plans[k], best.score.settings)
-        fitting = [each for each in found if _tokens(best, (each,)) <= MOST_TOKENS]
-        for reference in fitting:
-            gained |= _try(best, k, references=(reference,))
-        for reference in fitting:
-            now = best.score.plans[k].references
-            more = (*now, reference)
-            if not now or reference in now or len(more) > MAX_REFERENCES:
-                continue
-            if _tokens(best, more) <= MOST_TOKENS:
-                gained |= _try(best, k, references=more)
-        for reference in best.score.plans[k].references:
-            now = best.score.plans[k].references
-            if len(now) > 1:
-                gained |= _try(best, k, references=tuple(r for r in now if r != reference))
-    return gained
+def single_references(
+    problem: Problem, candidate: Candidate, k: int, vocabulary: Vocabulary
+) -> list[Reference]:
+    """Excerpts to be tried before the k-th change, each short enough to be shown."""
+    plan = candidate.plans[k]
+    found = candidate_references(problem.base, problem.choices[k], plan, candidate.settings)
+    return [each for each in found if _tokens(problem.base, (each,), vocabulary) <= MOST_TOKENS]
 
 
-def vary_hints(best: Searching, text: str = "") -> bool:
-    """Tries hints before each file: what the engineer said, and names that the patch repeats."""
-    gained = False
-    for k, choice in enumerate(best.choices):
-        if not _worth_it(best, k):
-            continue
-        plan, vocabulary = best.score.plans[k], best.model.vocabulary
-        hints = list(candidate_hints(choice, plan, text))[:MOST_HINTS]
-        for hint in hints:
-            if fits(vocabulary, hint):
-                gained |= _try(best, k, hint=hint)
-        for hint in hints:
-            now = best.score.plans[k].hint
-            longer = now + hint
-            if now and hint not in now and fits(vocabulary, longer):
-                gained |= _try(best, k, hint=longer)
-    return gained
+def more_references(
+    problem: Problem,
+    shown: Sequence[Reference],
+    found: Sequence[Reference],
+    vocabulary: Vocabulary,
+) -> list[tuple[Reference, ...]]:
+    """The excerpts shown and one more of those found; and, of several, all but one."""
+    longer = [(*shown, each) for each in found if shown and each not in shown]
+    shorter = [tuple(r for r in shown if r != each) for each in shown if len(shown) > 1]
+    fitting = [
+        each
+        for each in longer
+        if len(each) <= MAX_REFERENCES and _tokens(problem.base, each, vocabulary) <= MOST_TOKENS
+    ]
+    return [*fitting, *shorter]
+
+
+def single_hints(choice: Options, plan: FilePlan, text: str, vocabulary: Vocabulary) -> list[bytes]:
+    """Hints to be tried before a change: what the engineer said, and names that it repeats."""
+    hints = itertools.islice(candidate_hints(choice, plan, text), MOST_HINTS)
+    return [hint for hint in hints if fits(vocabulary, hint)]
+
+
+def longer_hints(now: bytes, hints: Sequence[bytes], vocabulary: Vocabulary) -> list[bytes]:
+    """The hint and one more."""
+    return [
+        now + each for each in hints if now and each not in now and fits(vocabulary, now + each)
+    ]
+
+
+def with_references(candidate: Candidate, k: int, references: tuple[Reference, ...]) -> Candidate:
+    """The candidate with other excerpts before the k-th change."""
+    return with_plan(candidate, k, replace(candidate.plans[k], references=references))
+
+
+def with_hint(candidate: Candidate, k: int, hint: bytes) -> Candidate:
+    """The candidate with another hint before the k-th change."""
+    return with_plan(candidate, k, replace(candidate.plans[k], hint=hint))
 
 
 def candidate_references(
@@ -172,33 +168,9 @@ def fits(vocabulary: Vocabulary, hint: bytes) -> bool:
     return tokens is not None and 0 < len(tokens) <= MAX_TOKENS
 
 
-def with_plan(plans: Sequence[FilePlan], k: int, plan: FilePlan) -> list[FilePlan]:
-    """The plans with another one for the k-th change."""
-    return [*plans[:k], plan, *plans[k + 1 :]]
-
-
-def _worth_it(best: Searching, k: int) -> bool:
-    plan = best.score.plans[k]
-    return plan.codec is Codec.MODEL and bool(plan.hunks) and best.score.of_file(k) >= LEAST_BITS
-
-
-def _try(
-    best: Searching,
-    k: int,
-    references: tuple[Reference, ...] | None = None,
-    hint: bytes | None = None,
-) -> bool:
-    if best.stopped():
-        return False
-    plan = best.score.plans[k]
-    other = replace(
-        plan,
-        references=plan.references if references is None else references,
-        hint=plan.hint if hint is None else hint,
-    )
-    return other != plan and best.try_out(
-        with_plan(best.score.plans, k, other), best.score.settings
-    )
+def with_plan(candidate: Candidate, k: int, plan: FilePlan) -> Candidate:
+    """The candidate with another plan for the k-th change."""
+    return replace(candidate, plans=(*candidate.plans[:k], plan, *candidate.plans[k + 1 :]))
 
 
 def _new_text(plan: FilePlan) -> bytes:
@@ -209,11 +181,11 @@ def _reference(definition: Definition) -> Reference:
     return Reference(definition.path, definition.start, definition.end - definition.start)
 
 
-def _tokens(best: Searching, references: Sequence[Reference]) -> int:
+def _tokens(base: Tree, references: Sequence[Reference], vocabulary: Vocabulary) -> int:
     """Tokens of excerpts; more than any limit where they cannot be spelled."""
     total = 0
     for each in references:
-        lines = text_lines(best.base[each.path].data) or ()
-        tokens = best.model.vocabulary.encode(b"".join(lines[each.start : each.start + each.lines]))
+        lines = text_lines(base[each.path].data) or ()
+        tokens = vocabulary.encode(b"".join(lines[each.start : each.start + each.lines]))
         total += 1 << 30 if tokens is None else len(tokens)
     return total

@@ -8,23 +8,39 @@ nowhere is then made shorter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
-from groundstation.enrich import candidate_hints, fits, vary_references, with_plan
-from groundstation.plan import Options
-from groundstation.score import Score, count, settle
-from groundstation.search import ORDER, neighbours
-from groundstation.variants import variants
+from groundstation.candidate import Candidate, Problem
+from groundstation.enrich import (
+    candidate_hints,
+    fits,
+    more_references,
+    single_references,
+    with_hint,
+    with_plan,
+    with_references,
+)
+from groundstation.evaluate import Evaluator
+from groundstation.moves import (
+    HINTS,
+    REFERENCES,
+    Order,
+    first_candidate,
+    hunk_steps,
+    inside_steps,
+    settings_steps,
+)
+from groundstation.score import Score, cheapest
+from groundstation.search import Searched, Tried
 from shared.errors import InputError
 from shared.lines import split_lines
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.lineform import WORD
 from shared.prompts.model import LanguageModel
-from shared.prompts.settings import Settings
 from shared.regenerate import ReceivedBlobs
-from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionCounter
 from shared.seeds.sampler import Frequencies, most_frequent
 from shared.terminal import Report
@@ -42,103 +58,116 @@ _NEEDLESS = ("temperature",)
 
 @dataclass
 class _Greediest:
-    """The candidate with the fewest surprises so far; see ``groundstation.enrich.Searching``."""
+    """The candidate with the fewest surprises so far."""
 
-    base: Tree
-    choices: Sequence[Options]
+    problem: Problem
+    evaluator: Evaluator
     model: LanguageModel
     stops: Callable[[int], bool]
     report: Report
     score: Score
     scored: int = 1
-    _tried: set[tuple[Settings, tuple[FilePlan, ...]]] = field(default_factory=set)
+    tried: list[Tried] = field(default_factory=list)
+    _seen: set[str] = field(default_factory=set)
 
     def done(self) -> bool:
         """Whether no first choice is wrong."""
-        return not self.score.counter.tally.surprises
+        return not self.score.result.surprises
 
     def stopped(self) -> bool:
         """Whether nothing is to be tried any more."""
         return self.done() or self.stops(self.scored)
 
-    def try_out(self, plans: Sequence[FilePlan], settings: Settings) -> bool:
-        """Transcribes a candidate and keeps it if it has fewer surprises; whether it did."""
-        if (settings, tuple(plans)) in self._tried:
+    def try_out(self, kind: str, what: str, candidate: Candidate) -> bool:
+        """Counts a candidate and keeps it if it has fewer surprises; whether it did."""
+        if candidate.digest in self._seen:
             return False
-        self._tried.add((settings, tuple(plans)))
-        found = count(self.base, self.choices, plans, settings, self.model)
+        self._seen.add(candidate.digest)
+        found = score_one(self.problem, self.evaluator, candidate)
         self.scored += 1
-        surprises = self.score.counter.tally.surprises
+        surprises = self.score.result.surprises
         self.report("surprises left", self.scored, self.scored + surprises)
+        self.tried.append(Tried(kind, what, _bits(self.score), _bits(found)))
         # a file that had to take its delta has no surprises, and is not what was looked for
-        if found.plans != tuple(plans) or key(found) >= key(self.score):
+        if found.plans != candidate.plans or key(found) >= key(self.score):
             return False
         self.score = found
         return True
 
 
+def score_one(problem: Problem, evaluator: Evaluator, candidate: Candidate) -> Score:
+    """The score of a single candidate."""
+    with closing(evaluator.score_all([candidate])) as results:
+        return Score.of(problem.choices, candidate, next(results))
+
+
 def key(score: Score) -> tuple[int, float]:
     """What is made small: surprises; then the tokens' bits, or bytes where nothing surprises."""
-    tally = score.counter.tally
-    if tally.surprises:
-        return tally.surprises, tally.token_bits
-    return 0, len(score.counter.stream(SeedSource.GREEDY)) + sum(len(p.blob) for p in score.plans)
+    if score.result.surprises:
+        return score.result.surprises, score.result.token_bits
+    return 0, score.wire_bytes
+
+
+def _bits(score: Score) -> float:
+    return score.result.prompt_bits + score.result.token_bits
 
 
 def search_greedy(
-    base: Tree,
-    choices: Sequence[Options],
+    problem: Problem,
+    evaluator: Evaluator,
     model: LanguageModel,
     stops: Callable[[int], bool],
     report: Report,
     hint: str = "",
-) -> tuple[Score, int]:
+) -> Searched:
     """Finds a prompt after which the model writes the patch by itself.
 
     Args:
-        base: the tree on board.
-        choices: the ways to send each change.
-        model: the pinned model; one that remembers what it has read makes this much faster.
-        stops: whether to stop after so many candidates were scored.
+        problem: the patch.
+        evaluator: counts candidates.
+        model: the pinned model, which says where it is surprised.
+        stops: whether to stop after so many candidates were counted.
         report: told of progress.
         hint: what the engineer says of the patch.
-
-    Returns:
-        The candidate, without surprises, and how many were scored.
 
     Raises:
         InputError: none was found before the budget ended, or before nothing was left to try.
     """
-    plans = [choice.model or choice.classical for choice in choices]
-    first = settle(base, choices, count(base, choices, plans, Settings(), model), model)
-    best = _Greediest(base, choices, model, stops, report, first)
+    first = first_candidate(problem.choices)
+    score = score_one(problem, evaluator, first)
+    # what a classical codec sends in fewer bytes is sent by it: nothing in it can surprise
+    plans = cheapest(problem.choices, score)
+    if plans != list(score.plans):
+        score = score_one(problem, evaluator, replace(first, plans=tuple(plans)))
+    best = _Greediest(problem, evaluator, model, stops, report, score)
     gained = True
     while gained and not best.stopped():
         gained = _vary_hunks(best)
         gained |= _grow_hints(best, hint)
         gained |= _vary_settings(best)
-        gained |= not best.stopped() and vary_references(best)
+        gained |= not best.stopped() and _vary_references(best)
     if not best.done():
-        tally = best.score.counter.tally
+        result = best.score.result
         why = "the budget ended" if stops(best.scored) else "nothing was left to try"
         raise InputError(
-            f"the model's first choice is wrong at {tally.surprises} of {tally.tokens} tokens "
+            f"the model's first choice is wrong at {result.surprises} of {result.tokens} tokens "
             f"after the best of {best.scored} prompts; {why}",
             expected="a prompt after which the model writes the patch by itself",
             remedy="use --seed-source coded, raise --budget, or say with --hint what changes",
         )
     _shorten(best)
-    return best.score, best.scored
+    return Searched(best.score, best.scored, (), tuple(best.tried), False)
 
 
 def _shorten(best: _Greediest) -> None:
     """Leaves out of the prompt what it does not need, as long as nothing surprises."""
-    for k in range(len(best.choices)):
+    for k in range(len(best.problem.choices)):
         for shorter in (_without_reference, _without_word):
             for other in shorter(best.score.plans[k]):
                 if best.stops(best.scored):
                     return
-                best.try_out(with_plan(best.score.plans, k, other), best.score.settings)
+                candidate = with_plan(best.score.candidate, k, other)
+                best.try_out(HINTS, "left out", candidate)
 
 
 def _without_reference(plan: FilePlan) -> Iterator[FilePlan]:
@@ -198,38 +227,50 @@ class _Watcher(DecisionCounter):
 def _vary_hunks(best: _Greediest) -> bool:
     """Inside their lines fewer tokens are written, so fewer can be wrong."""
     gained = False
-    for k, choice in enumerate(best.choices):
-        for other in _others(best, k, choice):
+    choices, vocabulary = best.problem.choices, best.model.vocabulary
+    for step in inside_steps(best.score.candidate, choices):
+        gained |= not best.stopped() and best.try_out(step.kind, step.what, step.candidate)
+    for k in range(len(choices)):
+        for step in hunk_steps(best.score.candidate, choices, k, vocabulary):
             if best.stopped():
                 return gained
-            gained |= best.try_out(with_plan(best.score.plans, k, other), best.score.settings)
+            gained |= best.try_out(step.kind, step.what, step.candidate)
     return gained
-
-
-def _others(best: _Greediest, k: int, choice: Options) -> Iterator[FilePlan]:
-    """Plans that write the same with other hunks, made from the best as it is by then."""
-    plan = best.score.plans[k]
-    if plan.codec is not Codec.MODEL:
-        return
-    if choice.inside is not None:
-        yield replace(plan, hunks=choice.inside.hunks)
-    yield from variants(choice, best.score.plans[k], best.model.vocabulary)
 
 
 def _vary_settings(best: _Greediest) -> bool:
     gained = False
-    for coordinate in sorted(ORDER, key=lambda name: name in _NEEDLESS):
-        for settings in list(neighbours(best.score.settings, coordinate)):
+    order = Order()
+    for coordinate in sorted(order.all_coordinates(), key=lambda name: name in _NEEDLESS):
+        for step in settings_steps(best.score.candidate, coordinate, order):
             if best.stopped():
                 return gained
-            gained |= best.try_out(best.score.plans, settings)
+            gained |= best.try_out(step.kind, step.what, step.candidate)
+    return gained
+
+
+def _vary_references(best: _Greediest) -> bool:
+    """Each excerpt alone, then one more beside the best."""
+    gained = False
+    vocabulary = best.model.vocabulary
+    for k in range(len(best.problem.choices)):
+        if best.score.plans[k].codec is not Codec.MODEL or not best.score.plans[k].hunks:
+            continue
+        found = single_references(best.problem, best.score.candidate, k, vocabulary)
+        for wanted in ([(each,) for each in found], None):
+            shown = best.score.plans[k].references
+            for each in wanted or more_references(best.problem, shown, found, vocabulary):
+                if best.stopped():
+                    return gained
+                candidate = with_references(best.score.candidate, k, each)
+                gained |= best.try_out(REFERENCES, f"{len(each)} shown", candidate)
     return gained
 
 
 def _grow_hints(best: _Greediest, text: str) -> bool:
     """Lengthens the hints, each time by the piece that leaves the fewest surprises."""
     gained = False
-    for k, choice in enumerate(best.choices):
+    for k, choice in enumerate(best.problem.choices):
         if best.score.plans[k].codec is not Codec.MODEL:
             continue
         said = candidate_hints(choice, best.score.plans[k], text)
@@ -248,15 +289,15 @@ def _grow_hints(best: _Greediest, text: str) -> bool:
 def _try_hint(best: _Greediest, k: int, hint: bytes) -> bool:
     if best.stopped() or not fits(best.model.vocabulary, hint):
         return False
-    other = replace(best.score.plans[k], hint=hint)
-    return best.try_out(with_plan(best.score.plans, k, other), best.score.settings)
+    candidate = with_hint(best.score.candidate, k, hint)
+    return best.try_out(HINTS, f"{len(hint)} bytes", candidate)
 
 
 def _surprising_lines(best: _Greediest, k: int) -> list[bytes]:
     """Hints that say a new line beforehand, those first that surprise first."""
     new = b"".join(hunk.text for hunk in best.score.plans[k].hunks)
     lines = [b" " + line.strip() for line in split_lines(new)]
-    hearts = [token.strip() for _, token in surprised(best.base, best.score, best.model)]
+    hearts = [token.strip() for _, token in surprised(best.problem.base, best.score, best.model)]
     found = [line for heart in hearts if heart for line in lines if heart in line]
     return list(dict.fromkeys(found))[:MOST_PIECES]
 
@@ -266,7 +307,7 @@ def _pieces(best: _Greediest, k: int) -> list[bytes]:
     new = b"".join(hunk.text for hunk in best.score.plans[k].hunks)
     lines, words = split_lines(new), WORD.findall(new)
     pieces: list[bytes] = []
-    for before, token in surprised(best.base, best.score, best.model):
+    for before, token in surprised(best.problem.base, best.score, best.model):
         heart = token.strip()
         if not heart or heart not in new:
             continue

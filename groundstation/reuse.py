@@ -54,7 +54,7 @@ class ReusingModel:
 
     def session(self) -> Session:
         """A session of its own, of which the model reads only what was not read before."""
-        return _ReusingSession(self)
+        return ReusingSession(self)
 
     def rows(
         self, tokens: Sequence[int], keys: Sequence[int], count: int
@@ -78,6 +78,8 @@ class ReusingModel:
             if old != new:
                 break
             common += 1
+        # an interrupt or a refusal on the way must not leave tokens here that were not read
+        self._tokens = self._tokens[:common]
         self._session.truncate(common)
         self._session.feed(tokens[common:first])
         rows = self._session.feed_scored(tokens[first:])
@@ -90,29 +92,36 @@ class ReusingModel:
 
 
 @dataclass
-class _ReusingSession:
+class ReusingSession:
+    """A text of its own, of which the model reads only what was not read before.
+
+    Attributes:
+        owner: reads.
+        tokens: the text so far.
+    """
+
     owner: ReusingModel
-    _tokens: list[int] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
     _keys: list[int] = field(default_factory=list)
 
     @property
     def length(self) -> int:
         """Tokens read so far."""
-        return len(self._tokens)
+        return len(self.tokens)
 
     def feed(self, token_ids: Sequence[int]) -> None:
         for token in token_ids:
             self._keys.append(hash((self._keys[-1] if self._keys else 0, int(token))))
-            self._tokens.append(int(token))
+            self.tokens.append(int(token))
 
     def logits(self) -> NDArray[np.float64]:
-        if not self._tokens:
+        if not self.tokens:
             raise ValueError("nothing was read yet")
-        return self.owner.rows(self._tokens, self._keys, 1)[0]
+        return self.owner.rows(self.tokens, self._keys, 1)[0]
 
     def feed_scored(self, token_ids: Sequence[int]) -> NDArray[np.float64]:
         self.feed(token_ids)
-        return np.stack(self.owner.rows(self._tokens, self._keys, len(token_ids)))
+        return np.stack(self.owner.rows(self.tokens, self._keys, len(token_ids)))
 
     def truncate(self, length: int) -> None:
-        del self._tokens[length:], self._keys[length:]
+        del self.tokens[length:], self._keys[length:]

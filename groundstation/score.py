@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
+from groundstation.candidate import Candidate, Problem
 from groundstation.plan import Options
 from shared.errors import RegenerationError
 from shared.prompts.changeset import Codec, FilePlan, transcribe
@@ -20,52 +21,117 @@ _CLASSICAL_BITS = 8
 
 
 @dataclass(frozen=True)
-class Score:
-    """What a candidate costs.
+class Result:
+    """What was counted of a candidate: numbers alone, light enough for a pipe or a line of JSON.
 
     Attributes:
-        settings: how the model is asked.
-        plans: how each change is sent.
-        counter: its decisions.
-        bits: after each file, in order.
+        classical: positions of changes whose text the model cannot read to its end; they were
+            counted with their classical codec.
+        bits: sum after each change, in order.
+        prompt_bits: ideal length of the prompt decisions.
+        token_bits: ideal length of the token decisions.
+        tokens: token decisions.
+        surprises: tokens that are not the model's first choice.
+        stream_bytes: length of the stream, with the seed source that makes it shortest.
     """
 
-    settings: Settings
-    plans: tuple[FilePlan, ...]
-    counter: DecisionCounter
+    classical: tuple[int, ...]
     bits: tuple[float, ...]
+    prompt_bits: float
+    token_bits: float
+    tokens: int
+    surprises: int
+    stream_bytes: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """A candidate and its result.
+
+    Attributes:
+        candidate: as it was counted: with classical codecs where the model could not read.
+        result: the numbers.
+    """
+
+    candidate: Candidate
+    result: Result
+
+    @classmethod
+    def of(cls, choices: Sequence[Options], candidate: Candidate, result: Result) -> Score:
+        """The score of a candidate that was counted somewhere."""
+        if not result.classical:
+            return cls(candidate, result)
+        plans = list(candidate.plans)
+        for k in result.classical:
+            plans[k] = choices[k].classical
+        return cls(replace(candidate, plans=tuple(plans)), result)
 
     @property
-    def source(self) -> SeedSource:
-        """The seed source that makes the message shortest: greedy needs no seed at all."""
-        return SeedSource.CODED if self.counter.tally.surprises else SeedSource.GREEDY
+    def plans(self) -> tuple[FilePlan, ...]:
+        """How each change is sent."""
+        return self.candidate.plans
+
+    @property
+    def settings(self) -> Settings:
+        """How the model is asked."""
+        return self.candidate.settings
 
     def of_file(self, k: int) -> float:
         """Bits of the k-th change."""
-        return self.bits[k] - (self.bits[k - 1] if k else 0.0)
+        bits = self.result.bits
+        return bits[k] - (bits[k - 1] if k else 0.0)
+
+    @property
+    def wire_bytes(self) -> int:
+        """Bytes of a message that depend on the candidate: stream, deltas, a length between."""
+        stream, blobs = self.result.stream_bytes, sum(len(plan.blob) for plan in self.plans)
+        return stream + (blobs + max(1, -(-stream.bit_length() // 7)) if blobs else 0)
 
 
-def count(
-    base: Tree,
-    choices: Sequence[Options],
-    plans: Sequence[FilePlan],
-    settings: Settings,
-    model: LanguageModel,
-) -> Score:
-    """What the plans cost with these settings.
+@dataclass(frozen=True)
+class Counted:
+    """A score with the decisions that it was counted from: all that a message is written from.
+
+    Attributes:
+        score: what it costs.
+        counter: its decisions.
+    """
+
+    score: Score
+    counter: DecisionCounter
+
+
+def count(problem: Problem, candidate: Candidate, model: LanguageModel) -> Counted:
+    """What a candidate costs.
 
     A change whose text is longer than the model can read takes its classical codec instead.
     """
-    fitting = list(plans)
+    plans = list(candidate.plans)
+    fallen: list[int] = []
     while True:
         bits: list[float] = []
         try:
-            return _count_all(base, fitting, settings, model, bits)
+            counter = _count_all(problem.base, plans, candidate.settings, model, bits)
         except RegenerationError:
             failed = len(bits)
-            if fitting[failed].codec is not Codec.MODEL:
+            if plans[failed].codec is not Codec.MODEL:
                 raise
-            fitting[failed] = choices[failed].classical
+            plans[failed] = problem.choices[failed].classical
+            fallen.append(failed)
+            continue
+        tally = counter.tally
+        # greedy needs no seed at all
+        source = SeedSource.CODED if tally.surprises else SeedSource.GREEDY
+        result = Result(
+            tuple(fallen),
+            tuple(bits),
+            tally.prompt_bits,
+            tally.token_bits,
+            tally.tokens,
+            tally.surprises,
+            len(counter.stream(source)),
+        )
+        return Counted(Score(replace(candidate, plans=tuple(plans)), result), counter)
 
 
 def cost(choices: Sequence[Options], score: Score) -> tuple[float, float]:
@@ -76,23 +142,34 @@ def cost(choices: Sequence[Options], score: Score) -> tuple[float, float]:
         else choice.classical_bits + _CLASSICAL_BITS
         for k, (choice, plan) in enumerate(zip(choices, score.plans, strict=True))
     )
-    if _cheapest(choices, score) != list(score.plans):
+    if cheapest(choices, score) != list(score.plans):
         return bits / 8, bits
-    blobs = sum(len(plan.blob) for plan in score.plans)
-    return len(score.counter.stream(score.source)) + blobs, bits
+    return score.wire_bytes, bits
 
 
-def settle(base: Tree, choices: Sequence[Options], score: Score, model: LanguageModel) -> Score:
-    """Takes the cheapest codec of every change.
+def settle(choices: Sequence[Options], best: Counted, recount: Recount) -> Counted:
+    """Takes the cheapest codec of every change, or no model at all where that is shorter.
 
     Again and again, because the model may write a file in more bits when it has not seen another.
+    Bits of single changes are near the truth, not the truth: settings have their price once, and
+    a message is rounded once to bytes.  So the message without any text of the model is counted in
+    the end as well, in real bytes, and the shorter of both is taken.
     """
-    while (plans := _cheapest(choices, score)) != list(score.plans):
-        score = count(base, choices, plans, score.settings, model)
-    return score
+    while (plans := cheapest(choices, best.score)) != list(best.score.plans):
+        best = recount(replace(best.score.candidate, plans=tuple(plans)))
+    plain = recount(Candidate.classical(choices))
+    return plain if _length(plain) < _length(best) else best
 
 
-def _cheapest(choices: Sequence[Options], score: Score) -> list[FilePlan]:
+Recount = Callable[[Candidate], Counted]
+"""Counts a candidate here, with all of its decisions."""
+
+
+def _length(counted: Counted) -> tuple[int, float]:
+    return counted.score.wire_bytes, counted.counter.tally.bits
+
+
+def cheapest(choices: Sequence[Options], score: Score) -> list[FilePlan]:
     """The cheapest codec of every change."""
     return [
         plan
@@ -124,8 +201,8 @@ def _count_all(
     settings: Settings,
     model: LanguageModel,
     bits: list[float],
-) -> Score:
-    """What exactly these plans cost; ``bits`` takes the sum after each file."""
+) -> DecisionCounter:
+    """The decisions of exactly these plans; ``bits`` takes the sum after each file."""
     counter = DecisionCounter()
     transcribe(
         counter,
@@ -136,7 +213,7 @@ def _count_all(
         settings,
         lambda _: bits.append(counter.tally.bits),
     )
-    return Score(settings, tuple(plans), counter, tuple(bits))
+    return counter
 
 
 def _unreported(_: int) -> None:

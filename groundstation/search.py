@@ -1,162 +1,262 @@
-"""The search over prompts: score candidates by counting their bits, keep what costs least."""
+"""The search over prompts: batches of candidates are counted, what costs least is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 
-from groundstation.enrich import vary_hints, vary_references
-from groundstation.plan import Options
-from groundstation.score import Score, cost, count, settle
-from groundstation.variants import variants
-from shared.prompts.changeset import Codec, FilePlan
-from shared.prompts.model import LanguageModel
-from shared.prompts.settings import (
-    INVERSE_TEMPERATURES,
-    LINES_AFTER,
-    LINES_BEFORE,
-    RECALL_SHIFTS,
-    Settings,
-    Shape,
+from groundstation.candidate import Candidate, Problem
+from groundstation.enrich import (
+    longer_hints,
+    more_references,
+    single_hints,
+    single_references,
+    with_hint,
+    with_references,
+    worth_it,
 )
+from groundstation.evaluate import Evaluator
+from groundstation.moves import (
+    HINTS,
+    REFERENCES,
+    Order,
+    Step,
+    expected_steps,
+    first_candidate,
+    hunk_steps,
+    inside_steps,
+    settings_steps,
+    together,
+)
+from groundstation.score import Result, Score, cost
+from shared.prompts.changeset import Codec
+from shared.prompts.references import Reference
+from shared.prompts.vocabulary import Vocabulary
 from shared.terminal import Report
-from shared.tree import Tree
 
-ORDER = ("before", "after", "shape", "recall", "temperature")
-"""Coordinates of the settings, those first that have gained most."""
 
-_VALUES = {
-    "shape": len(Shape),
-    "before": len(LINES_BEFORE),
-    "after": len(LINES_AFTER),
-    "recall": len(RECALL_SHIFTS),
-    "temperature": len(INVERSE_TEMPERATURES),
-}
+@dataclass(frozen=True)
+class Move:
+    """A step that was taken.
+
+    Attributes:
+        kind: what sort of step, see ``Step``.
+        what: which.
+        where: the file and place, where there is one.
+        bits_before: of the best candidate before it, each change with its cheapest codec.
+        bits_after: of the candidate that it led to.
+    """
+
+    kind: str
+    what: str
+    where: str
+    bits_before: float
+    bits_after: float
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A step that was counted, taken or not.
+
+    Attributes:
+        kind: what sort of step, see ``Step``.
+        what: which.
+        bits_before: of the candidate from which it starts.
+        bits: of the candidate that it leads to.
+    """
+
+    kind: str
+    what: str
+    bits_before: float
+    bits: float
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search found.
+
+    Attributes:
+        best: the cheapest candidate; None where not even the first was counted.
+        scored: how many were counted.
+        moves: the steps that led to it, in order.
+        tried: all steps that were counted, in order; the first candidate is none.
+        interrupted: whether the user ended it.
+    """
+
+    best: Score | None
+    scored: int
+    moves: tuple[Move, ...]
+    tried: tuple[Tried, ...]
+    interrupted: bool
 
 
 @dataclass
-class _Best:
-    """The cheapest candidate so far, and what was scored.
+class _Search:
+    """The state of a search; all of it holds at any moment, also when it is interrupted."""
 
-    Attributes:
-        score: the candidate.
-        scored: how many were.
-    """
-
-    base: Tree
-    choices: Sequence[Options]
-    model: LanguageModel
+    problem: Problem
+    evaluator: Evaluator
     stops: Callable[[int], bool]
     report: Report
-    score: Score
-    scored: int = 1
+    best: Score | None = None
+    scored: int = 0
     expected: int = 1
+    moves: list[Move] = field(default_factory=list)
+    tried: list[Tried] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
 
-    def stopped(self) -> bool:
-        """Whether no further candidate is to be scored."""
-        return self.stops(self.scored)
+    def begin(self, candidate: Candidate) -> None:
+        """Counts the first candidate, whatever the limits."""
+        self.seen.add(candidate.digest)
+        with closing(self.evaluator.score_all([candidate])) as results:
+            self.best = self._score(candidate, next(results))
 
-    def try_out(self, plans: Sequence[FilePlan], settings: Settings) -> bool:
-        """Scores a candidate and keeps it if it costs less; whether it did."""
-        found = count(self.base, self.choices, plans, settings, self.model)
+    def batch(self, start: Score, steps: Sequence[Step]) -> list[tuple[Step, Score]]:
+        """Counts steps from one candidate and keeps the best: by cost, then by position.
+
+        It depends on nothing else, so not on which result is ready first.  Candidates that were
+        counted before are left out: they did not win then, and what they lost against has only
+        become better.
+
+        Returns:
+            Those that cost less than ``start``, in order.
+        """
+        fresh = []
+        for step in steps:
+            if step.candidate.digest not in self.seen:
+                self.seen.add(step.candidate.digest)
+                fresh.append(step)
+        before, won, gained = self.price(self.best or start), None, []
+        from_cost = self.price(start)
+        try:
+            with closing(self.evaluator.score_all([step.candidate for step in fresh])) as results:
+                for step in fresh:
+                    if self.stops(self.scored):
+                        break
+                    score = self._score(step.candidate, next(results))
+                    price = self.price(score)
+                    self.tried.append(Tried(step.kind, step.what, from_cost[1], price[1]))
+                    if price < from_cost:
+                        gained.append((step, score))
+                    if self.best is None or price < self.price(self.best):
+                        self.best, won = score, (step, price)
+        finally:  # an interrupt keeps what was counted before it
+            if won:
+                step, price = won
+                self.moves.append(Move(step.kind, step.what, step.where, before[1], price[1]))
+        return gained
+
+    def price(self, score: Score) -> tuple[float, float]:
+        """Bytes, then bits."""
+        return cost(self.problem.choices, score)
+
+    def _score(self, candidate: Candidate, result: Result) -> Score:
         self.scored += 1
         self.report("prompts", self.scored, max(self.scored, self.expected))
-        if cost(self.choices, found) >= cost(self.choices, self.score):
-            return False
-        self.score = found
-        return True
+        return Score.of(self.problem.choices, candidate, result)
 
 
 def search(
-    base: Tree,
-    choices: Sequence[Options],
-    model: LanguageModel,
+    problem: Problem,
+    evaluator: Evaluator,
+    vocabulary: Vocabulary,
     stops: Callable[[int], bool],
     report: Report,
+    order: Order | None = None,
     hint: str = "",
-) -> tuple[Score, int]:
-    """Finds settings, codecs and hunks that make a message short.
+    tell_interrupt: Callable[[int], None] = lambda _: None,
+) -> Searched:
+    """Finds settings and hunks that make a message short.
 
-    One coordinate of the settings after another is varied, then each hunk, and all again until
-    nothing gains.  The order is fixed, so a number of candidates gives the same result everywhere.
+    All values of one coordinate of the settings after another are counted, then the hunks of each
+    change, and all again until nothing gains; at last what may be shown before each file: excerpts
+    of the tree on board, and hints.  The order is fixed, so a number of candidates gives
+    the same result everywhere, whoever counts them.
 
     Args:
-        base: the tree on board.
-        choices: the ways to send each change.
-        model: the pinned model; one that remembers what it has read makes this much faster.
-        stops: whether to stop after so many candidates were scored.
+        problem: the patch.
+        evaluator: counts candidates.
+        vocabulary: of the pinned model.
+        stops: whether to stop after so many candidates were counted.
         report: told of progress.
+        order: of the settings; the usual one where None.
         hint: what the engineer says of the patch, for the model to read.
-
-    Returns:
-        The best candidate, and how many were scored.
+        tell_interrupt: told how many were counted when the user ends the search with Ctrl-C.
     """
-    plans = [choice.model or choice.classical for choice in choices]
-    first = count(base, choices, plans, Settings(), model)
-    best = _Best(base, choices, model, stops, report, first)
-    if any(choice.model for choice in choices):
-        best.expected = 1 + sum(size - 1 for size in _VALUES.values())
-        report("prompts", 1, best.expected)
-        tried = {first.settings}
-        gained = True
-        while gained and not best.stopped():
-            gained = _vary_settings(best, tried)
-            gained |= _vary_hunks(best)
-        vary_references(best)
-        vary_hints(best, hint)
-    return settle(base, choices, best.score, model), best.scored
+    state = _Search(problem, evaluator, stops, report)
+    interrupted = False
+    try:
+        _run(state, vocabulary, order or Order(), hint)
+    except KeyboardInterrupt:
+        interrupted = True
+        tell_interrupt(state.scored)
+    return Searched(state.best, state.scored, tuple(state.moves), tuple(state.tried), interrupted)
 
 
-def _vary_settings(best: _Best, tried: set[Settings]) -> bool:
-    gained = False
-    for coordinate in ORDER:
-        for settings in list(neighbours(best.score.settings, coordinate)):
-            if best.stopped():
-                return gained
-            if settings not in tried:
-                tried.add(settings)
-                gained |= best.try_out(best.score.plans, settings)
-    return gained
+def _run(state: _Search, vocabulary: Vocabulary, order: Order, hint: str) -> None:
+    if any(choice.model for choice in state.problem.choices):
+        state.expected = 1 + sum(expected_steps())
+    state.begin(first_candidate(state.problem.choices))
+    while state.best is not None and not state.stops(state.scored):
+        taken = len(state.moves)
+        if any(plan.codec is Codec.MODEL for plan in state.best.plans):
+            for coordinate in order.all_coordinates():
+                state.batch(state.best, settings_steps(state.best.candidate, coordinate, order))
+            _vary_hunks(state, state.best, vocabulary)
+        if len(state.moves) == taken:
+            break
+    for k in range(len(state.problem.choices)):
+        if state.best is not None and worth_it(state.best, k):
+            _vary_references(state, state.best, k, vocabulary)
+            _vary_hints(state, state.best, k, vocabulary, hint)
 
 
-def _vary_hunks(best: _Best) -> bool:
-    """First all hunks inside their lines that can be, then hunk by hunk."""
-    gained = False
-    inside = [
-        choice.inside if choice.inside and plan.codec is Codec.MODEL else plan
-        for choice, plan in zip(best.choices, best.score.plans, strict=True)
-    ]
-    if inside != list(best.score.plans) and not best.stopped():
-        gained = best.try_out(inside, best.score.settings)
-    for k, choice in enumerate(best.choices):
-        plan = best.score.plans[k]
-        if plan.codec is not Codec.MODEL:
-            continue
-        for other in variants(choice, plan, best.model.vocabulary):
-            if best.stopped():
-                return gained
-            gained |= _try_hunk(best, k, plan, other)
-    return gained
+def _vary_hunks(state: _Search, best: Score, vocabulary: Vocabulary) -> None:
+    """First all hunks inside their lines that can be, then those of each change."""
+    choices = state.problem.choices
+    state.batch(best, inside_steps(best.candidate, choices))
+    for k in range(len(choices)):
+        start = state.best or best
+        gained = state.batch(start, hunk_steps(start.candidate, choices, k, vocabulary))
+        firsts: dict[int, Step] = {}  # of each hunk the best, and those that gained most first
+        for step, _ in sorted(gained, key=lambda each: state.price(each[1])):
+            firsts.setdefault(step.hunk, step)
+        joined = together(start.candidate, k, list(firsts.values()))
+        if joined is not None:
+            state.batch(state.best or start, [joined])
 
 
-def _try_hunk(best: _Best, k: int, plan: FilePlan, other: FilePlan) -> bool:
-    """Takes over the one hunk in which ``other`` differs from ``plan``, where that gains."""
-    mine = best.score.plans[k]
-    hunks = tuple(
-        mine_k if before == after else after
-        for mine_k, before, after in zip(mine.hunks, plan.hunks, other.hunks, strict=True)
-    )
-    if hunks == mine.hunks:
-        return False
-    plans = list(best.score.plans)
-    plans[k] = replace(mine, hunks=hunks)
-    return best.try_out(plans, best.score.settings)
+def _vary_references(state: _Search, best: Score, k: int, vocabulary: Vocabulary) -> None:
+    """Each excerpt alone before the k-th change, then more while they pay."""
+    found = single_references(state.problem, best.candidate, k, vocabulary)
+    wanted: list[tuple[Reference, ...]] = [(each,) for each in found]
+    while wanted and not state.stops(state.scored):
+        taken, start = len(state.moves), (state.best or best).candidate
+        where = start.plans[k].path
+        steps = [
+            Step(REFERENCES, f"{len(each)} shown", with_references(start, k, each), where)
+            for each in wanted
+        ]
+        state.batch(state.best or best, steps)
+        if len(state.moves) == taken:
+            break
+        shown = (state.best or best).plans[k].references
+        wanted = more_references(state.problem, shown, found, vocabulary)
 
 
-def neighbours(settings: Settings, coordinate: str) -> Iterator[Settings]:
-    """Settings that differ in this coordinate alone."""
-    for value in range(_VALUES[coordinate]):
-        changed: dict[str, Any] = {coordinate: Shape(value) if coordinate == "shape" else value}
-        if getattr(settings, coordinate) != value:
-            yield replace(settings, **changed)
+def _vary_hints(state: _Search, best: Score, k: int, vocabulary: Vocabulary, hint: str) -> None:
+    """Each hint alone before the k-th change, then longer ones while they pay."""
+    choice = state.problem.choices[k]
+    found = single_hints(choice, best.plans[k], hint, vocabulary)
+    wanted = found
+    while wanted and not state.stops(state.scored):
+        taken, start = len(state.moves), (state.best or best).candidate
+        where = start.plans[k].path
+        steps = [
+            Step(HINTS, f"{len(each)} bytes", with_hint(start, k, each), where) for each in wanted
+        ]
+        state.batch(state.best or best, steps)
+        if len(state.moves) == taken:
+            break
+        wanted = longer_hints((state.best or best).plans[k].hint, found, vocabulary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class SeedEffort:
         force: search for a drawn seed however many trials are expected, up to the last seed.
         state: file from which an interrupted search for a drawn seed goes on.
         tell_pace: told how long a drawn seed will take, first and after each range of seeds.
+        executor: tries ranges of seeds; threads of this process where None.
     """
 
     source: SeedSource | None
@@ -38,6 +40,7 @@ class SeedEffort:
     force: bool = False
     state: Path | None = None
     tell_pace: Callable[[Pace], None] | None = None
+    executor: Executor | None = None
 
 
 def with_seed(
@@ -90,7 +93,9 @@ def _drawn(counter: DecisionCounter, effort: SeedEffort, report: Report) -> int:
     tell = effort.tell_pace or (lambda _: None)
     if effort.tell_pace:
         tell(Pace(0, expected_trials(intervals), measured_rate(intervals)))
-    seed = find_seed(intervals, limit, report, state=effort.state, tell=tell)
+    seed = find_seed(
+        intervals, limit, report, state=effort.state, executor=effort.executor, tell=tell
+    )
     if seed is None:
         raise InputError(
             f"none of {limit} seeds draws the patch; one in 2^{counter.tally.token_bits:.1f} "

@@ -56,6 +56,17 @@ class Sent:
             "tokens": authored.tokens,
             "surprises": authored.surprises,
             "candidates": authored.candidates,
+            "interrupted": authored.interrupted,
+            "moves": [
+                {
+                    "kind": move.kind,
+                    "what": move.what,
+                    "where": move.where,
+                    "bits_before": round(move.bits_before, 2),
+                    "bits_after": round(move.bits_after, 2),
+                }
+                for move in authored.moves
+            ],
             "settings": {
                 "shape": settings.shape.name.lower(),
                 "lines_before": settings.lines_before,

@@ -75,7 +75,7 @@ class Ground:
             "trials": "2",
             **changed,
         }
-        words = ["author"]
+        words = ["author", "--no-history"]
         for name, value in named.items():
             if value is not None:
                 words += [f"--{name.replace('_', '-')}", str(value)]
@@ -263,6 +263,7 @@ def test_nothing_but_the_message_on_a_pipe(ground: Ground) -> None:
             *(sys.executable, "-c", "from groundstation.cli import app; app()", "author", "--json"),
             *("--base", ground.folder / "base", "--target", ground.folder / "target"),
             *("--model", ground.pin, "--key", ground.key, "--out", ground.out, "--trials", "1"),
+            "--no-history",
         ],
         capture_output=True,
         cwd=Path(__file__).parents[1],
@@ -362,6 +363,7 @@ def test_a_forced_search_is_interrupted_and_keeps_its_state(
             *(sys.executable, "-c", program, "author"),
             *("--base", written["base"], "--target", written["target"]),
             *("--model", ground.pin, "--key", ground.key, "--out", ground.out, "--trials", "1"),
+            "--no-history",
             *("--seed-source", "drawn", "--force"),
         ],
         stderr=subprocess.PIPE,

@@ -415,7 +415,16 @@ def run(folder: Path, pin: Path, *words: str | Path) -> Any:
 
 def test_command_tells_the_same_of_envelope_target_and_patch(folders: Path, pin: Path) -> None:
     envelope = folders / "e"
-    words = ["author", "--base", folders / "base", "--target", folders / "target", "--budget", "0"]
+    words = [
+        "author",
+        "--no-history",
+        "--base",
+        folders / "base",
+        "--target",
+        folders / "target",
+        "--budget",
+        "0",
+    ]
     words += ["--model", pin, "--key", folders / "keys" / "ground.key", "--out", envelope]
     authored = CliRunner().invoke(app, [*map(str, words), "--json"])
     assert authored.exit_code == 0, authored.output

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,17 +17,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from groundstation.author import Effort
+from groundstation.author import Authored, Effort
 from groundstation.author import author as find_recipe
 from groundstation.counter import keep_counter, next_counter
 from groundstation.drawn import SEEDS
 from groundstation.drawn_search import Pace
+from groundstation.history import default_history, gains, learned_order, remember
 from groundstation.job import open_model, read_trees
 from groundstation.keys import load_private_key
+from groundstation.moves import Order
 from groundstation.send import Sent, send
+from groundstation.workers import Workers
 from shared.errors import InputError
 from shared.seeds.coins import SeedSource
 from shared.terminal import print_json, progress, reports_errors
+from shared.tree import Tree
 from shared.wire import MAX_COUNTER
 
 PACE_SECONDS = 10.0
@@ -93,16 +100,39 @@ def author(
             "or its words, where that makes the message shorter."
         ),
     ] = "",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes on this machine that score prompts.")
+    ] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Dask scheduler whose workers score prompts and try drawn seeds; they must know "
+            "the model by the same name or folder.",
+        ),
+    ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(help="Database of past searches. [default: one in the cache]"),
+    ] = None,
+    no_history: Annotated[
+        bool,
+        typer.Option("--no-history", help="Try prompts in the fixed order, and remember nothing."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Find the prompt and seed that make the probe's model write a patch; sign them.
 
     The envelope in --out is all that has to be sent. It is regenerated here, bit for bit, before
-    it is written.
+    it is written. Ctrl-C ends the search for a better prompt and sends the best so far; a second
+    one ends it all. A search that was killed goes on from a file beside --out.
     """
     private = load_private_key(key)
     number = next_counter(key) if counter is None else counter
     trees = read_trees(base, target, patch)
+    pinned = open_model(model)
+    past = None if no_history else Past(history or default_history())
+    journal = out.with_name(out.name + ".search.jsonl")
     with progress(quiet=as_json) as report:
         effort = Effort(
             seed_source.seed_source,
@@ -113,18 +143,57 @@ def author(
             drawn_state=out.with_name(out.name + ".drawn.json"),
             tell_pace=None if as_json else _teller(),
             hint=hint,
+            workers=Workers(model, workers, cluster),
+            journal=journal,
+            order=past.order(pinned.digest) if past else Order(),
+            tell_interrupt=_tell_interrupt,
         )
-        authored = find_recipe(*trees, open_model(model), effort=effort, report=report)
+        authored = find_recipe(*trees, pinned, effort=effort, report=report)
     sent = send(authored, number, private)
     keep_counter(key, number)
     try:
         out.write_bytes(sent.envelope)
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror}") from error
+    with contextlib.suppress(OSError):
+        journal.unlink()
+    if past:
+        past.remember(*trees, authored)
     if as_json:
         print_json(sent.as_dict())
     else:
         _print(sent, out)
+
+
+@dataclass(frozen=True)
+class Past:
+    """The history, as a convenience: whatever is wrong with it is told and goes no further."""
+
+    path: Path
+
+    def order(self, pin: bytes) -> Order:
+        """In which settings are tried."""
+        if not self.path.exists():
+            return Order()
+        try:
+            return learned_order(gains(self.path, pin))
+        except InputError as error:
+            typer.echo(f"the history is not used: {error}", err=True)
+            return Order()
+
+    def remember(self, base: Tree, target: Tree, authored: Authored) -> None:
+        """Adds what was found."""
+        try:
+            remember(self.path, base, target, authored, datetime.now(UTC).isoformat("T", "seconds"))
+        except InputError as error:
+            typer.echo(f"the envelope is written, the history is not: {error}", err=True)
+
+
+def _tell_interrupt(scored: int) -> None:
+    typer.echo(
+        f"interrupted: the best of {scored} prompts is used; Ctrl-C again ends without a message",
+        err=True,
+    )
 
 
 def _teller(clock: Callable[[], float] = time.monotonic) -> Callable[[Pace], None]:

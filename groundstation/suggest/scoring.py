@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from groundstation.author import Effort, author
-from groundstation.suggest.keeping import KeepingModel
+from groundstation.reuse import ReusingModel, ReusingSession
 from shared.errors import RehydrationError
-from shared.prompts.model import LanguageModel
+from shared.prompts.model import LanguageModel, Session
 from shared.tree import Tree
 
 _BEAM = 6
 _DEPTH = 5
+_LOOKED_AHEAD = 64
+"""Fewer tokens than this are forgotten within a text: what was read ahead."""
 _IDENTIFIER = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -32,6 +34,39 @@ class Cost:
 
 
 @dataclass
+class _Follower(ReusingModel):
+    """A model that also knows which texts were read to their end.
+
+    Attributes:
+        ended: tokens of the texts after which another began.
+        last: the session that was handed out last; its text may still go on.
+    """
+
+    ended: list[list[int]] = field(default_factory=list)
+    last: _Followed | None = field(default=None)
+
+    def session(self) -> Session:
+        """See ``ReusingModel``."""
+        self.last = _Followed(self)
+        return self.last
+
+    def texts(self) -> list[list[int]]:
+        """The texts, the last one as far as it goes."""
+        return [*self.ended, *([list(self.last.tokens)] if self.last else [])]
+
+
+@dataclass
+class _Followed(ReusingSession):
+    owner: _Follower
+
+    def truncate(self, length: int) -> None:
+        """Notes a text that ends."""
+        if self.length - length > _LOOKED_AHEAD:
+            self.owner.ended.append(list(self.tokens))
+        super().truncate(length)
+
+
+@dataclass
 class Scorer:
     """Counts targets against one baseline.
 
@@ -46,21 +81,21 @@ class Scorer:
     model: LanguageModel
     trials: int = 1
     scored: int = 0
-    _keeping: KeepingModel = field(init=False)
+    _model: _Follower = field(init=False)
     _texts: list[list[int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._keeping = KeepingModel(self.model)
+        self._model = _Follower(self.model)
 
     def cost(self, target: Tree) -> Cost:
         """What a target costs; free where it is the baseline."""
         if target == self.base:
             return Cost(0.0, 0)
-        self._keeping.texts.clear()
+        self._model.ended.clear()
         effort = Effort(max_seconds=float("inf"), max_candidates=self.trials, check=False)
-        authored = author(self.base, target, self._keeping, effort=effort)
+        authored = author(self.base, target, self._model, effort=effort)
         self.scored += 1
-        self._texts = [*self._keeping.texts, *(each.tokens for each in self._keeping.started[-1:])]
+        self._texts = self._model.texts()
         bits = authored.prompt_bits + authored.token_bits + 8 * authored.delta_bytes
         return Cost(bits, authored.payload_bytes)
 
@@ -97,9 +132,8 @@ class Scorer:
         return None
 
     def _beam(self, tokens: list[int], given: bytes) -> list[str]:
-        session = self._keeping.session()
+        session = ReusingSession(self._model)  # not followed: what is tried here is no text
         session.feed(tokens)
-        self._keeping.started.clear()  # what is tried here is no text
         start = session.length
         found: dict[bytes, float] = {}
         beam: list[tuple[float, list[int]]] = [(0.0, [])]

@@ -1,0 +1,174 @@
+"""What a search has counted so far: lines of JSON beside the envelope, to go on from after a kill.
+
+The first line names the patch and the order in which settings are tried, each other line is one
+candidate.  A candidate's cost depends on the patch, the pin and the codec alone, so a search that
+is run again takes every step as before, without counting, up to where it was killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import IO, Any
+
+from groundstation.candidate import Candidate
+from groundstation.evaluate import Evaluator
+from groundstation.moves import Order
+from groundstation.score import Result
+from shared.codec import CODEC
+from shared.digest import sha256
+from shared.errors import InputError
+
+FORMAT = "rehydration-search/1"
+
+SYNCED_LINES = 16
+"""Lines after which the file is forced to the disk; a kill alone loses none."""
+
+
+@dataclass
+class Journal:
+    """An open journal; see ``open_journal``.
+
+    Attributes:
+        path: the file.
+        order: in which settings are tried: that of the search that began it.
+        known: results by the candidates' digests.
+    """
+
+    path: Path
+    order: Order
+    known: dict[str, Result]
+    _file: IO[bytes]
+    _added: int = 0
+
+    def add(self, candidate: Candidate, result: Result) -> None:
+        """Appends a candidate.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        self.known[candidate.digest] = result
+        self._added += 1
+        record = {"candidate": candidate.digest, "result": asdict(result)}
+        _append(self.path, self._file, record, sync=self._added % SYNCED_LINES == 0)
+
+
+@dataclass
+class Journalled:
+    """An ``Evaluator`` that asks another one only for what is not in its journal."""
+
+    inner: Evaluator
+    journal: Journal
+
+    def score_all(self, candidates: Sequence[Candidate]) -> Generator[Result]:
+        """See ``Evaluator``."""
+        known = self.journal.known
+        missing = {each.digest: each for each in candidates if each.digest not in known}
+        with closing(self.inner.score_all(list(missing.values()))) as results:
+            for candidate in candidates:
+                if candidate.digest not in known:
+                    self.journal.add(candidate, next(results))
+                yield known[candidate.digest]
+
+
+@contextmanager
+def open_journal(
+    path: Path, base: bytes, target: bytes, pin: bytes, order: Order
+) -> Iterator[Journal]:
+    """Opens or starts a journal, for this process alone.
+
+    A file of another patch, pin, codec or choice about history is begun anew, and so is what
+    follows a damaged line: nothing is in it that cannot be counted again.
+
+    Args:
+        path: the file.
+        base: digest of the tree on board.
+        target: digest of the target.
+        pin: digest of the model.
+        order: in which settings are to be tried.
+
+    Raises:
+        InputError: it is in use or cannot be written.
+    """
+    parameters = json.dumps([CODEC, base.hex(), target.hex(), pin.hex(), order == Order()])
+    header = {"format": FORMAT, "of": sha256(parameters.encode()).hex(), "order": asdict(order)}
+    try:
+        file = path.open("a+b")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"another search is writing {path}",
+                remedy="wait for it, or name another file with --out",
+            ) from error
+        file.seek(0)
+        known, end, found = _read(file.read(), header["of"])
+        if found is None:
+            file.truncate(0)
+            _append(path, file, header, sync=True)
+        else:
+            order = found
+            file.truncate(end)
+        try:
+            yield Journal(path, order, known, file)
+        finally:
+            os.fsync(file.fileno())
+
+
+def _read(data: bytes, of: object) -> tuple[dict[str, Result], int, Order | None]:
+    """Results, where the last sound line ends, and the order; None where nothing is of use."""
+    known: dict[str, Result] = {}
+    order, end = None, 0
+    for line in data.splitlines(keepends=True):
+        try:
+            record: Any = json.loads(line) if line.endswith(b"\n") else None
+            if order is None:
+                order = _order(record) if record["of"] == of else None
+                if order is None:
+                    break
+            else:
+                known[str(record["candidate"])] = _result(record["result"])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            break
+        end += len(line)
+    return known, end, order
+
+
+def _order(record: Any) -> Order | None:
+    if record["format"] != FORMAT:
+        return None
+    order = record["order"]
+    values = {str(name): tuple(map(int, each)) for name, each in order["values"].items()}
+    return Order(tuple(map(str, order["coordinates"])), values)
+
+
+def _result(record: Any) -> Result:
+    if set(record) != {field.name for field in fields(Result)}:
+        raise ValueError("other fields")
+    return Result(
+        tuple(int(k) for k in record["classical"]),
+        tuple(float(bits) for bits in record["bits"]),
+        float(record["prompt_bits"]),
+        float(record["token_bits"]),
+        int(record["tokens"]),
+        int(record["surprises"]),
+        int(record["stream_bytes"]),
+    )
+
+
+def _append(path: Path, file: IO[bytes], record: object, *, sync: bool) -> None:
+    try:
+        file.write(json.dumps(record).encode() + b"\n")
+        file.flush()
+        if sync:
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
