@@ -86,15 +86,13 @@ def observations(pair: Pair, model: LanguageModel) -> list[list[float]]:
         desks.append(_WatchedDesk(lambda: model, settings, lambda _: None))
         return desks[-1]
 
-    transcribe(Counter(), base, open_desk, NoBlobs(), plans, Settings(), lambda _: None)
+    transcribe(Counter(), base, open_desk, _NoBlobs(), plans, Settings(), lambda _: None)
     watched = desks[0].watched
     seen = watched.seen if watched else []
     return [_observe(*each, token) for each, token in zip(seen, wanted, strict=True)]
 
 
-class NoBlobs:
-    """For patches without classical deltas."""
-
+class _NoBlobs:
     def left(self) -> int:
         return 0
 
@@ -180,7 +178,7 @@ def collect(model: LanguageModel, limit: int, kept: Path) -> Iterator[tuple[str,
     kept.parent.mkdir(parents=True, exist_ok=True)
     with open_index() as index, progress() as tell, kept.open("a", encoding="utf-8") as stream:
         archives = ArchiveCache(corpus_home(), index)
-        for number, (package, pair) in enumerate(chosen_files(archives, limit), start=1):
+        for number, (package, pair) in enumerate(_chosen(archives, limit), start=1):
             if pair.id not in done:
                 try:
                     done[pair.id] = observations(pair, model)
@@ -193,8 +191,7 @@ def collect(model: LanguageModel, limit: int, kept: Path) -> Iterator[tuple[str,
                 yield package, row
 
 
-def chosen_files(archives: ArchiveCache, limit: int) -> Iterator[tuple[str, Pair]]:
-    """Packages and changed files of them, a few of every package before more of any."""
+def _chosen(archives: ArchiveCache, limit: int) -> Iterator[tuple[str, Pair]]:
     steps = read_steps()
     queues: dict[str, list[Pair]] = {}
     for step, pairs in zip(steps, load_steps(steps, archives), strict=True):

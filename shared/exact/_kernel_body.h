@@ -121,8 +121,6 @@ static void FN(run)(Team *team, int thread) {
     UNITS(unit, token_units) TOKENS(t, unit) {
         if (t < skip) continue;
         FN(rms_norm)(m, team->x + t * m->dim, m->final_norm, spare);
-        if (job->normed)
-            memcpy(job->normed + (t - skip) * m->dim, spare, m->dim * sizeof *spare);
         FN(activate)(team, spare, m->dim, m->dim_limit, t);
     }
     NEXT_STAGE();

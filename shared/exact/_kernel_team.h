@@ -31,7 +31,6 @@ typedef struct {
     uint8_t *const *pages; /* key-value pages of PAGE tokens, enough for start + count */
     const int32_t *tokens; /* [count] */
     double *logits;        /* [rows][vocab] */
-    double *normed;        /* [rows][dim], what the head reads; or NULL */
     int64_t start, count, rows;
 } Job;
 

@@ -82,7 +82,6 @@ class _Job(ctypes.Structure):
         ("pages", ctypes.c_void_p),
         ("tokens", ctypes.c_void_p),
         ("logits", ctypes.c_void_p),
-        ("normed", ctypes.c_void_p),
         ("start", ctypes.c_int64),
         ("count", ctypes.c_int64),
         ("rows", ctypes.c_int64),
@@ -214,13 +213,7 @@ class CKernel:
         """An empty cache."""
         return PagedCache(self._page_tokens, self._page_bytes)
 
-    def forward(
-        self,
-        cache: PagedCache,
-        tokens: NDArray[np.int32],
-        rows: int,
-        normed: F64 | None = None,
-    ) -> F64:
+    def forward(self, cache: PagedCache, tokens: NDArray[np.int32], rows: int) -> F64:
         """Append tokens to the sequence; see ``ReferenceKernel.forward``.
 
         Raises:
@@ -235,7 +228,6 @@ class CKernel:
             pages.ctypes.data,
             tokens.ctypes.data,
             logits.ctypes.data,
-            None if normed is None else normed.ctypes.data,
             cache.length,
             len(tokens),
             rows,

@@ -114,20 +114,13 @@ class ReferenceKernel:
         """An empty cache."""
         return ReferenceCache.empty(self.shape)
 
-    def forward(
-        self,
-        cache: ReferenceCache,
-        tokens: NDArray[np.int32],
-        rows: int,
-        normed: F64 | None = None,
-    ) -> F64:
+    def forward(self, cache: ReferenceCache, tokens: NDArray[np.int32], rows: int) -> F64:
         """Append tokens to the sequence.
 
         Args:
             cache: keys and values of the sequence so far; grows by the tokens.
             tokens: ``[n]``, n >= 1, all in the vocabulary.
             rows: logits are computed for the last ``rows`` tokens.
-            normed: ``[rows, dim]``, C-contiguous: takes what the head reads, if given.
 
         Returns:
             ``[rows, vocab]``.
@@ -141,17 +134,15 @@ class ReferenceKernel:
         x = rows_read * tensors["embed.s"][tokens][:, None]
         for layer in range(shape.layers):
             prefix = f"layers.{layer}."
-            read = rms_norm(x, tensors[prefix + "attn_norm"], self._eps)
-            x = x + self._attention(cache, layer, read, cos, sin)
-            read = rms_norm(x, tensors[prefix + "mlp_norm"], self._eps)
-            x = x + self._mlp(prefix, read)
+            normed = rms_norm(x, tensors[prefix + "attn_norm"], self._eps)
+            x = x + self._attention(cache, layer, normed, cos, sin)
+            normed = rms_norm(x, tensors[prefix + "mlp_norm"], self._eps)
+            x = x + self._mlp(prefix, normed)
         cache.length = end
         if rows == 0:
             return np.empty((0, shape.vocab))
-        read = rms_norm(x[-rows:], tensors["final_norm"], self._eps)
-        if normed is not None:
-            normed[:] = read
-        return self._dense(self._head, *self._activations(read))
+        normed = rms_norm(x[-rows:], tensors["final_norm"], self._eps)
+        return self._dense(self._head, *self._activations(normed))
 
     def _activations(self, values: F64) -> tuple[F64, F64]:
         return quantise(values, activation_limit(values.shape[-1]))

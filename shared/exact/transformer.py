@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from shared.errors import PinError
 from shared.exact.arithmetic import F64
 from shared.exact.bounds import Shape, check_bounds
-from shared.exact.calibration import Calibration, Corrector
 from shared.exact.kernels import CKernel, compiled_library
 from shared.exact.reference import ReferenceKernel
 
@@ -61,13 +60,8 @@ class Kernel(Protocol):
         """An empty cache."""
         ...
 
-    def forward(
-        self, cache: Any, tokens: NDArray[np.int32], rows: int, normed: F64 | None = None
-    ) -> F64:
-        """Append tokens; logits ``[rows, vocab]`` after the last ``rows`` of them.
-
-        ``normed``, ``[rows, dim]``, takes what the head reads.
-        """
+    def forward(self, cache: Any, tokens: NDArray[np.int32], rows: int) -> F64:
+        """Append tokens; logits ``[rows, vocab]`` after the last ``rows`` of them."""
         ...
 
 
@@ -78,7 +72,6 @@ class Transformer:
         pin: the frozen model.
         kernel: "c", "numpy", or "auto" for the fastest that this machine has.
         threads: threads of the C kernel; None takes one per usable core.
-        calibration: corrects all logits; None leaves them as the pinned weights give them.
 
     Raises:
         PinError: the shape breaks a bound, a tensor is missing, or "c" was asked for and is not
@@ -87,18 +80,12 @@ class Transformer:
     """
 
     def __init__(
-        self,
-        pin: FrozenModel,
-        *,
-        kernel: str = "auto",
-        threads: int | None = None,
-        calibration: Calibration | None = None,
+        self, pin: FrozenModel, *, kernel: str = "auto", threads: int | None = None
     ) -> None:
         self.shape = Shape.from_mapping(pin.manifest["shape"])
         check_bounds(self.shape)
         eps = float.fromhex(pin.manifest["rms_eps"])
         self.kernel = _choose_kernel(kernel, threads, self.shape, eps, pin.tensors)
-        self._corrector = Corrector(calibration, pin.tensors) if calibration else None
 
     @property
     def vocab(self) -> int:
@@ -113,14 +100,6 @@ class Transformer:
     def session(self) -> Session:
         """A new, empty sequence."""
         return Session(self, self.kernel.new_cache())
-
-    def forward(self, cache: Any, tokens: NDArray[np.int32], rows: int) -> F64:
-        """Append tokens; logits ``[rows, vocab]`` after the last ``rows`` of them."""
-        if self._corrector is None or not rows:
-            return self.kernel.forward(cache, tokens, rows)
-        normed = np.empty((rows, self.shape.dim))
-        logits = self.kernel.forward(cache, tokens, rows, normed)
-        return self._corrector.correct(logits, normed)
 
 
 def _choose_kernel(
@@ -177,7 +156,7 @@ class Session:
             chunk = tokens[begin : begin + step]
             last = begin + step >= len(tokens)
             self._logits = None
-            logits = self._model.forward(self._cache, chunk, int(last))
+            logits = self._model.kernel.forward(self._cache, chunk, int(last))
             if last:
                 self._logits = _frozen(logits[0])
 
@@ -210,7 +189,7 @@ class Session:
         for begin in range(0, len(tokens), step):
             chunk = tokens[begin : begin + step]
             self._logits = None
-            rows[begin : begin + step] = self._model.forward(self._cache, chunk, len(chunk))
+            rows[begin : begin + step] = self._model.kernel.forward(self._cache, chunk, len(chunk))
         if len(tokens):
             self._logits = _frozen(rows[-1].copy())
         return rows

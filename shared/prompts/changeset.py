@@ -237,6 +237,7 @@ def _transcribe_text(
     plan: FilePlan | None,
     preface: PrefaceWriter,
 ) -> bytes:
+    desk.read_near(preface.baseline, path, preface.old_path)
     usual = PLAIN if old is None else TextForm.of(old.data)
     form = _transcribe_form(decisions, usual, None if plan is None else plan.form)
     if old is None:

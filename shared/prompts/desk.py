@@ -6,10 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from shared.errors import RegenerationError
+from shared.prompts.blocks import text_lines
 from shared.prompts.model import LanguageModel
+from shared.prompts.nearness import near_files
 from shared.prompts.recall import Recall
 from shared.prompts.settings import Settings
 from shared.prompts.transcript import Transcript
+from shared.tree import Tree
+
+RECALLED_BYTES = 1 << 18
+"""Of other files than the changed one that are recalled, those first that are nearest to it."""
 
 CARRIED_SHARE = 4
 """A transcript longer than one in so many of the model's positions is not carried on."""
@@ -35,10 +41,28 @@ class Desk:
     prefaces: list[bool] = field(default_factory=list)
     _current: Transcript | None = field(default=None)
     _unread: list[bytes] = field(default_factory=list)
+    _noted: set[bytes] = field(default_factory=set)
 
     def read(self, text: bytes) -> None:
-        """Notes an old text, so that what is written later may recall it."""
-        self._unread.append(text)
+        """Notes an old text, so that what is written later may recall it; the same one once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._unread.append(text)
+
+    def read_near(self, tree: Tree, path: str, own: str | None) -> None:
+        """Notes the files on board that are nearest to the first one that is written.
+
+        Args:
+            tree: the tree on board.
+            path: of the file that is to be written.
+            own: its old path; None of a new file.
+        """
+        if self._noted or self.settings.recall_shift is None:
+            return
+        limit = RECALLED_BYTES + (0 if own is None else len(tree[own].data))
+        for name, _ in near_files(tree, path, own, limit):
+            if name != own:
+                self.read(b"".join(text_lines(tree[name].data) or ()))
 
     def transcript(self) -> Transcript:
         """The transcript for the next text."""

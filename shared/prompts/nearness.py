@@ -60,7 +60,7 @@ def rank_files(tree: Tree, path: str, own: str | None, outside: bool, query: Que
     Returns:
         Paths of texts: the file itself first, if it has lines to show, else last.
     """
-    considered = _considered(tree, path, own)
+    considered = near_files(tree, path, own)
     size = len(considered)
     words = {name: words_of_text(tree[name].data) for name, _ in considered}
     rarity = _rarities(query, words.values(), size)
@@ -75,13 +75,22 @@ def rank_files(tree: Tree, path: str, own: str | None, outside: bool, query: Que
     return [own, *ranked] if outside else [*ranked, own]
 
 
-def _considered(tree: Tree, path: str, own: str | None) -> list[tuple[str, int]]:
-    """Texts in the order of how much their paths have in common with this one, and how much."""
+def near_files(
+    tree: Tree, path: str, own: str | None, most_bytes: int = MAX_BYTES
+) -> list[tuple[str, int]]:
+    """Texts in the order of how much their paths have in common with this one, and how much.
+
+    Args:
+        tree: the tree on board.
+        path: the changed file's new path.
+        own: its old path, which comes first; None of a new file.
+        most_bytes: of all of them; what does not fit is passed over.
+    """
     alike = sorted(
         ((-_likeness(path, name), path_bytes(name), name) for name in tree if name != own),
     )
     kept: list[tuple[str, int]] = []
-    left = MAX_BYTES
+    left = most_bytes
     first = [] if own is None else [(-_likeness(path, own), path_bytes(own), own)]
     for negative, _, name in (*first, *alike):
         if len(kept) == MAX_FILES:

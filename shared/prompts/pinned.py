@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.exact import arithmetic
-from shared.exact.calibration import calibration_of
 from shared.exact.pin import Pin
 from shared.exact.transformer import Session, Transformer
 from shared.prompts.vocabulary import Vocabulary
@@ -24,22 +23,13 @@ class PinnedModel:
     table: NDArray[np.int64]
 
     @classmethod
-    def open(
-        cls,
-        pin: Pin,
-        *,
-        kernel: str = "auto",
-        threads: int | None = None,
-        calibrated: bool = True,
-    ) -> PinnedModel:
+    def open(cls, pin: Pin, *, kernel: str = "auto", threads: int | None = None) -> PinnedModel:
         """Maps the weights and reads the tokenizer.
 
         Args:
             pin: the frozen model.
             kernel: "c", "numpy" or "auto".
             threads: of the compiled kernel; None for one a core.
-            calibrated: with the codec's calibration for this pin, if there is one.  Messages are
-                written and read with it; without it one sees what the weights say by themselves.
 
         Raises:
             PinError: the pin is not one that this program can run.
@@ -50,10 +40,7 @@ class PinnedModel:
         vocabulary = Vocabulary.from_tokenizer(
             pin.tokenizer(), int(facts["shape"]["vocab"]), special.union(unused)
         )
-        calibration = None
-        if calibrated:
-            calibration = calibration_of(pin.digest, int(facts["shape"]["dim"]))
-        transformer = Transformer(pin, kernel=kernel, threads=threads, calibration=calibration)
+        transformer = Transformer(pin, kernel=kernel, threads=threads)
         return cls(pin.digest, vocabulary, transformer, np.asarray(pin.tensors["tables.exp"]))
 
     @property

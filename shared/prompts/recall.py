@@ -49,9 +49,9 @@ class Recall:
 
     def read(self, text: bytes) -> None:
         """Adds a text that both ends have; one that cannot be spelled is left out."""
-        self.learn(self.vocabulary.encode(text) or ())
+        self.learn(self.vocabulary.encode_kept(text))
 
-    def learn(self, tokens: Sequence[int]) -> None:
+    def learn(self, tokens: Sequence[int] | NDArray[np.int32]) -> None:
         """Adds tokens that follow what was added last."""
         end = self._count + len(tokens)
         if end > len(self._tokens):

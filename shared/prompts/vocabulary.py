@@ -92,6 +92,15 @@ class Vocabulary:
             return None
         return token_ids if self.spell(token_ids) == text else None
 
+    @functools.lru_cache(maxsize=256)  # noqa: B019 - one vocabulary lives as long as its model
+    def encode_kept(self, text: bytes) -> NDArray[np.int32]:
+        """The same for whole files, which are asked for again and again; none for what cannot be.
+
+        Returns:
+            int32 [n], not to be written to.
+        """
+        return np.array(self.encode(text) or (), dtype=np.int32)
+
     @functools.cached_property
     def _sorted(self) -> tuple[list[bytes], NDArray[np.int64]]:
         order = sorted((text, token) for token, text in enumerate(self.spelling) if text)
