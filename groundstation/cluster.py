@@ -65,17 +65,18 @@ class ClusterPool(Pool):
 
         self.lost = (*Pool.lost, KilledWorker, FutureCancelledError, CommClosedError)
         self._client, self._executor, self._job = client, executor, job
-        self._sent: Any = None
 
     def ahead(self) -> int:
         """Two a worker, of those that are there now."""
         return 2 * max(1, len(self._client.nthreads()))
 
     def submit(self, candidate: Candidate) -> Future[Result]:
-        """See ``Pool``."""
-        if self._sent is None:
-            self._sent = self._client.scatter([self._job], broadcast=True)[0]
-        return self._executor.submit(score_there, self._sent, candidate)
+        """See ``Pool``.
+
+        The patch goes with every candidate: what lies on the cluster beforehand can be lost with
+        the workers that hold it, and then everything that waits for it waits for ever.
+        """
+        return self._executor.submit(score_there, self._job, candidate)
 
     def wait(self, future: Future[Result]) -> Result:
         """See ``Pool``.
@@ -102,8 +103,7 @@ class ClusterPool(Pool):
                 )
 
     def renew(self) -> None:
-        """The patch is sent again: all that had it may be gone."""
-        self._sent = None
+        """Nothing is to be done: the cluster mends itself."""
 
 
 def score_there(job: Job, candidate: Candidate) -> Result:

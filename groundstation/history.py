@@ -211,11 +211,8 @@ def gains(path: Path, pin: bytes | None = None) -> list[Gain]:
     Raises:
         InputError: the database is missing, damaged or foreign.
     """
-    only = (
-        ""
-        if pin is None
-        else "WHERE run IN (SELECT id FROM run WHERE pin = :pin AND codec = :codec)"
-    )
+    of_pin = "WHERE run IN (SELECT id FROM run WHERE pin = :pin AND codec = :codec)"
+    only = "" if pin is None else of_pin
     with _open(path) as database:
         rows = database.execute(
             "SELECT kind, what, sum(tried), sum(taken), total(bits) FROM ("

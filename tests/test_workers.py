@@ -215,22 +215,6 @@ def test_a_killed_worker_of_a_cluster_loses_no_result(
         assert found == expected
 
 
-def test_a_patch_that_the_cluster_has_lost_is_sent_again(
-    cluster: Any, model: PinnedModel, pin: Path, expected: list[Result]
-) -> None:
-    """As when all workers that held it die at once: what waits for it is cancelled."""
-    with opened(on(cluster, pin), model) as crew:
-        found: list[Result] = []
-        pool = crew.evaluator.pool
-        for result in crew.evaluator.score_all(candidates(model)):
-            found.append(result)
-            if len(found) == 3:
-                sent = pool._sent
-                pool._client.cancel([sent], force=True)
-        assert found == expected
-        assert pool._sent is not sent
-
-
 def test_a_cluster_that_all_workers_leave_is_given_up(model: PinnedModel, pin: Path) -> None:
     from distributed import LocalCluster
 
