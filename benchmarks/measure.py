@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchmarks.corpus import Pair
 from groundstation.author import Effort, author
+from groundstation.candidate import Problem
 from groundstation.keys import write_key_pair
+from groundstation.moves import first_candidate
 from groundstation.peers import measure_peers
+from groundstation.plan import options
+from groundstation.reuse import ReusingModel
+from groundstation.score import count
 from groundstation.send import send
 from shared.prompts.model import LanguageModel
-from shared.tree import Entry, Mode, Tree, read_tree, write_tree
+from shared.prompts.settings import RECALL_SHIFTS
+from shared.tree import Entry, Mode, Tree, changes, read_tree, write_tree
 
 COUNTER = 7
 
@@ -53,13 +59,15 @@ def measure(pair: Pair, setting: Setting) -> dict[str, Any]:
     """Everything the report says about one patch, as a JSON object."""
     base, target = trees(pair)
     key = Ed25519PrivateKey.generate()
-    sent = send(author(base, target, setting.model, effort=setting.effort), COUNTER, key)
+    model = ReusingModel(setting.model)  # the probe's command checks by the model itself
+    sent = send(author(base, target, model, effort=setting.effort), COUNTER, key)
     row: dict[str, Any] = {
         "id": pair.id,
         "language": pair.language,
         "package": pair.package,
         "diff_bytes": pair.diff_bytes,
         "ours": sent.as_dict(),
+        "first_bits": _first_bits(base, target, model),
         "probe": _apply(sent.envelope, base, target, key, setting.pin),
         "peers": [
             {"name": peer.name, "bytes": peer.bytes, "verified": peer.verified, "note": peer.note}
@@ -67,6 +75,18 @@ def measure(pair: Pair, setting: Setting) -> dict[str, Any]:
         ],
     }
     return row
+
+
+def _first_bits(base: Tree, target: Tree, model: LanguageModel) -> dict[str, float]:
+    """Bits of the candidate that a search begins with: as it is, and with nothing recalled."""
+    choices = tuple(options(change, model.vocabulary) for change in changes(base, target))
+    first = first_candidate(choices)
+    plain = replace(first, settings=replace(first.settings, recall=RECALL_SHIFTS.index(None)))
+    problem = Problem(base, choices)
+    return {
+        "usual": count(problem, first, model).counter.tally.bits,
+        "nothing recalled": count(problem, plain, model).counter.tally.bits,
+    }
 
 
 def _apply(

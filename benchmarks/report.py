@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+from benchmarks.won import won
+
 Row = dict[str, Any]
 
 
@@ -48,8 +50,9 @@ def _report(runs: Sequence[Run]) -> Iterator[str]:
     yield "number left out, the usual figure; `zstd-dict` leaves out 5 bytes more of its frame."
     yield "PPMd is given twice: as published elsewhere, size of old and added text less size of"
     yield "old text, which nobody can decode; and `ppmd-primed`, a message that decodes."
-    yield "The weights of loci and of line counts (`shared/prompts/loci.py`, `rewrite.py`) were"
-    yield "fitted to releases of other packages (`benchmarks/fit_loci.py`)."
+    yield "The weights of loci and of line counts (`shared/prompts/loci_tables.py`) and of"
+    yield "what is recalled (`recall.py`) were fitted to releases of other packages"
+    yield "(`benchmarks/fit_loci.py`, `fit_recall.py`)."
     yield f"Machine: {platform.machine()}, Python {platform.python_version()}."
     for run in runs:
         yield from _section(run)
@@ -86,6 +89,7 @@ def _section(run: Run) -> Iterator[str]:
         else:
             yield f"| {name} | {len(rows) - len(sizes)} without a size | | | | |"
     yield ""
+    yield from won(run.model, rows)
     yield from _details(rows)
 
 

@@ -60,14 +60,27 @@ class Shard:
 
 WHOLE = Shard(0, 1)
 
+SEARCHED = 12
+"""Prompts tried a patch: about a minute of two cores for the longest."""
+
 JOBS = (
-    Job("Release to release, SmolLM2-135M", "pairs", "smollm2-135m", 4),
-    Job("Held-out flight and embedded software, SmolLM2-135M", "heldout", "smollm2-135m", 4),
+    Job("Release to release, SmolLM2-135M", "pairs", "smollm2-135m", SEARCHED),
+    Job("Held-out flight and embedded software, SmolLM2-135M", "heldout", "smollm2-135m", SEARCHED),
     Job("Release to release, Qwen2.5-Coder-0.5B", "pairs", "qwen2.5-coder-0.5b", 1, limit=20),
 )
 
 
-_SEARCHING = ("author.py", "plan.py", "score.py", "search.py", "variants.py")
+_SEARCHING = (
+    "author.py",
+    "candidate.py",
+    "definitions.py",
+    "enrich.py",
+    "moves.py",
+    "plan.py",
+    "score.py",
+    "search.py",
+    "variants.py",
+)
 
 
 def fingerprint(pin: bytes, effort: Effort) -> str:

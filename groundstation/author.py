@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -113,6 +113,7 @@ class Authored:
         moves: what made it shorter, in order.
         tried: every step that was scored, in order.
         interrupted: whether the user ended the search; the best so far was taken.
+        bits_of: ideal length by what the decisions are about; "" stands for the text itself.
     """
 
     recipe: Recipe
@@ -128,6 +129,7 @@ class Authored:
     moves: tuple[Move, ...] = ()
     tried: tuple[Tried, ...] = ()
     interrupted: bool = False
+    bits_of: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def prompt_bytes(self) -> int:
@@ -217,6 +219,7 @@ def author(
         moves,
         found.tried,
         found.interrupted,
+        dict(tally.bits_of),
     )
 
 

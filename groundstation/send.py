@@ -53,6 +53,9 @@ class Sent:
             "baseline": authored.recipe.baseline.hex(),
             "prompt_bits": round(authored.prompt_bits, 2),
             "token_bits": round(authored.token_bits, 2),
+            "bits_by_cause": {
+                cause or "text": round(bits, 2) for cause, bits in authored.bits_of.items()
+            },
             "tokens": authored.tokens,
             "surprises": authored.surprises,
             "candidates": authored.candidates,
