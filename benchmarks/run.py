@@ -60,13 +60,13 @@ class Shard:
 
 WHOLE = Shard(0, 1)
 
-SEARCHED = 12
+SEARCHED = 32
 """Prompts tried a patch: about a minute of two cores for the longest."""
 
 JOBS = (
     Job("Release to release, SmolLM2-135M", "pairs", "smollm2-135m", SEARCHED),
     Job("Held-out flight and embedded software, SmolLM2-135M", "heldout", "smollm2-135m", SEARCHED),
-    Job("Release to release, Qwen2.5-Coder-0.5B", "pairs", "qwen2.5-coder-0.5b", 1, limit=20),
+    Job("Release to release, Qwen2.5-Coder-0.5B", "pairs", "qwen2.5-coder-0.5b", 4, limit=20),
 )
 
 

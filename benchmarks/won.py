@@ -40,7 +40,7 @@ def won(model: str, rows: Sequence[Row]) -> Iterator[str]:
     yield "### Against codec 2"
     yield ""
     candidates = max(each["candidates"] for each in then.values())
-    yield f"By codec 2, with {candidates} prompts tried a patch, no recall, references or hints, and"
+    yield f"By codec 2, with {candidates} prompts a patch, no recall, references or hints, and"
     yield "loci that did not learn (`benchmarks/earlier.csv`):"
     yield f"**{before:.1f} -> {after:.1f} bytes, {after / before - 1:+.1%}**."
     shorter, longer = (sum(sign * (new - old) < 0 for old, new in pairs) for sign in (1, -1))

@@ -25,13 +25,14 @@ from shared.prompts.vocabulary import Vocabulary
 T = TypeVar("T")
 
 VALUES = {
+    "recall": len(RECALL_SHIFTS),
+    "temperature": len(INVERSE_TEMPERATURES),
     "before": len(LINES_BEFORE),
     "after": len(LINES_AFTER),
     "shape": len(Shape),
-    "recall": len(RECALL_SHIFTS),
-    "temperature": len(INVERSE_TEMPERATURES),
 }
-"""Coordinates of the settings, those first that have gained most, and how many values each has."""
+"""Coordinates of the settings and how many values each has; first those for which the model has
+nothing to read that it has not read before."""
 
 SETTINGS = "settings"
 HUNKS = "hunks"

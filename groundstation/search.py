@@ -170,8 +170,8 @@ def search(
     """Finds settings and hunks that make a message short.
 
     All values of one coordinate of the settings after another are counted, then the hunks of each
-    change, and all again until nothing gains; at last what may be shown before each file: excerpts
-    of the tree on board, and hints.  The order is fixed, so a number of candidates gives
+    change, then, once, what may be shown before each file: excerpts of the tree on board, and
+    hints; and all again until nothing gains.  The order is fixed, so a number of candidates gives
     the same result everywhere, whoever counts them.
 
     Args:
@@ -198,24 +198,24 @@ def _run(state: _Search, vocabulary: Vocabulary, order: Order, hint: str) -> Non
     if any(choice.model for choice in state.problem.choices):
         state.expected = 1 + sum(expected_steps())
     state.begin(first_candidate(state.problem.choices))
+    first_round = True
     while state.best is not None and not state.stops(state.scored):
         taken = len(state.moves)
         if any(plan.codec is Codec.MODEL for plan in state.best.plans):
+            state.batch(state.best, inside_steps(state.best.candidate, state.problem.choices))
             for coordinate in order.all_coordinates():
                 state.batch(state.best, settings_steps(state.best.candidate, coordinate, order))
             _vary_hunks(state, state.best, vocabulary)
+        if first_round:
+            _vary_prefaces(state, state.best, vocabulary, hint)
+        first_round = False
         if len(state.moves) == taken:
             break
-    for k in range(len(state.problem.choices)):
-        if state.best is not None and worth_it(state.best, k):
-            _vary_references(state, state.best, k, vocabulary)
-            _vary_hints(state, state.best, k, vocabulary, hint)
 
 
 def _vary_hunks(state: _Search, best: Score, vocabulary: Vocabulary) -> None:
-    """First all hunks inside their lines that can be, then those of each change."""
+    """The hunks of each change."""
     choices = state.problem.choices
-    state.batch(best, inside_steps(best.candidate, choices))
     for k in range(len(choices)):
         start = state.best or best
         gained = state.batch(start, hunk_steps(start.candidate, choices, k, vocabulary))
@@ -225,6 +225,14 @@ def _vary_hunks(state: _Search, best: Score, vocabulary: Vocabulary) -> None:
         joined = together(start.candidate, k, list(firsts.values()))
         if joined is not None:
             state.batch(state.best or start, [joined])
+
+
+def _vary_prefaces(state: _Search, best: Score, vocabulary: Vocabulary, hint: str) -> None:
+    """What is shown and said before each change that costs enough to gain by it."""
+    for k in range(len(state.problem.choices)):
+        if worth_it(state.best or best, k):
+            _vary_references(state, state.best or best, k, vocabulary)
+            _vary_hints(state, state.best or best, k, vocabulary, hint)
 
 
 def _vary_references(state: _Search, best: Score, k: int, vocabulary: Vocabulary) -> None:

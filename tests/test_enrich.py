@@ -14,9 +14,19 @@ from test_explain import MODEL, check
 from tiny_codec import bigram_model, vocabulary
 
 from groundstation.author import Effort, author
+from groundstation.candidate import Problem
 from groundstation.definitions import Definition, Wanted, cut, offered, rank
-from groundstation.enrich import candidate_hints, candidate_references, fits, site_of
+from groundstation.enrich import (
+    candidate_hints,
+    candidate_references,
+    fits,
+    site_of,
+    with_hint,
+    with_references,
+)
+from groundstation.evaluate import InProcess
 from groundstation.greedy_search import search_greedy, surprised
+from groundstation.moves import first_candidate
 from groundstation.plan import options
 from groundstation.score import count
 from groundstation.search import search
@@ -149,16 +159,22 @@ def test_hints_are_what_is_said_then_what_is_repeated() -> None:
 REPEATED = b"alpha = 1\n" + b"y = 2\n" * 30
 
 
-def test_a_name_that_is_written_often_is_said_once() -> None:
+def test_a_name_that_was_said_is_recalled_where_it_is_written() -> None:
     """With a model that knows nothing each letter costs a byte; what was said is recalled."""
     base = files(a__py=REPEATED)
     new = REPEATED.replace(b"y = 2\n", b"zqjwkvx = zqjwkvx\n", 3)
     target = files(a__py=new)
     choices = [options(change, MODEL.vocabulary) for change in changes(base, target)]
-    found, scored = search(base, choices, MODEL, lambda n: n >= 90, silent, "zqjwkvx")
-    start = count(base, choices, [choices[0].model], Settings(), MODEL)  # type: ignore[list-item]
-    assert found.counter.tally.bits < start.counter.tally.bits
-    assert scored > 10
+    problem = Problem(base, tuple(choices))
+    local = InProcess(problem, MODEL)
+    found = search(problem, local, MODEL.vocabulary, lambda n: n >= 90, silent, hint="zqjwkvx")
+    first = first_candidate(choices)
+    told = count(problem, with_hint(first, 0, b" zqjwkvx"), MODEL)
+    plain = count(problem, first, MODEL).counter.tally
+    assert told.counter.tally.token_bits < plain.token_bits - 50
+    assert told.counter.tally.prompt_bits > plain.prompt_bits + 50
+    assert found.scored > 10
+    assert {"references", "hints"} & {step.kind for step in found.tried}
     made = author(base, target, MODEL, effort=Effort(hint="zqjwkvx", max_candidates=90))
     assert read(made.recipe, base, lambda: MODEL).target == target
 
@@ -199,25 +215,26 @@ def nearly(logit: float) -> PinnedModel:
     return bigram_model(likely, WORDS)
 
 
-CHOICES = [options(change, WORDS) for change in changes(SMALL, CHANGED)]
+CHOICES = tuple(options(change, WORDS) for change in changes(SMALL, CHANGED))
+PROBLEM = Problem(SMALL, CHOICES)
 
 
 def test_a_hint_makes_the_first_choice_right() -> None:
     """Told "a" and "x" in the hint, it recalls that the one follows the other."""
     model = nearly(8.99)
-    assert CHOICES[0].model is not None
-    start = count(SMALL, CHOICES, [CHOICES[0].model], Settings(), model)
-    assert surprised(SMALL, start, model) == [(b"a\n", b"x\n")]
-    found, scored = search_greedy(SMALL, CHOICES, model, lambda n: n > 300, silent)
-    assert not found.counter.tally.surprises
-    assert found.plans[0].codec is Codec.MODEL
-    assert found.plans[0].hint
-    assert scored > 1
+    start = count(PROBLEM, first_candidate(CHOICES), model)
+    assert surprised(SMALL, start.score, model) == [(b"a\n", b"x\n")]
+    local = InProcess(PROBLEM, model)
+    found = search_greedy(PROBLEM, local, model, lambda n: n > 300, silent)
+    assert found.best is not None and not found.best.result.surprises
+    assert found.best.plans[0].codec is Codec.MODEL
+    assert found.best.plans[0].hint
+    assert found.scored > 1
     effort = Effort(seed_source=SeedSource.GREEDY, max_candidates=300)
     made = author(SMALL, CHANGED, model, effort=effort)
     assert made.recipe.seed_source is SeedSource.GREEDY
     assert not made.recipe.seed
-    assert made.files[0].hint == found.plans[0].hint.decode().strip()
+    assert made.files[0].hint == found.best.plans[0].hint.decode().strip()
     assert read(made.recipe, SMALL, lambda: model).target == CHANGED
 
 
@@ -226,7 +243,7 @@ def test_greedy_is_refused_clearly(most: int) -> None:
     """A model that will not be persuaded."""
     model = nearly(6.5)
     with pytest.raises(InputError, match="the budget ended") as refusal:
-        search_greedy(SMALL, CHOICES, model, lambda n: n >= most, silent)
+        search_greedy(PROBLEM, InProcess(PROBLEM, model), model, lambda n: n >= most, silent)
     assert "first choice is wrong at 1 of 2 tokens" in refusal.value.found
     assert "--seed-source coded" in str(refusal.value)
     effort = Effort(seed_source=SeedSource.GREEDY, max_candidates=3)
@@ -274,10 +291,10 @@ def test_an_excerpt_of_the_module_that_is_called_pays() -> None:
     assert plain is not None
     found = candidate_references(base, choices[0], plain, Settings())
     assert found[0] == Reference("clock.py", 3, 2)
-    without = count(base, choices, [plain], Settings(), model)
-    with_one = count(
-        base, choices, [replace(plain, references=tuple(found[:1]))], Settings(), model
-    )
-    assert with_one.counter.tally.bits < without.counter.tally.bits - 20
-    recipe = write(base, target, model, wanted=with_one.plans)
+    problem = Problem(base, tuple(choices))
+    first = first_candidate(choices)
+    without = count(problem, first, model)
+    with_one = count(problem, with_references(first, 0, tuple(found[:1])), model)
+    assert with_one.counter.tally.bits < without.counter.tally.bits - 10
+    recipe = write(base, target, model, wanted=with_one.score.plans)
     assert read(recipe, base, lambda: model).target == target

@@ -239,6 +239,7 @@ def test_damaged_payloads_are_refused_or_decode_to_something(codec: object) -> N
 
 @given(st.binary(max_size=40))
 @example(b"\xd6\x12;0\xb7")  # PPMd itself refuses what this leads to
+@example(bytes.fromhex("d6d1cb8ea7ce54e6fc1ab4482de2b9948c3f9ba5d5ea7f45"))  # ends too early
 @settings(max_examples=100, deadline=None)
 def test_any_bytes_are_refused_or_decoded(data: bytes) -> None:
     for codec in (dictionary.decode, ppmd.decode):

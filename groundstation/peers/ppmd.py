@@ -266,6 +266,8 @@ def _take_text(old: bytes, place: tuple[int, int], lines: int, payload_bytes: in
         except ValueError as error:
             raise PatchError(f"the payload is no text that PPMd wrote: {error}") from error
         text += chunk
-        if not chunk or len(text) > MOST_TEXT_BYTES:
+        # beyond its end mark the library reads memory that is not its own
+        ended = decoder.eof and text.count(b"\n") < lines
+        if not chunk or ended or len(text) > MOST_TEXT_BYTES:
             raise PatchError(f"the text in the payload ends before its {lines} lines are complete")
     return [line + b"\n" for line in text.split(b"\n")[:lines]]
