@@ -66,7 +66,7 @@ SEARCHED = 32
 JOBS = (
     Job("Release to release, SmolLM2-135M", "pairs", "smollm2-135m", SEARCHED),
     Job("Held-out flight and embedded software, SmolLM2-135M", "heldout", "smollm2-135m", SEARCHED),
-    Job("Release to release, Qwen2.5-Coder-0.5B", "pairs", "qwen2.5-coder-0.5b", 4, limit=20),
+    Job("Release to release, Qwen2.5-Coder-0.5B", "pairs", "qwen2.5-coder-0.5b", 6, limit=20),
 )
 
 
