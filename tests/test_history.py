@@ -91,7 +91,7 @@ def test_an_order_is_learned_from_what_a_try_saved() -> None:
     ]
     order = learned_order(found)
     # 40 bits a try, 12 bits a try, and those never tried as usual
-    assert order.all_coordinates() == ("shape", "recall", "before", "after", "temperature")
+    assert order.all_coordinates() == ("shape", "recall", "temperature", "before", "after")
     assert order.all_values("recall") == (3, 1, 0, 2)
     assert order.all_values("shape") == (2, 0, 1)
     usual = learned_order([])
@@ -226,7 +226,7 @@ def test_author_remembers_and_history_tells(folder: Path) -> None:
     assert set(report["order"]) == {"before", "after", "shape", "recall", "temperature"}
     table = CliRunner().invoke(app, ["history", "--history", str(folder / "h"), "--limit", "1"])
     assert table.exit_code == 0
-    assert ".c" in table.stdout and "settings before=1" in table.stdout
+    assert ".c" in table.stdout and "settings temperature=1" in table.stdout
 
 
 def test_no_history_leaves_no_trace_and_changes_no_byte(

@@ -143,7 +143,7 @@ def test_steps_of_settings_are_all_other_values() -> None:
 
 def test_an_order_puts_first_what_it_names_and_leaves_nothing_out() -> None:
     order = Order(("recall", "nonsense", "shape"), {"recall": (3, 77, 1)})
-    assert order.all_coordinates() == ("recall", "shape", "before", "after", "temperature")
+    assert order.all_coordinates() == ("recall", "shape", "temperature", "before", "after")
     assert order.all_values("recall") == (3, 1, 0, 2)
     assert order.all_values("shape") == (0, 1, 2)
 
@@ -255,9 +255,12 @@ def test_a_number_of_candidates_is_kept_to_the_letter(whole: tuple[Watched, Sear
 
 def test_an_order_changes_what_is_tried_first(whole: tuple[Watched, Searched]) -> None:
     watched = Watched()
-    searched(watched, 3, Order(("temperature",), {"temperature": (2, 1)}))
-    assert [each.settings.temperature for each in watched.asked] == [0, 2, 1]
-    assert whole[0].asked[1].settings == Settings(before=1)
+    searched(watched, 4, Order(("temperature",), {"temperature": (2, 1)}))
+    # the first, then all hunks inside their lines, then the settings
+    assert [each.settings.temperature for each in watched.asked] == [0, 0, 2, 1]
+    assert whole[0].asked[1].settings == Settings()
+    assert whole[0].asked[1].plans != whole[0].asked[0].plans
+    assert whole[0].asked[2].settings == Settings(recall=1)
 
 
 def test_an_interrupt_at_any_candidate_keeps_the_best_before_it(
