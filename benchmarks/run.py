@@ -60,7 +60,7 @@ class Shard:
 
 WHOLE = Shard(0, 1)
 
-SEARCHED = 32
+SEARCHED = 16
 """Prompts tried a patch: about a minute of two cores for the longest."""
 
 JOBS = (

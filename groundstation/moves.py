@@ -31,8 +31,10 @@ VALUES = {
     "after": len(LINES_AFTER),
     "shape": len(Shape),
 }
-"""Coordinates of the settings and how many values each has; first those for which the model has
-nothing to read that it has not read before."""
+"""Coordinates of the settings, and how many values each has."""
+
+SAMPLER = ("recall", "temperature")
+"""Coordinates for which the model has nothing to read that it has not read before."""
 
 SETTINGS = "settings"
 HUNKS = "hunks"

@@ -20,6 +20,7 @@ from groundstation.evaluate import Evaluator
 from groundstation.moves import (
     HINTS,
     REFERENCES,
+    SAMPLER,
     Order,
     Step,
     expected_steps,
@@ -169,10 +170,10 @@ def search(
 ) -> Searched:
     """Finds settings and hunks that make a message short.
 
-    All values of one coordinate of the settings after another are counted, then the hunks of each
-    change, then, once, what may be shown before each file: excerpts of the tree on board, and
-    hints; and all again until nothing gains.  The order is fixed, so a number of candidates gives
-    the same result everywhere, whoever counts them.
+    What the model has little to read anew for comes first: settings of the sampler, then the hunks
+    of each change, then, once, what may be shown before each file (excerpts of the tree on board,
+    and hints), then the settings of windows; and all again until nothing gains.  The order is
+    fixed, so a number of candidates gives the same result everywhere, whoever counts them.
 
     Args:
         problem: the patch.
@@ -203,14 +204,22 @@ def _run(state: _Search, vocabulary: Vocabulary, order: Order, hint: str) -> Non
         taken = len(state.moves)
         if any(plan.codec is Codec.MODEL for plan in state.best.plans):
             state.batch(state.best, inside_steps(state.best.candidate, state.problem.choices))
-            for coordinate in order.all_coordinates():
-                state.batch(state.best, settings_steps(state.best.candidate, coordinate, order))
+            coordinates = order.all_coordinates()
+            _vary_settings(state, order, [each for each in coordinates if each in SAMPLER])
             _vary_hunks(state, state.best, vocabulary)
-        if first_round:
-            _vary_prefaces(state, state.best, vocabulary, hint)
-        first_round = False
+            if first_round:
+                _vary_prefaces(state, state.best, vocabulary, hint)
+                first_round = False
+            _vary_settings(state, order, [each for each in coordinates if each not in SAMPLER])
         if len(state.moves) == taken:
             break
+
+
+def _vary_settings(state: _Search, order: Order, coordinates: Sequence[str]) -> None:
+    """All other values of one coordinate after another."""
+    for coordinate in coordinates:
+        if state.best is not None:
+            state.batch(state.best, settings_steps(state.best.candidate, coordinate, order))
 
 
 def _vary_hunks(state: _Search, best: Score, vocabulary: Vocabulary) -> None:
