@@ -60,8 +60,8 @@ class Shard:
 
 WHOLE = Shard(0, 1)
 
-SEARCHED = 16
-"""Prompts tried a patch: about a minute of two cores for the longest."""
+SEARCHED = 12
+"""Prompts tried a patch: about half a minute of one core."""
 
 JOBS = (
     Job("Release to release, SmolLM2-135M", "pairs", "smollm2-135m", SEARCHED),

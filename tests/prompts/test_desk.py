@@ -6,14 +6,16 @@ import pytest
 from codec_ends import Recorder, files, write
 from tiny_codec import random_model
 
+import shared.prompts.desk as desk_module
 from shared.errors import BudgetExceeded, RegenerationError
 from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel
-from shared.prompts.settings import Settings
+from shared.prompts.settings import RECALL_SHIFTS, Settings
 from shared.prompts.span import Span
 from shared.regenerate import regenerate
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionWriter
+from shared.tree import Entry, Mode, Tree
 
 MODEL = random_model(3, positions=64)
 
@@ -74,6 +76,58 @@ def test_the_last_position_is_read_and_none_beyond() -> None:
             with pytest.raises(RegenerationError, match="more than the 64 tokens"):
                 transcript.write(writer, Span(b"z\n", tokens=1), b"v")
             assert spent == []
+
+
+def recalled(desk: Desk) -> bytes:
+    """All that the desk's transcript knows, spelled."""
+    recall = desk.transcript().recall
+    return MODEL.vocabulary.spell(recall._tokens[: recall._count].tolist())
+
+
+NEAR = Tree(
+    {
+        path: Entry(Mode.REGULAR, data)
+        for path, data in {
+            "a.py": b"one\n",
+            "lib/b.py": b"two\n",
+            "lib/c.py": b"three\n",
+            "lib/d.txt": b"four\r\n",
+            "lib/e.bin": b"\x00\xff\n",
+        }.items()
+    }
+)
+
+
+def test_files_near_the_first_one_are_recalled_once() -> None:
+    """Those of its folder before others, lines as the model sees them, no binary, itself last."""
+    desk = Desk(lambda: MODEL, Settings(), lambda _: None)
+    desk.read_near(NEAR, "lib/c.py", "lib/c.py")
+    desk.read(b"three\n")
+    assert recalled(desk) == b"two\nfour\none\nthree\n"
+    desk.read_near(NEAR, "a.py", "a.py")  # of a later file: nothing new
+    desk.read(b"one\n")
+    assert recalled(desk) == b"two\nfour\none\nthree\n"
+
+
+def test_a_new_file_recalls_what_is_near_it() -> None:
+    desk = Desk(lambda: MODEL, Settings(), lambda _: None)
+    desk.read_near(NEAR, "a2.py", None)
+    assert recalled(desk) == b"one\ntwo\nthree\nfour\n"
+
+
+def test_nothing_is_read_where_nothing_is_recalled() -> None:
+    desk = Desk(lambda: MODEL, Settings(recall=RECALL_SHIFTS.index(None)), lambda _: None)
+    desk.read_near(NEAR, "lib/c.py", "lib/c.py")
+    assert recalled(desk) == b""
+
+
+def test_what_is_near_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that do not fit are passed over, smaller ones after them are not."""
+    assert desk_module.RECALLED_BYTES == 262_144
+    monkeypatch.setattr(desk_module, "RECALLED_BYTES", 11)
+    desk = Desk(lambda: MODEL, Settings(), lambda _: None)
+    desk.read_near(NEAR, "lib/c.py", "lib/c.py")  # 4 and, with its two line ends, 6; one is left
+    assert recalled(desk) == b"two\nfour\n"
 
 
 def test_a_budget_stops_before_the_model_reads() -> None:
