@@ -80,7 +80,7 @@ def write(stage: Stage, ground: Place) -> None:
     stage.run(
         ground,
         f"groundstation author --base base --target target --model {MODEL} "
-        "--key keys/ground.key --out patch.envelope",
+        "--key keys/ground.key --out patch.envelope --trials 12 --no-history",
     )
     stage.run(ground, "groundstation inspect patch.envelope")
 
