@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,7 +92,8 @@ def fingerprint(pin: bytes, effort: Effort) -> str:
         *sorted((root / "groundstation" / "peers").glob("*.py")),
         *(root / "groundstation" / name for name in _SEARCHING),
     ]
-    digest = hashlib.sha256(pin + repr(sorted(asdict(effort).items())).encode())
+    limits = (effort.seed_source, effort.max_seconds, effort.max_candidates, effort.hint)
+    digest = hashlib.sha256(pin + repr(limits).encode())
     for source in sources:
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

@@ -9,7 +9,9 @@ import pytest
 
 from benchmarks import won as module
 from benchmarks.corpus import HELDOUT, PAIRS, read_rows
+from benchmarks.run import fingerprint
 from benchmarks.won import earlier, won
+from groundstation.author import Effort
 
 
 def row(name: str, payload: int, plain: float, usual: float, *moves: tuple[str, float]) -> Any:
@@ -76,3 +78,12 @@ def test_every_patch_of_the_lists_was_measured_then() -> None:
     assert set(earlier("smollm2-135m")) == listed
     assert set(earlier("qwen2.5-coder-0.5b")) <= listed
     assert len(earlier("qwen2.5-coder-0.5b")) == 20
+
+
+def test_what_was_measured_is_found_again_by_another_process() -> None:
+    """The key of a measured row names what decides its bytes, nothing that changes by itself."""
+    efforts = [Effort(max_candidates=12, tell_interrupt=lambda _: None) for _ in range(2)]
+    keys = {fingerprint(bytes(32), effort) for effort in efforts}
+    assert len(keys) == 1
+    assert fingerprint(bytes(32), Effort(max_candidates=13)) not in keys
+    assert fingerprint(bytes([1] * 32), efforts[0]) not in keys
