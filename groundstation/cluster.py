@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
@@ -40,14 +41,20 @@ def open_cluster(address: str, job: Job) -> Iterator[tuple[Pool, Executor]]:
             "--cluster needs the package distributed",
             remedy="pip install 'rehydration-uplink[cluster]', here and on the workers",
         ) from error
+    why = None
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
+        why = str(error)  # not the error itself, whose traceback holds the client
+    if why is not None:
+        # A client that has not come to be still closes itself when it is collected, and waits for
+        # its thread: at a moment of its own choice that can be for ever.
+        gc.collect()
         raise InputError(
-            f"no cluster answers at {address}: {error}",
+            f"no cluster answers at {address}: {why}",
             expected="the address of a Dask scheduler, such as tcp://host:8786",
             remedy="start one with `dask scheduler` and `dask worker`, or use --workers",
-        ) from error
+        )
     with client:
         if not client.nthreads():
             raise InputError(f"the cluster at {address} has no workers", remedy="start some")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -256,6 +257,8 @@ def test_a_cluster_that_is_not_there_is_told(model: PinnedModel, pin: Path) -> N
             patch.setattr(module, "CONNECT_SECONDS", 1)
             with opened(Workers(str(pin), cluster=address), model):
                 pass
+        # none is left to close itself in the middle of something else
+        assert not [each for each in gc.get_objects() if type(each).__name__ == "Client"]
 
 
 def test_a_cluster_without_workers_is_told(model: PinnedModel, pin: Path) -> None:
