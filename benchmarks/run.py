@@ -72,6 +72,7 @@ JOBS = (
 
 _SEARCHING = (
     "author.py",
+    "authored.py",
     "candidate.py",
     "definitions.py",
     "enrich.py",

@@ -14,7 +14,8 @@ import typer
 from benchmarks.archives import ArchiveCache, corpus_home, open_index
 from benchmarks.corpus import PAIRS, Pair, load_pair, read_rows
 from benchmarks.measure import trees
-from groundstation.author import Authored, Effort, author
+from groundstation.author import Effort, author
+from groundstation.authored import Authored
 from groundstation.workers import Workers
 from shared.errors import InputError
 from shared.exact.kernels import usable_cores

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from groundstation.authored import Authored, file_reports
 from groundstation.candidate import Candidate, Problem
 from groundstation.drawn_search import Pace
 from groundstation.evaluate import Evaluator, InProcess
@@ -17,16 +18,14 @@ from groundstation.journal import Journalled, open_journal
 from groundstation.moves import CLASSICAL, Order
 from groundstation.plan import Options, options
 from groundstation.reuse import ReusingModel
-from groundstation.score import Counted, Score, cost, settle
-from groundstation.search import Move, Searched, Tried, search
+from groundstation.score import Counted, cost, settle
+from groundstation.search import Move, Searched, search
 from groundstation.seed_choice import SeedEffort, with_seed
 from groundstation.workers import Workers, open_workers
 from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.errors import DigestMismatch, InputError, RegenerationError
-from shared.prompts.changeset import Codec
 from shared.prompts.model import LanguageModel
-from shared.prompts.settings import Settings
 from shared.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.regenerate import regenerate
 from shared.seeds.coins import SeedSource
@@ -68,90 +67,6 @@ class Effort:
     journal: Path | None = None
     order: Order = field(default_factory=Order)
     tell_interrupt: Callable[[int], None] = lambda _: None
-
-
-@dataclass(frozen=True)
-class FileReport:
-    """How one change is sent.
-
-    Attributes:
-        path: in the target, or in the baseline for a deletion.
-        kind: what happens to it.
-        codec: how its contents travel.
-        bits: what it costs, its share of the prompt included.
-        classical_bytes: what the classical delta would have taken.
-        hunks: changed places, when the model writes it.
-        references: excerpts that it reads before: path, first line from 1, number of lines.
-        hint: what the message says before.
-    """
-
-    path: str
-    kind: str
-    codec: str
-    bits: float
-    classical_bytes: int
-    hunks: int
-    references: tuple[tuple[str, int, int], ...] = ()
-    hint: str = ""
-
-
-@dataclass(frozen=True)
-class Authored:
-    """A recipe and what it costs.
-
-    Attributes:
-        recipe: what to sign and send.
-        patch: the canonical patch.
-        settings: the prompt settings chosen.
-        files: one report a change.
-        prompt_bits: ideal length of the prompt decisions.
-        token_bits: ideal length of the token decisions; 2 to this power seeds would be drawn.
-        tokens: token decisions.
-        surprises: tokens that are not the model's first choice; greedy needs none.
-        candidates: prompts that were scored.
-        search_s: seconds spent.
-        moves: what made it shorter, in order.
-        tried: every step that was scored, in order.
-        interrupted: whether the user ended the search; the best so far was taken.
-        bits_of: ideal length by what the decisions are about; "" stands for the text itself.
-    """
-
-    recipe: Recipe
-    patch: bytes
-    settings: Settings
-    files: tuple[FileReport, ...]
-    prompt_bits: float
-    token_bits: float
-    tokens: int
-    surprises: int
-    candidates: int
-    search_s: float
-    moves: tuple[Move, ...] = ()
-    tried: tuple[Tried, ...] = ()
-    interrupted: bool = False
-    bits_of: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def prompt_bytes(self) -> int:
-        """Bytes of the stream that the prompt decisions fill."""
-        if self.recipe.seed_source is not SeedSource.CODED:
-            return len(self.recipe.stream)
-        return min(len(self.recipe.stream), int(-(-self.prompt_bits // 8)))
-
-    @property
-    def seed_bytes(self) -> int:
-        """The rest of the stream, or the drawn number."""
-        return len(self.recipe.stream) - self.prompt_bytes + len(self.recipe.seed)
-
-    @property
-    def delta_bytes(self) -> int:
-        """Classical deltas and stored files."""
-        return len(self.recipe.blobs)
-
-    @property
-    def payload_bytes(self) -> int:
-        """Prompt, seed and deltas: all that depends on the patch."""
-        return self.prompt_bytes + self.seed_bytes + self.delta_bytes
 
 
 def author(
@@ -209,7 +124,7 @@ def author(
         recipe,
         patch,
         final.score.settings,
-        tuple(_file_reports(choices, final.score)),
+        tuple(file_reports(choices, final.score)),
         tally.prompt_bits,
         tally.token_bits,
         tally.tokens,
@@ -314,17 +229,3 @@ def _write(
         executor,
     )
     return with_seed(unseeded, final.counter, seeds, report)
-
-
-def _file_reports(choices: Sequence[Options], score: Score) -> Iterator[FileReport]:
-    for k, (choice, plan) in enumerate(zip(choices, score.plans, strict=True)):
-        yield FileReport(
-            path=choice.change.path,
-            kind=choice.change.kind.value,
-            codec=plan.codec.name.lower(),
-            bits=score.of_file(k) + 8 * len(plan.blob),
-            classical_bytes=len(choice.classical.blob),
-            hunks=len(plan.hunks) if plan.codec is Codec.MODEL else 0,
-            references=tuple((each.path, each.start + 1, each.lines) for each in plan.references),
-            hint=plan.hint.decode("utf-8", "replace").strip(),
-        )

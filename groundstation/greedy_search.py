@@ -8,7 +8,7 @@ nowhere is then made shorter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -27,6 +27,7 @@ from groundstation.moves import (
     HINTS,
     REFERENCES,
     Order,
+    Step,
     first_candidate,
     hunk_steps,
     inside_steps,
@@ -226,15 +227,10 @@ class _Watcher(DecisionCounter):
 
 def _vary_hunks(best: _Greediest) -> bool:
     """Inside their lines fewer tokens are written, so fewer can be wrong."""
-    gained = False
     choices, vocabulary = best.problem.choices, best.model.vocabulary
-    for step in inside_steps(best.score.candidate, choices):
-        gained |= not best.stopped() and best.try_out(step.kind, step.what, step.candidate)
+    gained = _try_steps(best, inside_steps(best.score.candidate, choices))
     for k in range(len(choices)):
-        for step in hunk_steps(best.score.candidate, choices, k, vocabulary):
-            if best.stopped():
-                return gained
-            gained |= best.try_out(step.kind, step.what, step.candidate)
+        gained |= _try_steps(best, hunk_steps(best.score.candidate, choices, k, vocabulary))
     return gained
 
 
@@ -242,10 +238,17 @@ def _vary_settings(best: _Greediest) -> bool:
     gained = False
     order = Order()
     for coordinate in sorted(order.all_coordinates(), key=lambda name: name in _NEEDLESS):
-        for step in settings_steps(best.score.candidate, coordinate, order):
-            if best.stopped():
-                return gained
-            gained |= best.try_out(step.kind, step.what, step.candidate)
+        gained |= _try_steps(best, settings_steps(best.score.candidate, coordinate, order))
+    return gained
+
+
+def _try_steps(best: _Greediest, steps: Sequence[Step]) -> bool:
+    """Tries one step after another; whether any was kept."""
+    gained = False
+    for step in steps:
+        if best.stopped():
+            break
+        gained |= best.try_out(step.kind, step.what, step.candidate)
     return gained
 
 

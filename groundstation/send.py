@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from groundstation.author import Authored
+from groundstation.authored import Authored
 from shared.codec import CODEC
 from shared.envelope import SIGNATURE_BYTES, sign
 from shared.wire import encode_message
@@ -74,6 +74,7 @@ class Sent:
                 "shape": settings.shape.name.lower(),
                 "lines_before": settings.lines_before,
                 "lines_after": settings.lines_after,
+                "recall_shift": settings.recall_shift,
                 "inverse_temperature": settings.inverse_temperature,
             },
             "files": [

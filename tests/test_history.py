@@ -14,7 +14,8 @@ from patch_of_hunks import trees
 from tiny_codec import random_model, write_random_pin
 from typer.testing import CliRunner, Result
 
-from groundstation.author import Authored, Effort, author
+from groundstation.author import Effort, author
+from groundstation.authored import Authored
 from groundstation.cli import app
 from groundstation.history import (
     APPLICATION_ID,

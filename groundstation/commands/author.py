@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from groundstation.author import Authored, Effort
+from groundstation.author import Effort
 from groundstation.author import author as find_recipe
+from groundstation.authored import Authored
 from groundstation.counter import keep_counter, next_counter
 from groundstation.drawn import SEEDS
 from groundstation.drawn_search import Pace

@@ -60,8 +60,10 @@ class Transcript:
 
     @property
     def tokens(self) -> int:
-        """Tokens read or waiting to be; known text that was not tokenised yet is not counted."""
-        return self.session.length + len(self._unread)
+        """Tokens read or waiting to be, those of known text among them; bytes of what has none."""
+        known = self.model.vocabulary.encode(bytes(self._known))
+        waiting = len(self._known) if known is None else len(known)
+        return self.session.length + len(self._unread) + waiting
 
     def give(self, text: bytes) -> None:
         """Appends text that both ends know.

@@ -60,6 +60,20 @@ def test_files_share_a_session_until_it_is_long() -> None:
     assert [recorder.read(k).count(b"old version") for k in range(len(recorder.texts))] == [2, 1]
 
 
+def test_windows_without_anything_to_write_are_counted() -> None:
+    """Deletions far apart and a line at the end: one text of all windows would be too long."""
+    model = random_model(3, positions=800)
+    old = b"".join(b"%d\n" % number for number in range(100, 300))
+    new = b"".join(b"%d\n" % number for number in range(100, 300) if number % 30) + b"z\n"
+    base, target = files(f=old), files(f=new)
+    recorder = Recorder(model)
+    recipe = write(base, target, model, Settings(before=3, after=2))
+    assert regenerate(recipe, base, lambda: recorder).target == target
+    read = [recorder.read(k) for k in range(len(recorder.texts))]
+    assert len(read) > 1 and max(map(len, read)) < 800
+    assert read[-1].count(b"old version") < 7  # one window a deletion, and one for the line
+
+
 def test_the_last_position_is_read_and_none_beyond() -> None:
     """64 positions: the known text leaves room for so many tokens and no more."""
     for letters, fits in ((61, True), (62, True), (63, True), (64, False), (90, False)):

@@ -261,8 +261,9 @@ def test_every_token_is_spent_before_it_is_read() -> None:
 
 def test_tokens_count_what_was_read_and_what_waits() -> None:
     end = transcript()
-    end.give(b"abc")
     assert end.tokens == 0
+    end.give(b"abc")
+    assert end.tokens == 3
     remembered = Recorded()
     end.write(remembered, Span(b"z\n", lines=1), b"d\n")
     tokens: Sequence[int] = remembered.tokens
