@@ -25,7 +25,7 @@ from groundstation.wire_cost import (
 from shared.codec import CODEC
 from shared.digest import sha256
 from shared.envelope import SIGNATURE_BYTES, open_envelope, sign
-from shared.errors import RehydrationError
+from shared.errors import InputError, RehydrationError
 from shared.prompts.model import LanguageModel
 from shared.recipe import Recipe
 from shared.regenerate import Regenerated, regenerate
@@ -42,6 +42,9 @@ SEARCHED_BITS = 24
 
 TRIES = 16
 """Seeds tried, as a multiple of the expected number: in vain once in e**16."""
+
+GREEDY_CANDIDATES = 64
+"""Prompts tried to make the model write a patch by itself."""
 
 _COUNTER = 1
 _SUMMARIES = {
@@ -150,14 +153,14 @@ def compare(
 ) -> Comparison:
     """Sends the patch in every way and reads each message back.
 
-    The prompt is searched once, for the shortest coded message; greedy and drawn seeds are judged
-    with that prompt.
+    The prompt is searched for the shortest coded message; a drawn seed is judged with that prompt.
+    Where the model's first choice is wrong after it, another is searched after which it is right.
 
     Args:
         base: the tree on board.
         target: the tree that the probe shall have.
         model: the model pinned on board.
-        max_seconds: after these no new prompt is tried.
+        max_seconds: after these no new prompt is tried, each time.
         report: told of progress.
         clock: seconds from any fixed moment.
 
@@ -167,7 +170,12 @@ def compare(
     reusing = ReusingModel(model)
     effort = Effort(SeedSource.CODED, max_seconds=max_seconds, check=False)
     authored = author(base, target, reusing, effort=effort, report=report, clock=clock)
-    ours, retelling = _ours(authored, base, target, reusing, report, clock)
+    right = replace(effort, seed_source=SeedSource.GREEDY, max_candidates=GREEDY_CANDIDATES)
+
+    def without_surprises() -> Authored:
+        return author(base, target, reusing, effort=right, report=report, clock=clock)
+
+    ours, retelling = _ours(authored, without_surprises, base, target, reusing, report, clock)
     peers = [_of_peer(result) for result in measure_peers(base, target, report, clock=clock)]
     ways = sorted((*ours, *peers), key=lambda way: (way.wire_bytes is None, way.wire_bytes or 0))
     return Comparison(authored, retelling, tuple(ways))
@@ -188,6 +196,7 @@ def _of_peer(result: PeerResult) -> Way:
 
 def _ours(
     authored: Authored,
+    without_surprises: Callable[[], Authored],
     base: Tree,
     target: Tree,
     model: LanguageModel,
@@ -205,9 +214,12 @@ def _ours(
     is_right = retelling.target == target and _names(message, retelling.patch)
     coded = _of_ours(authored.recipe, size, is_right, clock() - started)
     ways = [coded]
-    for source, find in ((SeedSource.GREEDY, _greedy), (SeedSource.DRAWN, _drawn)):
+    for source in (SeedSource.GREEDY, SeedSource.DRAWN):
         started = clock()
-        recipe, note = find(authored.recipe, retelling, report)
+        if source is SeedSource.GREEDY:
+            recipe, note = _greedy(authored.recipe, retelling, without_surprises)
+        else:
+            recipe, note = _drawn(authored.recipe, retelling, report)
         if recipe is None:
             ways.append(_unsent(source, clock() - started, note))
             continue
@@ -252,14 +264,23 @@ def _name(source: SeedSource) -> str:
     return f"ours-{source.name.lower()}"
 
 
-def _greedy(recipe: Recipe, retelling: Retelling, report: Report) -> tuple[Recipe | None, str]:  # noqa: ARG001
+def _greedy(
+    recipe: Recipe, retelling: Retelling, without_surprises: Callable[[], Authored]
+) -> tuple[Recipe | None, str]:
     """The patch without any seed, or why the model does not write it by itself."""
-    wrong, tokens = len(retelling.surprises), len(retelling.tokens)
-    if wrong:
-        note = f"cannot: the model's first choice is wrong at {wrong} of {tokens} tokens"
-        return None, note
-    note = f"the model's first choice is right at all {tokens} tokens"
-    return retelling.with_source(recipe, SeedSource.GREEDY), note
+    tokens = len(retelling.tokens)
+    if not retelling.surprises:
+        note = f"the model's first choice is right at all {tokens} tokens"
+        return retelling.with_source(recipe, SeedSource.GREEDY), note
+    try:
+        found = without_surprises()
+    except InputError as error:
+        return None, f"cannot: {error.found}"
+    note = (
+        f"the model's first choice, wrong at {len(retelling.surprises)} of {tokens} tokens before, "
+        f"is right after the best of {found.candidates} other prompts"
+    )
+    return found.recipe, note
 
 
 def _drawn(recipe: Recipe, retelling: Retelling, report: Report) -> tuple[Recipe | None, str]:

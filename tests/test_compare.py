@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 from groundstation import compare as module
 from groundstation.commands.compare import compare as command
-from groundstation.compare import Comparison, Way, compare, token_bits
+from groundstation.compare import GREEDY_CANDIDATES, Comparison, Way, compare, token_bits
 from groundstation.peers import PEERS, measure_peers
 from groundstation.retell import retell
 from groundstation.wire_cost import duration, link_seconds, overhead_bytes, ratio, wire_bytes
@@ -108,21 +109,22 @@ def test_a_ratio_needs_both_sides() -> None:
 # --- our three ways ---------------------------------------------------------------------------
 
 
-def test_the_model_s_first_choice_needs_no_seed_and_no_other_digit_does_without(
+def test_the_model_s_first_choice_needs_no_seed_and_another_digit_needs_another_prompt(
     expected_digits: dict[str, Comparison],
 ) -> None:
-    greedy = [d for d in DIGITS if ours(expected_digits[d])["ours-greedy"].verified]
-    assert len(greedy) == 1, "of four equally likely endings, one is the first choice"
-    way = ours(expected_digits[greedy[0]])["ours-greedy"]
-    assert "right at all" in way.note
-    coded = ours(expected_digits[greedy[0]])["ours-coded"]
-    assert way.payload_bytes is not None and coded.payload_bytes is not None
-    assert way.payload_bytes <= coded.payload_bytes
-    for digit in set(DIGITS) - set(greedy):
-        comparison = expected_digits[digit]
-        way = ours(comparison)["ours-greedy"]
-        assert (way.payload_bytes, way.wire_bytes, way.verified) == (None, None, False)
-        assert f"wrong at 1 of {comparison.authored.tokens} tokens" in way.note
+    ways = {digit: ours(expected_digits[digit]) for digit in DIGITS}
+    at_once = [d for d in DIGITS if "right at all" in ways[d]["ours-greedy"].note]
+    assert len(at_once) == 1, "of four equally likely endings, one is the first choice"
+    for digit in DIGITS:
+        way, coded = ways[digit]["ours-greedy"], ways[digit]["ours-coded"]
+        assert way.verified
+        assert way.payload_bytes is not None and coded.payload_bytes is not None
+        if digit in at_once:
+            assert way.payload_bytes <= coded.payload_bytes
+        else:  # the prompt has to say what the seed would have said, in more bytes
+            tokens = expected_digits[digit].authored.tokens
+            assert f"wrong at 1 of {tokens} tokens before, is right after the best of" in way.note
+            assert way.payload_bytes > coded.payload_bytes
 
 
 def test_a_drawn_seed_is_found_among_few(expected_digits: dict[str, Comparison]) -> None:
@@ -149,7 +151,13 @@ def test_what_the_model_does_not_expect_is_said_honestly(model: PinnedModel) -> 
     authored, ways = comparison.authored, ours(comparison)
     assert ways["ours-coded"].verified
     assert authored.surprises > 2
-    assert f"wrong at {authored.surprises} of {authored.tokens}" in ways["ours-greedy"].note
+    greedy = ways["ours-greedy"]
+    assert (greedy.payload_bytes, greedy.wire_bytes, greedy.verified) == (None, None, False)
+    found = re.match(
+        r"cannot: .* wrong at (\d+) of \d+ tokens after the best of (\d+)", greedy.note
+    )
+    assert found and 0 < int(found[1]) < authored.surprises
+    assert int(found[2]) == GREEDY_CANDIDATES
     drawn = ways["ours-drawn"]
     assert authored.token_bits > 24
     assert (drawn.wire_bytes, drawn.verified) == (None, False)
