@@ -298,3 +298,21 @@ def test_an_excerpt_of_the_module_that_is_called_pays() -> None:
     assert with_one.counter.tally.bits < without.counter.tally.bits - 10
     recipe = write(base, target, model, wanted=with_one.score.plans)
     assert read(recipe, base, lambda: model).target == target
+
+
+@pytest.mark.model
+def test_a_real_model_is_persuaded_to_write_a_patch_without_a_seed() -> None:
+    """It would rather leave the number as it is; told the line, it writes the line."""
+    model = PinnedModel.open(load_pin(resolve_pin("smollm2-135m")))
+    base = files(a__py=b"import time\n\ndef f(x):\n    return x + 1\n")
+    target = files(a__py=b"import time\n\ndef f(x):\n    return x + 2\n")
+    coded = author(base, target, model, effort=Effort(max_candidates=4, check=False))
+    assert coded.surprises
+    made = author(
+        base, target, model, effort=Effort(seed_source=SeedSource.GREEDY, max_candidates=60)
+    )
+    assert not made.surprises and not made.recipe.seed
+    assert made.recipe.seed_source is SeedSource.GREEDY
+    assert b"2" in made.files[0].hint.encode()
+    assert made.payload_bytes > coded.payload_bytes
+    assert read(made.recipe, base, lambda: model).target == target
