@@ -25,7 +25,8 @@ from groundstation.corpus.texts import TextStore
 from shared.errors import DownloadError, InputError
 from shared.terminal import Report, silent
 
-_FORMAT = "corpus drawing 1"
+_FORMAT = "corpus drawing 2"
+"""Counts up when the same settings would draw or describe something else."""
 
 
 @dataclass(frozen=True)

@@ -71,10 +71,10 @@ def _changed(
     )  # fmt: skip
     fields = raw.split(b"\0")
     changes = []
-    for head, path in zip(fields[0:-1:2], fields[1::2], strict=True):
+    for head, raw_path in zip(fields[0:-1:2], fields[1::2], strict=True):
         old_mode, new_mode, old, new, _ = head.decode("ascii").removeprefix(":").split(" ")
         if old_mode.startswith("100") and new_mode.startswith("100"):  # neither link nor submodule
-            changes.append((path_text(path), old, new))
+            changes.append((path_text(raw_path), old, new))
     for path, old, new in sorted(changes, key=lambda change: rank(name, commit.name, change[0])):
         before, after = objects.read(old)[1], objects.read(new)[1]
         yield from _patch(

@@ -59,5 +59,5 @@ class FilePatch:
             difflib.unified_diff, self.old.splitlines(), self.new.splitlines(), n=0, lineterm=b""
         )
         changed = (line for line in list(lines)[2:] if not line.startswith(b"@@"))
-        plain = (re.sub(rb"\s+", b" ", re.sub(rb"\d+", b"0", line)).strip() for line in changed)
+        plain = (line[:1] + re.sub(rb"\d+", b"0", b" ".join(line[1:].split())) for line in changed)
         return short_digest(b"\n".join(plain))

@@ -13,7 +13,7 @@ from groundstation.corpus.licences import UNKNOWN, licence_of
 from groundstation.corpus.manifest import read_csv
 from groundstation.corpus.patch import FilePatch
 from groundstation.corpus.ranking import canonical, is_final, rank
-from groundstation.corpus.selection import Limits, is_taken
+from groundstation.corpus.selection import COMPILED, Limits, is_taken, language_of
 from shared.errors import DownloadError, InputError
 
 GROUPS = ("flight", "driver", "protocol", "embedded", "native", "general")
@@ -40,9 +40,9 @@ class Caps:
         most_steps: release steps or commits looked at.
     """
 
-    per_step: int = 8
-    per_package: int = 120
-    per_other: int = 60
+    per_step: int = 12
+    per_package: int = 200
+    per_other: int = 150
     most_steps: int = 40
 
     def of(self, group: str) -> int:
@@ -107,7 +107,8 @@ def draw_releases(
     refresh: bool = False,
     is_clean: Callable[[FilePatch], bool] = lambda _patch: True,
 ) -> Drawn:
-    """Patches of one package: release steps in rank order, files of a step in rank order.
+    """Patches of one package: release steps in rank order, files of a step in rank order,
+    compiled languages first.
 
     Args:
         entry: the package.
@@ -158,7 +159,8 @@ def _patches(
         for path in before.keys() & after.keys()
         if is_taken(path, before[path], after[path], limits)
     ]
-    for path in sorted(paths, key=lambda path: rank(entry.package, old, new, path)):
+    order = {path: rank(entry.package, old, new, path) for path in paths}
+    for path in sorted(paths, key=lambda path: (language_of(path) not in COMPILED, order[path])):
         patch = FilePatch(
             entry.package, entry.archive, old, new, place, path, before[path], after[path]
         )

@@ -18,6 +18,9 @@ LANGUAGES: dict[str, tuple[str, ...]] = {
     "header": (".h",),
     "config": (".toml", ".cfg", ".ini", ".yaml", ".yml", ".json", ".cmake", ".conf", ".ld"),
 }
+COMPILED = frozenset({"c", "cpp", "header", "cython"})
+"""Rarer in releases than Python, and drawn first from a step."""
+
 CONFIG_NAMES = frozenset({"CMakeLists.txt", "Kconfig", "Makefile", "MANIFEST.in", "meson.build"})
 
 VENDORED = frozenset(
@@ -80,7 +83,7 @@ class Limits:
         mean_line_bytes: longer lines on average are data, not text that somebody writes.
     """
 
-    file_bytes: int = 96 << 10
+    file_bytes: int = 256 << 10
     least_diff_bytes: int = 100
     most_diff_bytes: int = 6000
     mean_line_bytes: int = 110
