@@ -6,6 +6,7 @@ import typer
 
 from groundstation.commands.author import author
 from groundstation.commands.compare import compare
+from groundstation.commands.corpus import app as corpus
 from groundstation.commands.explain import explain
 from groundstation.commands.history import history
 from groundstation.commands.inspect import inspect
@@ -21,5 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(model, name="model")
+app.add_typer(corpus, name="corpus")
 for command in (keygen, author, history, inspect, explain, compare, suggest, survey):
     app.command()(command)
