@@ -7,6 +7,7 @@ preface of a real message, whatever they are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -18,28 +19,39 @@ from groundstation.plan import options
 from shared.errors import RegenerationError
 from shared.prompts.changeset import transcribe
 from shared.prompts.desk import Desk
-from shared.prompts.settings import RECALL_SHIFTS, Settings
+from shared.prompts.model import LanguageModel
+from shared.prompts.recall import ONE, Recall, Recollection
+from shared.prompts.settings import Settings
 from shared.prompts.vocabulary import Vocabulary
 from shared.regenerate import ReceivedBlobs
 from shared.seeds.decisions import DecisionCounter
 from shared.seeds.sampler import Frequencies
 from shared.tree import Tree, changes
 
-NOTHING_RECALLED = RECALL_SHIFTS.index(None)
-"""The listener needs no counts, which would take most of its time."""
+HEALED = 4096
+"""Where fewer tokens than this are legal they are noted, else all count as legal."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Example:
-    """One text that the model reads.
+    """One text that the model reads, and what it has to write of it.
 
     Attributes:
         tokens: int32 [n].
-        written: bool [n]: which of them the model has to write; the others are given.
+        places: int32 [w], rising: which of them the model writes; the others are given.
+        recalled: float32 [w]: share of the recalled text's weight that the written token has.
+        assigned: float32 [w]: of that weight, how much any legal token has.
+        score: float32 [w]: how much the recalled text counts before the model's certainty is
+            known, in eighths of an octave; -inf where nothing is recalled.
+        legal: for each written token the legal ones, rising, int32; None for (nearly) all.
     """
 
     tokens: NDArray[np.int32]
-    written: NDArray[np.bool_]
+    places: NDArray[np.int32]
+    recalled: NDArray[np.float32]
+    assigned: NDArray[np.float32]
+    score: NDArray[np.float32]
+    legal: tuple[NDArray[np.int32] | None, ...]
 
     def cut(self, most: int) -> Iterator[Example]:
         """Pieces of at most ``most`` tokens, each with something to write.
@@ -51,10 +63,17 @@ class Example:
         done = 0
         while done < len(self.tokens):
             stop = min(len(self.tokens), start + most)
-            written = self.written[start:stop].copy()
-            written[: done - start] = False
-            if written.any():
-                yield Example(self.tokens[start:stop], written)
+            # the first token of a text has nothing before it to be expected from
+            here = (self.places >= max(done, start + 1)) & (self.places < stop)
+            if here.any():
+                yield Example(
+                    self.tokens[start:stop],
+                    self.places[here] - np.int32(start),
+                    self.recalled[here],
+                    self.assigned[here],
+                    self.score[here],
+                    tuple(self.legal[i] for i in np.flatnonzero(here)),
+                )
             done = stop
             start = max(0, stop - most // 2)
 
@@ -68,7 +87,7 @@ def examples(
         base: the tree on board.
         target: the tree that the probe shall have.
         vocabulary: of the model that is to be trained.
-        settings: how it is asked; what is recalled is left out.
+        settings: how it is asked.
         max_positions: of the model.
 
     Returns:
@@ -77,20 +96,14 @@ def examples(
     listener = Listener(vocabulary, max_positions)
     choices = tuple(options(change, vocabulary) for change in changes(base, target))
     candidate = Candidate(settings, tuple(each.model or each.classical for each in choices))
-    plain = Settings(
-        shape=settings.shape,
-        before=settings.before,
-        after=settings.after,
-        recall=NOTHING_RECALLED,
-    )
     try:
         transcribe(
             _Noting(listener),
             base,
-            lambda chosen: Desk(lambda: listener, chosen, lambda _: None),
+            lambda chosen: _ListeningDesk(lambda: listener, chosen, lambda _: None),
             ReceivedBlobs(b"".join(plan.blob for plan in candidate.plans)),
             candidate.plans,
-            plain,
+            settings,
             lambda _: None,
         )
     except RegenerationError:
@@ -105,12 +118,16 @@ class Listener:
     Attributes:
         sessions: in the order in which they were begun.
         asked: the session that was last asked what comes next.
+        recollection: what the old texts suggest for the token that is to be decided.
+        legal: which tokens are legal there; None for (nearly) all.
     """
 
     vocabulary: Vocabulary
     max_positions: int
     sessions: list[ListeningSession] = field(default_factory=list)
     asked: ListeningSession | None = None
+    recollection: Recollection | None = None
+    legal: NDArray[np.int32] | None = None
 
     @property
     def digest(self) -> bytes:
@@ -128,14 +145,26 @@ class Listener:
         legal: NDArray[np.bool_],
         inverse_temperature: float,  # noqa: ARG002
     ) -> NDArray[np.int64]:
-        """One for each legal token."""
-        return legal.astype(np.int64)
+        """The same for each legal token."""
+        few = np.count_nonzero(legal) < HEALED
+        self.legal = np.flatnonzero(legal).astype(np.int32) if few else None
+        return legal.astype(np.int64) << 40
 
     def written(self, token: int) -> None:
         """Notes a token that is decided, in the session that was last asked."""
         if self.asked is None:
             raise ValueError("a token was decided before any session was asked")
-        self.asked.note(token)
+        self.asked.note(Written(token, self.recollection, self.legal))
+        self.recollection = None
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """One token that the model has to write, and what else is known about it."""
+
+    token: int
+    recollection: Recollection | None
+    legal: NDArray[np.int32] | None
 
 
 @dataclass
@@ -144,7 +173,7 @@ class ListeningSession:
 
     owner: Listener = field(repr=False)
     tokens: list[int] = field(default_factory=list)
-    _places: dict[int, int] = field(default_factory=dict)
+    _places: dict[int, Written] = field(default_factory=dict)
     _next: int = 0
 
     @property
@@ -171,9 +200,9 @@ class ListeningSession:
         """Forgets what was read ahead."""
         del self.tokens[length:]
 
-    def note(self, token: int) -> None:
+    def note(self, written: Written) -> None:
         """A token that is decided at the next place of the span."""
-        self._places[self._next] = token
+        self._places[self._next] = written
         self._next += 1
 
     def example(self) -> Example | None:
@@ -182,10 +211,51 @@ class ListeningSession:
             return None
         tokens = list(self.tokens)
         last = max(self._places)
-        tokens += [self._places[place] for place in range(len(tokens), last + 1)]
-        written = np.zeros(len(tokens), dtype=np.bool_)
-        written[list(self._places)] = True
-        return Example(np.array(tokens, dtype=np.int32), written)
+        tokens += [self._places[place].token for place in range(len(tokens), last + 1)]
+        places = sorted(self._places)
+        noted = [self._places[place] for place in places]
+        shares = [_shares(each) for each in noted]
+        recalled, assigned, score = np.array(shares, dtype=np.float32).T
+        return Example(
+            np.array(tokens, dtype=np.int32),
+            np.array(places, dtype=np.int32),
+            recalled,
+            assigned,
+            score,
+            tuple(each.legal for each in noted),
+        )
+
+
+def _shares(written: Written) -> tuple[float, float, float]:
+    """Of what is recalled: the share of the token, that of all, and how much it counts."""
+    found = written.recollection
+    if found is None:
+        return 0.0, 0.0, -math.inf
+    own = sum(float(share[tokens == written.token].sum()) / ONE for tokens, share in found.shares)
+    every = sum(float(share.sum()) / ONE for _, share in found.shares)
+    return own, every, float(found.score)
+
+
+class _ListeningRecall(Recall):
+    """Tells the listener what it would mix in."""
+
+    listener: Listener
+
+    def mix(self, frequencies: NDArray[np.int64], context: Sequence[int]) -> NDArray[np.int64]:
+        """See ``Recall``; the frequencies stay as they are."""
+        self.listener.recollection = self.recollect(frequencies, context)
+        return frequencies
+
+
+class _ListeningDesk(Desk):
+    """Hands out what listens."""
+
+    def new_recall(self, model: LanguageModel) -> Recall:
+        """See ``Desk``."""
+        recall = _ListeningRecall(model.vocabulary, self.settings.recall_shift)
+        assert isinstance(model, Listener)
+        recall.listener = model
+        return recall
 
 
 class _Noting(DecisionCounter):

@@ -1,0 +1,164 @@
+"""The model in torch, with thin matrices beside its own that training changes.
+
+transformers has the layers, peft the thin matrices (Hu et al., "LoRA", 2021).  The weights are
+those of the publisher's file, read by the same code that pins them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from groundstation.sources import SourceModel, missing_package
+from groundstation.specialise.adapter import Adapter, LowRank
+
+if TYPE_CHECKING:
+    import torch
+
+PLACES: Final = {
+    "wq": "self_attn.q_proj",
+    "wk": "self_attn.k_proj",
+    "wv": "self_attn.v_proj",
+    "wo": "self_attn.o_proj",
+    "gate": "mlp.gate_proj",
+    "up": "mlp.up_proj",
+    "down": "mlp.down_proj",
+}
+"""Names of a layer's matrices in a pin, and in transformers."""
+_NORMS: Final = {"attn_norm": "input_layernorm", "mlp_norm": "post_attention_layernorm"}
+
+
+@dataclass(frozen=True)
+class Thin:
+    """The thin matrices.
+
+    Attributes:
+        rank: rows of each ``down``, columns of each ``up``.
+        alpha: their product counts ``alpha / rank`` times.
+        dropout: share of their input that is left out while training.
+    """
+
+    rank: int
+    alpha: float
+    dropout: float = 0.0
+
+
+def build(source: SourceModel, thin: Thin, first_layer: int = 0) -> Any:
+    """The network without its head, the thin matrices in place and nothing else to be trained.
+
+    Args:
+        source: weights.
+        thin: the matrices to train.
+        first_layer: the first layer that has them.
+
+    Returns:
+        A ``torch.nn.Module`` of transformers; ``head(network)`` gives the output matrix.
+
+    Raises:
+        PinError: torch, transformers or peft is not installed.
+    """
+    try:
+        import torch
+        from peft import LoraConfig, inject_adapter_in_model
+        from transformers import LlamaConfig, LlamaModel, Qwen2Config, Qwen2Model
+    except ImportError as error:
+        raise missing_package(error) from error
+    shape = source.shape
+    kinds = {"llama": (LlamaConfig, LlamaModel), "qwen2": (Qwen2Config, Qwen2Model)}
+    config_class, model_class = kinds[source.family]
+    config = config_class(
+        vocab_size=shape.vocab,
+        hidden_size=shape.dim,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        head_dim=shape.head_dim,
+        intermediate_size=shape.mlp_dim,
+        rms_norm_eps=source.rms_eps,
+        rope_parameters={"rope_type": "default", "rope_theta": source.rope_theta},
+        max_position_embeddings=shape.max_positions,
+        use_cache=False,
+        attn_implementation="sdpa",
+    )
+    with torch.device("meta"):
+        network = model_class(config)
+    network = network.to_empty(device="cpu")
+    network.rotary_emb = type(network.rotary_emb)(config)
+    network.load_state_dict(dict(_state(source)), strict=True)
+    network.requires_grad_(False)
+    for name, module in network.named_modules():
+        if name.endswith(tuple(PLACES.values())):
+            module.to(torch.bfloat16)  # frozen: half the memory, and no cast in every step
+    lora = LoraConfig(
+        r=thin.rank,
+        lora_alpha=thin.alpha,
+        lora_dropout=thin.dropout,
+        target_modules=[place.rpartition(".")[2] for place in PLACES.values()],
+        layers_to_transform=list(range(first_layer, shape.layers)),
+        layers_pattern="layers",
+    )
+    network = inject_adapter_in_model(lora, network)
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return network
+
+
+def _state(source: SourceModel) -> Any:
+    import torch
+
+    def tensor(name: str) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(source.weight(name)))
+
+    yield "embed_tokens.weight", tensor("embed")
+    yield "norm.weight", tensor("final_norm")
+    for i in range(source.shape.layers):
+        for ours, theirs in {**PLACES, **_NORMS}.items():
+            yield f"layers.{i}.{theirs}.weight", tensor(f"layers.{i}.{ours}")
+        if source.family == "qwen2":
+            for ours in ("wq", "wk", "wv"):
+                yield f"layers.{i}.{PLACES[ours]}.bias", tensor(f"layers.{i}.{ours}.b")
+
+
+def output_matrix(source: SourceModel, network: Any) -> Any:
+    """The head: [vocab, dim], the embedding itself where the model ties them."""
+    import torch
+
+    if source.tied:
+        return network.embed_tokens.weight.detach()
+    return torch.from_numpy(np.ascontiguousarray(source.weight("head")))
+
+
+def thin_matrices(network: Any, thin: Thin) -> dict[str, LowRank]:
+    """What training made of the thin matrices, rounded to small integers, by names of a pin."""
+    found = {}
+    for i, layer in enumerate(network.layers):
+        for ours, theirs in PLACES.items():
+            module = layer.get_submodule(theirs)
+            if not hasattr(module, "lora_A"):
+                continue  # a layer that stays as it is
+            down = module.lora_A["default"].weight.detach().float().cpu().numpy()
+            up = module.lora_B["default"].weight.detach().float().cpu().numpy()
+            found[f"layers.{i}.{ours}"] = LowRank.rounded(down, up * (thin.alpha / thin.rank))
+    return found
+
+
+def load_thin(network: Any, thin: Thin, adapter: Adapter) -> None:
+    """Begins where an adapter ended."""
+    import torch
+
+    for i, layer in enumerate(network.layers):
+        for ours, theirs in PLACES.items():
+            module = layer.get_submodule(theirs)
+            if not hasattr(module, "lora_A"):
+                continue
+            matrix = adapter.matrices[f"layers.{i}.{ours}"]
+            root = float(np.sqrt(matrix.scale))
+            down = torch.from_numpy(matrix.down.astype(np.float32) * np.float32(root))
+            factor = np.float32(root * thin.rank / thin.alpha)
+            module.lora_A["default"].weight.data = down
+            module.lora_B["default"].weight.data = torch.from_numpy(
+                matrix.up.astype(np.float32) * factor
+            )
