@@ -7,7 +7,7 @@ code of it runs.  The digests below decide whether the bytes are the right ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.errors import InputError
 
@@ -43,6 +43,9 @@ class KnownModel:
         parts: in order; together they are the weights file.
         size_bytes, sha256: of the weights file.
         pin_digest: hexadecimal digest of the pin that this version of the program makes of it.
+        base: the known model whose weights these are, where an adapter is added to them.
+        adapter: file name of that adapter, in ``groundstation/adapters``.
+        adapter_sha256: of that file.
     """
 
     name: str
@@ -53,6 +56,9 @@ class KnownModel:
     size_bytes: int
     sha256: str
     pin_digest: str
+    base: str | None = None
+    adapter: str | None = None
+    adapter_sha256: str | None = None
 
 
 _SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -120,6 +126,16 @@ QWEN = KnownModel(
     size_bytes=491_400_064,
     sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
     pin_digest="9ceb5ce4cd6c02a8f36372c581729f53a8ed5862908d5e635115317fa4a8a875",
+)
+
+SMOLLM2_PATCH = replace(
+    SMOLLM2,
+    name="smollm2-135m-patch",
+    title="SmolLM2-135M-Instruct, specialised in patches",
+    base=SMOLLM2.name,
+    adapter="smollm2-135m-patch.adapter",
+    adapter_sha256="0" * 64,
+    pin_digest="0" * 64,
 )
 
 KNOWN = {model.name: model for model in (SMOLLM2, QWEN)}

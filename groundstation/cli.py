@@ -12,6 +12,7 @@ from groundstation.commands.history import history
 from groundstation.commands.inspect import inspect
 from groundstation.commands.keys import keygen
 from groundstation.commands.model import app as model
+from groundstation.commands.specialise import specialise
 from groundstation.commands.suggest import suggest
 from groundstation.commands.survey import survey
 
@@ -23,5 +24,5 @@ app = typer.Typer(
 )
 app.add_typer(model, name="model")
 app.add_typer(corpus, name="corpus")
-for command in (keygen, author, history, inspect, explain, compare, suggest, survey):
+for command in (keygen, author, history, inspect, explain, compare, suggest, survey, specialise):
     app.command()(command)

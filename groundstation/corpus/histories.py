@@ -28,6 +28,7 @@ def draw_history(
     *,
     licence: str = UNKNOWN,
     since: datetime | None = None,
+    until: datetime | None = None,
     paths: Sequence[str] = (),
     is_clean: Callable[[FilePatch], bool] = lambda _patch: True,
 ) -> Drawn:
@@ -38,7 +39,7 @@ def draw_history(
         repository: a folder of it.
         caps, limits: how much and how large; commits come in rank order.
         licence: as its owner states it.
-        since, paths: as ``find_commits``.
+        since, until, paths: as ``find_commits``.
         is_clean: says no to patches that must not be taken; they do not count.
 
     Raises:
@@ -46,7 +47,8 @@ def draw_history(
     """
     taken: list[FilePatch] = []
     with open_objects(repository) as objects:
-        commits = list(enumerate(reversed(find_commits(objects, since=since, paths=paths))))
+        history = find_commits(objects, since=since, until=until, paths=paths)
+        commits = list(enumerate(reversed(history)))
         commits.sort(key=lambda item: rank(name, item[1].name))
         for place, commit in commits[: caps.most_steps * caps.per_step]:
             if len(taken) >= caps.per_package:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from groundstation.sources import SourceModel
 from shared.errors import PinError
+from shared.exact.manifest import Source
 
 FORMAT: Final = "rehydration-adapter/1"
 LIMIT: Final = 127
@@ -153,7 +154,7 @@ class Adapter:
             ) from error
 
     def applied(self, source: SourceModel) -> SourceModel:
-        """The specialised model.
+        """The specialised model; its source is the adapter's file, which names the base weights.
 
         Raises:
             PinError: it was trained on other weights, or names a matrix that there is not.
@@ -169,7 +170,8 @@ class Adapter:
             added = self.matrices.get(name)
             return weights if added is None else added.added_to(weights)
 
-        return replace(source, name=self.name, weight=weight)
+        named = Source(f"{source.source.name} with {self.name}", self.digest)
+        return replace(source, name=self.name, source=named, weight=weight)
 
 
 def _matrix(data: bytes, place: int, entry: Mapping[str, Any]) -> tuple[LowRank, int]:

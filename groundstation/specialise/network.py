@@ -6,13 +6,13 @@ those of the publisher's file, read by the same code that pins them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from groundstation.sources import SourceModel, missing_package
 from groundstation.specialise.adapter import Adapter, LowRank
+from groundstation.specialise.plan import Thin
 
 if TYPE_CHECKING:
     import torch
@@ -30,31 +30,15 @@ PLACES: Final = {
 _NORMS: Final = {"attn_norm": "input_layernorm", "mlp_norm": "post_attention_layernorm"}
 
 
-@dataclass(frozen=True)
-class Thin:
-    """The thin matrices.
-
-    Attributes:
-        rank: rows of each ``down``, columns of each ``up``.
-        alpha: their product counts ``alpha / rank`` times.
-        dropout: share of their input that is left out while training.
-    """
-
-    rank: int
-    alpha: float
-    dropout: float = 0.0
-
-
-def build(source: SourceModel, thin: Thin, first_layer: int = 0) -> Any:
+def build(source: SourceModel, thin: Thin) -> Any:
     """The network without its head, the thin matrices in place and nothing else to be trained.
 
     Args:
         source: weights.
         thin: the matrices to train.
-        first_layer: the first layer that has them.
 
     Returns:
-        A ``torch.nn.Module`` of transformers; ``head(network)`` gives the output matrix.
+        A ``torch.nn.Module`` of transformers; ``output_matrix`` gives its head.
 
     Raises:
         PinError: torch, transformers or peft is not installed.
@@ -94,9 +78,8 @@ def build(source: SourceModel, thin: Thin, first_layer: int = 0) -> Any:
     lora = LoraConfig(
         r=thin.rank,
         lora_alpha=thin.alpha,
-        lora_dropout=thin.dropout,
         target_modules=[place.rpartition(".")[2] for place in PLACES.values()],
-        layers_to_transform=list(range(first_layer, shape.layers)),
+        layers_to_transform=list(range(thin.first_layer, shape.layers)),
         layers_pattern="layers",
     )
     network = inject_adapter_in_model(lora, network)
