@@ -29,7 +29,7 @@ from groundstation.gguf_source import gguf_reader
 from groundstation.pin_model import read_source, write_pin
 from groundstation.sources import SourceModel
 from groundstation.specialise.adapter import Adapter, read_adapter
-from shared.errors import DownloadError, PinError
+from shared.errors import DownloadError, InputError, PinError
 from shared.exact.manifest import ARITHMETIC, FORMAT
 from shared.exact.pin import MANIFEST_NAME, Pin, cache_home, file_sha256, load_pin, pins_home
 from shared.terminal import Report, silent
@@ -96,6 +96,25 @@ def shipped_adapter(model: KnownModel) -> Adapter:
             remedy="restore the file, or install the program again",
         )
     return adapter
+
+
+def open_adapter(name_or_path: str) -> Adapter:
+    """An adapter: a file, or that of a specialised model of the catalogue.
+
+    Raises:
+        InputError: neither a file nor the name of a specialised model.
+        PinError: the file is no adapter.
+    """
+    path = Path(name_or_path)
+    if path.exists():
+        return read_adapter(path)
+    model = known_model(name_or_path)
+    if model.adapter is None:
+        raise InputError(
+            f"{model.name} is not specialised: it has no adapter",
+            expected="a file that `groundstation specialise` has written",
+        )
+    return shipped_adapter(model)
 
 
 def open_source(name_or_path: str, *, report: Report = silent) -> SourceModel:

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from groundstation.fetch import open_source
+from groundstation.fetch import open_adapter, open_source
 from groundstation.git_history import parse_since
-from groundstation.specialise.adapter import Adapter, read_adapter
+from groundstation.specialise.adapter import Adapter
 from groundstation.specialise.course import Course, Limits
 from groundstation.specialise.curve import draw_curve
 from groundstation.specialise.files import replace_file
@@ -51,7 +51,11 @@ def specialise(
         str, typer.Option(help="A model of `model fetch`, a GGUF file or a Hugging Face folder.")
     ] = "smollm2-135m",
     start: Annotated[
-        Path | None, typer.Option(help="An adapter to begin with, instead of a new one.")
+        str | None,
+        typer.Option(
+            help="An adapter to go on from, instead of a new one: a file, or the name of a "
+            "specialised model. Rank and layers are then those that it has."
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Of the specialised model. [default: MODEL-patch]")
@@ -83,7 +87,9 @@ def specialise(
     """
     began = datetime.now(UTC)
     limits = Limits(batch_tokens=batch_tokens)
-    adapter = None if start is None else read_adapter(start)
+    adapter = None if start is None else open_adapter(start)
+    if adapter is not None:
+        rank, first_layer = adapter.rank, adapter.first_layer
     plan = Plan(
         steps=steps,
         rate=rate,

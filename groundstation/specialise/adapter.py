@@ -146,12 +146,37 @@ class Adapter:
                 matrices[name], place = _matrix(data, place, entry)
             if place != len(data):
                 raise ValueError(f"{len(data) - place} bytes follow its end")
-            return cls(head["name"], head["base_sha256"], matrices, head["facts"])
+            found = cls(head["name"], head["base_sha256"], matrices, head["facts"])
+            if found.to_bytes() != data:
+                raise ValueError("its head is not in canonical form")
+            return found
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PinError(
                 f"this file is no adapter: {error}",
                 expected="a file that `groundstation specialise` has written",
             ) from error
+
+    @property
+    def rank(self) -> int:
+        """Of its matrices; the largest where they differ."""
+        return max((len(each.down) for each in self.matrices.values()), default=0)
+
+    @property
+    def first_layer(self) -> int:
+        """The first layer that it changes."""
+        return min((int(name.split(".")[1]) for name in self.matrices), default=0)
+
+    def check_base(self, source: SourceModel) -> None:
+        """Finds out whether it was trained on these weights.
+
+        Raises:
+            PinError: it was not.
+        """
+        if source.source.sha256 != self.base_sha256:
+            raise PinError(
+                f"the weights have sha256 {source.source.sha256}",
+                expected=f"{self.base_sha256}, on which the adapter {self.name} was trained",
+            )
 
     def applied(self, source: SourceModel) -> SourceModel:
         """The specialised model; its source is the adapter's file, which names the base weights.
@@ -159,11 +184,7 @@ class Adapter:
         Raises:
             PinError: it was trained on other weights, or names a matrix that there is not.
         """
-        if source.source.sha256 != self.base_sha256:
-            raise PinError(
-                f"the weights have sha256 {source.source.sha256}",
-                expected=f"{self.base_sha256}, on which the adapter {self.name} was trained",
-            )
+        self.check_base(source)
 
         def weight(name: str) -> NDArray[np.float32]:
             weights = source.weight(name)

@@ -13,6 +13,7 @@ import numpy as np
 from groundstation.sources import SourceModel, missing_package
 from groundstation.specialise.adapter import Adapter, LowRank
 from groundstation.specialise.plan import Thin
+from shared.errors import PinError
 
 if TYPE_CHECKING:
     import torch
@@ -30,12 +31,13 @@ PLACES: Final = {
 _NORMS: Final = {"attn_norm": "input_layernorm", "mlp_norm": "post_attention_layernorm"}
 
 
-def build(source: SourceModel, thin: Thin) -> Any:
+def build(source: SourceModel, thin: Thin, *, half: bool = True) -> Any:
     """The network without its head, the thin matrices in place and nothing else to be trained.
 
     Args:
         source: weights.
         thin: the matrices to train.
+        half: the others in bfloat16; half the memory, and no cast in every step.
 
     Returns:
         A ``torch.nn.Module`` of transformers; ``output_matrix`` gives its head.
@@ -73,8 +75,8 @@ def build(source: SourceModel, thin: Thin) -> Any:
     network.load_state_dict(dict(_state(source)), strict=True)
     network.requires_grad_(False)
     for name, module in network.named_modules():
-        if name.endswith(tuple(PLACES.values())):
-            module.to(torch.bfloat16)  # frozen: half the memory, and no cast in every step
+        if half and name.endswith(tuple(PLACES.values())):
+            module.to(torch.bfloat16)
     lora = LoraConfig(
         r=thin.rank,
         lora_alpha=thin.alpha,
@@ -129,19 +131,35 @@ def thin_matrices(network: Any, thin: Thin) -> dict[str, LowRank]:
 
 
 def load_thin(network: Any, thin: Thin, adapter: Adapter) -> None:
-    """Begins where an adapter ended."""
+    """Begins where an adapter ended.
+
+    Raises:
+        PinError: it has other matrices than are to be trained, or of other sizes.
+    """
     import torch
 
-    for i, layer in enumerate(network.layers):
-        for ours, theirs in PLACES.items():
-            module = layer.get_submodule(theirs)
-            if not hasattr(module, "lora_A"):
-                continue
-            matrix = adapter.matrices[f"layers.{i}.{ours}"]
-            root = float(np.sqrt(matrix.scale))
-            down = torch.from_numpy(matrix.down.astype(np.float32) * np.float32(root))
-            factor = np.float32(root * thin.rank / thin.alpha)
-            module.lora_A["default"].weight.data = down
-            module.lora_B["default"].weight.data = torch.from_numpy(
-                matrix.up.astype(np.float32) * factor
+    places = {
+        f"layers.{i}.{ours}": layer.get_submodule(theirs)
+        for i, layer in enumerate(network.layers)
+        for ours, theirs in PLACES.items()
+        if hasattr(layer.get_submodule(theirs), "lora_A")
+    }
+    if set(places) != set(adapter.matrices):
+        raise PinError(
+            f"the adapter {adapter.name} has {len(adapter.matrices)} matrices",
+            expected=f"those {len(places)} that are to be trained",
+        )
+    for name, module in places.items():
+        matrix = adapter.matrices[name]
+        down, up = module.lora_A["default"].weight, module.lora_B["default"].weight
+        if (matrix.down.shape, matrix.up.shape) != (tuple(down.shape), tuple(up.shape)):
+            raise PinError(
+                f"{name} of the adapter {adapter.name} is {matrix.up.shape[0]} by "
+                f"{matrix.down.shape[1]} of rank {matrix.down.shape[0]}",
+                expected=f"{up.shape[0]} by {down.shape[1]} of rank {thin.rank}",
             )
+        root = np.sqrt(matrix.scale)
+        back = root * thin.rank / thin.alpha
+        with torch.no_grad():
+            down.copy_(torch.from_numpy(matrix.down * root))
+            up.copy_(torch.from_numpy(matrix.up * back))

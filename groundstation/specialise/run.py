@@ -100,6 +100,7 @@ class Run:
         torch.use_deterministic_algorithms(True)
         network = build(source, plan.thin)
         if start is not None:
+            start.check_base(source)
             load_thin(network, plan.thin, start)
         head = output_matrix(source, network)
         accelerator = Accelerator(mixed_precision="bf16")
