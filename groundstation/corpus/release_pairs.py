@@ -40,10 +40,10 @@ class Caps:
         most_steps: release steps or commits looked at.
     """
 
-    per_step: int = 12
-    per_package: int = 200
-    per_other: int = 150
-    most_steps: int = 40
+    per_step: int = 8
+    per_package: int = 80
+    per_other: int = 50
+    most_steps: int = 14
 
     def of(self, group: str) -> int:
         """The cap of a package of a group."""
