@@ -48,6 +48,7 @@ class Run:
         folder: of its checkpoint.
         plan: how it is trained.
         identity: what it depends on besides its state.
+        forward: the network, compiled if the plan says so.
         network, head, optimiser, accelerator: as torch, transformers and accelerate have them.
         step: steps done.
         place: in the course.
@@ -59,6 +60,7 @@ class Run:
     folder: Path
     plan: Plan
     identity: str
+    forward: Any
     network: Any
     head: Any
     optimiser: Any
@@ -122,7 +124,8 @@ class Run:
             sort_keys=True,
         )
         folder.mkdir(parents=True, exist_ok=True)
-        run = cls(folder, plan, identity, network, head, optimiser, accelerator)
+        forward = torch.compile(network, dynamic=True) if plan.compiled else network
+        run = cls(folder, plan, identity, forward, network, head, optimiser, accelerator)
         state = read_checkpoint(folder, identity)
         if state is not None:
             run._restore(state)
@@ -183,7 +186,7 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.rate_at(self.step)
         with self.accelerator.autocast():
-            bits = token_bits(self.network, self.head, batch)
+            bits = token_bits(self.forward, self.head, batch)
         self.accelerator.backward(bits.sum() / self.plan.scale_tokens)
         self.accelerator.clip_grad_norm_(self.network.parameters(), self.plan.clip)
         self.optimiser.step()
@@ -199,7 +202,7 @@ class Run:
         with torch.no_grad(), self.accelerator.autocast():
             for number, batch in enumerate(validation.batches):
                 report("validating", number, len(validation.batches))
-                total += float(token_bits(self.network, self.head, batch).sum())
+                total += float(token_bits(self.forward, self.head, batch).sum())
         return total / 8 / max(1, validation.patches)
 
     def adapter(self, name: str, base_sha256: str, facts: Mapping[str, Any]) -> Adapter:
