@@ -43,6 +43,8 @@ PROCESSES = (1, 2)
 MANY = 400
 MANY_MOST_BITS = 20
 SEGMENT_BITS = (8, 12, 16, 20, 24)
+MOST_SEGMENT_BITS = 34.0
+"""A cut with a rarer segment is left out: its last token may be rare, and the search take hours."""
 _TOTAL = (1 << 40) + 12345  # as the totals of real tokens: beyond 2**40 and no power of two
 _TOKENS = 5
 
@@ -85,6 +87,11 @@ def segments(intervals: Sequence[Interval], bits: float) -> list[list[Interval]]
             parts.append([])
         parts[-1].append(interval)
     return parts
+
+
+def rarest(parts: Sequence[Sequence[Interval]]) -> float:
+    """-log2 P of the segment that takes most trials."""
+    return max(seed_bits(part) for part in parts)
 
 
 def cut(intervals: Sequence[Interval], bits: int) -> Cut:
@@ -164,7 +171,12 @@ def measure(seeds: int, most_bits: float, many: int) -> Measured:
             made_up=[trial(made_up(k, many)) for k in range(many)],
             joined_bits=seed_bits(joined),
             joined_coded_bytes=coded_bytes(joined),
-            cuts=[cut(joined, bits) for bits in SEGMENT_BITS if bits <= most_bits],
+            cuts=[
+                cut(joined, bits)
+                for bits in SEGMENT_BITS
+                if bits <= most_bits and rarest(segments(joined, bits)) <= MOST_SEGMENT_BITS
+            ],
+            rarest={bits: rarest(segments(joined, bits)) for bits in SEGMENT_BITS},
         )
 
 
