@@ -89,9 +89,19 @@ def segments(intervals: Sequence[Interval], bits: float) -> list[list[Interval]]
     return parts
 
 
-def rarest(parts: Sequence[Sequence[Interval]]) -> float:
-    """-log2 P of the segment that takes most trials."""
-    return max(seed_bits(part) for part in parts)
+def feasible(intervals: Sequence[Interval], most_bits: float) -> tuple[list[int], dict[int, float]]:
+    """Where segments may end, of ``SEGMENT_BITS`` up to ``most_bits``.
+
+    Returns:
+        Those whose segments can all be drawn; and of the others -log2 P of the rarest segment.
+    """
+    rarest = {
+        bits: max(seed_bits(part) for part in segments(intervals, bits))
+        for bits in SEGMENT_BITS
+        if bits <= most_bits
+    }
+    left_out = {bits: most for bits, most in rarest.items() if most > MOST_SEGMENT_BITS}
+    return [bits for bits in rarest if bits not in left_out], left_out
 
 
 def cut(intervals: Sequence[Interval], bits: int) -> Cut:
@@ -160,6 +170,7 @@ def measure(seeds: int, most_bits: float, many: int) -> Measured:
     targets = load_targets()
     chosen = [target for target in targets if seed_bits(target.intervals) <= most_bits]
     joined = [interval for target in targets for interval in target.intervals]
+    ends, left_out = feasible(joined, most_bits)
     with progress() as report:
         found = []
         for done, target in enumerate(chosen, start=1):
@@ -171,12 +182,8 @@ def measure(seeds: int, most_bits: float, many: int) -> Measured:
             made_up=[trial(made_up(k, many)) for k in range(many)],
             joined_bits=seed_bits(joined),
             joined_coded_bytes=coded_bytes(joined),
-            cuts=[
-                cut(joined, bits)
-                for bits in SEGMENT_BITS
-                if bits <= most_bits and rarest(segments(joined, bits)) <= MOST_SEGMENT_BITS
-            ],
-            rarest={bits: rarest(segments(joined, bits)) for bits in SEGMENT_BITS},
+            cuts=[cut(joined, bits) for bits in ends],
+            left_out=left_out,
         )
 
 

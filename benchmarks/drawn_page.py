@@ -124,8 +124,7 @@ def _cuts(measured: Measured) -> list[str]:
         *(
             f"| {bits} bits | left out: one segment, ending with a rare token, is "
             f"{most:.0f} bits | | | | |"
-            for bits, most in measured.rarest.items()
-            if bits not in {each.bits for each in measured.cuts}
+            for bits, most in measured.left_out.items()
         ),
     ]
 

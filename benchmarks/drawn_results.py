@@ -78,7 +78,7 @@ class Measured:
         joined_bits: -log2 P of the real targets one after another.
         joined_coded_bytes: of these as a coded seed.
         cuts: of these as drawn seeds.
-        rarest: of each way to cut, -log2 P of the segment that takes most trials.
+        left_out: where else segments could end, with -log2 P of the one that would take too long.
     """
 
     rates: Sequence[Rate]
@@ -87,4 +87,4 @@ class Measured:
     joined_bits: float
     joined_coded_bytes: int
     cuts: Sequence[Cut]
-    rarest: Mapping[int, float]
+    left_out: Mapping[int, float]
