@@ -43,6 +43,8 @@ PROCESSES = (1, 2)
 MANY = 400
 MANY_MOST_BITS = 20
 SEGMENT_BITS = (8, 12, 16, 20, 24)
+MOST_SEGMENT_BITS = 34.0
+"""A cut with a rarer segment is left out: its last token may be rare, and the search take hours."""
 _TOTAL = (1 << 40) + 12345  # as the totals of real tokens: beyond 2**40 and no power of two
 _TOKENS = 5
 
@@ -85,6 +87,21 @@ def segments(intervals: Sequence[Interval], bits: float) -> list[list[Interval]]
             parts.append([])
         parts[-1].append(interval)
     return parts
+
+
+def feasible(intervals: Sequence[Interval], most_bits: float) -> tuple[list[int], dict[int, float]]:
+    """Where segments may end, of ``SEGMENT_BITS`` up to ``most_bits``.
+
+    Returns:
+        Those whose segments can all be drawn; and of the others -log2 P of the rarest segment.
+    """
+    rarest = {
+        bits: max(seed_bits(part) for part in segments(intervals, bits))
+        for bits in SEGMENT_BITS
+        if bits <= most_bits
+    }
+    left_out = {bits: most for bits, most in rarest.items() if most > MOST_SEGMENT_BITS}
+    return [bits for bits in rarest if bits not in left_out], left_out
 
 
 def cut(intervals: Sequence[Interval], bits: int) -> Cut:
@@ -153,6 +170,7 @@ def measure(seeds: int, most_bits: float, many: int) -> Measured:
     targets = load_targets()
     chosen = [target for target in targets if seed_bits(target.intervals) <= most_bits]
     joined = [interval for target in targets for interval in target.intervals]
+    ends, left_out = feasible(joined, most_bits)
     with progress() as report:
         found = []
         for done, target in enumerate(chosen, start=1):
@@ -164,7 +182,8 @@ def measure(seeds: int, most_bits: float, many: int) -> Measured:
             made_up=[trial(made_up(k, many)) for k in range(many)],
             joined_bits=seed_bits(joined),
             joined_coded_bytes=coded_bytes(joined),
-            cuts=[cut(joined, bits) for bits in SEGMENT_BITS if bits <= most_bits],
+            cuts=[cut(joined, bits) for bits in ends],
+            left_out=left_out,
         )
 
 

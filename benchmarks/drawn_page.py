@@ -121,6 +121,11 @@ def _cuts(measured: Measured) -> list[str]:
             f"{each.drawn_bytes} | {each.drawn_bytes / measured.joined_coded_bytes - 1:+.0%} |"
             for each in measured.cuts
         ),
+        *(
+            f"| {bits} bits | left out: one segment, ending with a rare token, is "
+            f"{most:.0f} bits | | | | |"
+            for bits, most in measured.left_out.items()
+        ),
     ]
 
 

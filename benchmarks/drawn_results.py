@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -78,6 +78,7 @@ class Measured:
         joined_bits: -log2 P of the real targets one after another.
         joined_coded_bytes: of these as a coded seed.
         cuts: of these as drawn seeds.
+        left_out: where else segments could end, with -log2 P of the one that would take too long.
     """
 
     rates: Sequence[Rate]
@@ -86,3 +87,4 @@ class Measured:
     joined_bits: float
     joined_coded_bytes: int
     cuts: Sequence[Cut]
+    left_out: Mapping[int, float]

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from benchmarks import drawn as module
-from benchmarks.drawn import RESULT, coded_bytes, made_up, segments, trial
+from benchmarks.drawn import RESULT, coded_bytes, feasible, made_up, segments, trial
 from benchmarks.drawn_results import Trial
 from benchmarks.drawn_targets import COUNT, format_targets, load_targets, nearest_run
 from groundstation.drawn import runnable_paths, search_range, seed_bits
@@ -62,6 +62,21 @@ def test_segments_end_with_the_token_that_reaches_the_bits() -> None:
     assert sizes == [[3, 1, 4], [1, 5, 9], [2]]
     assert segments(tokens, 100) == [tokens]
     assert [token for part in segments(tokens, 1) for token in part] == tokens
+
+
+def test_a_cut_with_a_segment_that_cannot_be_drawn_is_left_out() -> None:
+    tokens = [(0, 1, 1 << cost) for cost in (7, 6, 19, 7, 12)]
+    # ending at 8 and 12 the rarest segment is one token of 19 bits, at 16 and 20 three of 32
+    assert feasible(tokens, 20) == ([8, 12, 16, 20], {})
+    rarer = [*tokens[:2], (0, 1, 1 << 22), *tokens[3:]]
+    assert feasible(rarer, 24) == ([8, 12], {16: 35, 20: 35, 24: 35})
+    assert feasible(rarer, 12) == ([8, 12], {})
+
+
+def test_the_page_says_which_cuts_are_left_out() -> None:
+    _, left_out = feasible([i for each in load_targets() for i in each.intervals], 24)
+    said = re.findall(r"\| (\d+) bits \| left out: .* is (\d+) bits \|", RESULT.read_text("utf-8"))
+    assert said == [(str(bits), f"{most:.0f}") for bits, most in left_out.items()] != []
 
 
 def test_the_bytes_of_a_seed_are_those_of_the_wire() -> None:
