@@ -3,7 +3,7 @@
 PYTHON ?= python3
 JOBS ?= 2
 MODEL := smollm2-135m
-EXTRAS := ground,compare,sims,dev
+EXTRAS := ground,train,compare,sims,dev
 
 VENV := .venv
 LIGHT := .venv-probe
@@ -41,6 +41,7 @@ bench: model ## Measure sizes and speed anew (two hours; a rerun goes on where i
 	-@$(RUN)python $(PIP) install -c constraints.txt -e '.[bench]' # else llama.cpp is not measured
 	$(RUN)python -m benchmarks.run
 	$(RUN)python -m benchmarks.quality
+	$(RUN)python -m benchmarks.ordinary
 	$(RUN)python -m benchmarks.speed
 
 clean: ## Remove environments, caches and results of runs; fetched models stay in the user's cache.

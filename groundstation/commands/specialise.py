@@ -118,17 +118,20 @@ def specialise(
         validation = validation_of(material, vocabulary, limits, most, report)
         course = Course(material.train, vocabulary, limits, seed, most)
         went_on = run.step
+        title = name or f"{Path(model).stem.lower()}-patch"
         try:
             for note in run.steps(course, validation, clock=time.monotonic, report=report):
                 report(_stage(run, note), note.step, plan.steps)
+                if note.validated is not None:
+                    _write_log(out, run.notes, title)
         except KeyboardInterrupt:
             run.save()
             raise
         report("writing the adapter", 0, 0)
-        title = name or f"{Path(model).stem.lower()}-patch"
         made = run.adapter(title, source.source.sha256, _facts(plan, material, run, adapter))
         path = out / f"{title}.adapter"
-        _write(out, path, made, run.notes, title)
+        replace_file(path, made.to_bytes())
+        _write_log(out, run.notes, title)
     facts = _report(path, made, run, went_on)
     if as_json:
         print_json(facts)
@@ -192,8 +195,8 @@ def _facts(plan: Plan, material: Material, run: Run, start: Adapter | None) -> d
     }
 
 
-def _write(out: Path, path: Path, adapter: Adapter, notes: Sequence[Note], title: str) -> None:
-    replace_file(path, adapter.to_bytes())
+def _write_log(out: Path, notes: Sequence[Note], title: str) -> None:
+    """What is known so far, to be looked at while a long run goes on."""
     lines = "".join(json.dumps(asdict(note)) + "\n" for note in notes)
     replace_file(out / LOG, lines.encode("utf-8"))
     draw_curve(notes, out / CURVE, title)

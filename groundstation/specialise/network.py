@@ -50,7 +50,7 @@ def build(source: SourceModel, thin: Thin, *, half: bool = True) -> Any:
         from peft import LoraConfig, inject_adapter_in_model
         from transformers import LlamaConfig, LlamaModel, Qwen2Config, Qwen2Model
     except ImportError as error:
-        raise missing_package(error) from error
+        raise missing_package(error, "ground,train") from error
     shape = source.shape
     kinds = {"llama": (LlamaConfig, LlamaModel), "qwen2": (Qwen2Config, Qwen2Model)}
     config_class, model_class = kinds[source.family]

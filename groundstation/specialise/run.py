@@ -97,7 +97,7 @@ class Run:
             import torch
             from accelerate import Accelerator
         except ImportError as error:
-            raise missing_package(error) from error
+            raise missing_package(error, "ground,train") from error
         torch.manual_seed(plan.seed)
         torch.use_deterministic_algorithms(True)
         network = build(source, plan.thin)
