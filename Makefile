@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 JOBS ?= 2
-MODEL := smollm2-135m
+MODELS := smollm2-135m smollm2-135m-patch
 EXTRAS := ground,train,compare,sims,dev
 
 VENV := .venv
@@ -21,8 +21,8 @@ help: ## List the targets.
 
 setup: $(VENV)/.installed $(LIGHT)/.installed ## Build .venv (ground, tests) and .venv-probe (no torch).
 
-model: $(VENV)/.installed ## Fetch and pin the default model, once.
-	@$(RUN)groundstation model fetch $(MODEL)
+model: $(VENV)/.installed ## Fetch and pin the default model and the one it was made of, once.
+	@for name in $(MODELS); do $(RUN)groundstation model fetch $$name || exit 1; done
 
 demo: setup ## Send a real release of a flight library to a probe; under two minutes.
 	@$(RUN)python -m demo.run --probe-environment $(LIGHT)

@@ -53,8 +53,12 @@ class Mission:
     archive: str
 
 
-MISSIONS = (Mission("spacepackets", "wheel"), Mission("cfdp-py", "wheel"))
-"""Neither is in the corpus that the shipped model was trained on."""
+MISSIONS = (
+    Mission("spacepackets", "wheel"),
+    Mission("tmtccmd", "wheel"),
+    Mission("cfdp-py", "wheel"),
+)
+"""None is in the corpus that the shipped model was trained on."""
 
 
 @dataclass(frozen=True)

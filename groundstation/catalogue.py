@@ -138,7 +138,7 @@ SMOLLM2_PATCH = replace(
     pin_digest="0" * 64,
 )
 
-KNOWN = {model.name: model for model in (SMOLLM2, QWEN)}
+KNOWN = {model.name: model for model in (SMOLLM2_PATCH, SMOLLM2, QWEN)}
 
 
 def known_model(name: str) -> KnownModel:

@@ -29,8 +29,9 @@ def fetch(
     name: Annotated[
         str,
         typer.Argument(
-            help="smollm2-135m (93 MB to download, the default model) or "
-            "qwen2.5-coder-0.5b (478 MB; smaller messages, about four times the computing)."
+            help="smollm2-135m-patch (93 MB to download, specialised in patches, the default), "
+            "smollm2-135m (the same as published) or qwen2.5-coder-0.5b (478 MB, about four times "
+            "the computing)."
         ),
     ],
     out: Annotated[

@@ -20,7 +20,7 @@ from shared.prompts.vocabulary import Vocabulary
 from shared.terminal import Report, silent
 
 HELD_BACK = 8
-"""Of a history, one commit in so many is held back."""
+"""Of a history's commits, one in so many is held back, and at least one."""
 
 HISTORY_CAPS = Caps(per_step=1000, per_package=100_000, per_other=100_000, most_steps=100_000)
 
@@ -86,6 +86,11 @@ def from_history(
     drawn = draw_history(
         repository.resolve().name, repository, HISTORY_CAPS, Taken(), until=until, paths=paths
     )
+    commits = sorted(
+        {patch.new_version for patch in drawn.patches},
+        key=lambda version: hashlib.sha256(version.encode()).digest(),
+    )
+    back = frozenset(commits[: -(-len(commits) // HELD_BACK)])
     train: list[TextPair] = []
     held_back: list[TextPair] = []
     for patch in drawn.patches:
@@ -97,8 +102,7 @@ def from_history(
             split="train",
             language=patch.language,
         )
-        digest = hashlib.sha256(patch.new_version.encode()).digest()
-        (train if digest[0] % HELD_BACK else held_back).append(pair)
+        (held_back if patch.new_version in back else train).append(pair)
     return _checked(
         tuple(train),
         _first(held_back, most_held_back),
