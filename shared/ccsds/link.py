@@ -260,8 +260,8 @@ def deliver(
 def _delimited(data: bytes, codeword_data_bytes: int) -> Iterable[bytes]:
     """The frames in the data of one CLTU, by their length fields; fill behind them is dropped.
 
-    Fill is shorter than a codeword's data.  It should read 0101..., but a sender may have randomised
-    it or not, so whatever is so short and no whole frame counts as fill.
+    Fill is shorter than a codeword's data.  It should read 0101..., but a sender may have
+    randomised it or not, so whatever is so short and no whole frame counts as fill.
     """
     while data.strip(bytes([FILL_BYTE])):
         try:

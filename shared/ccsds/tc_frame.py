@@ -82,8 +82,8 @@ def fecf(data: bytes) -> bytes:
     return crc_hqx(data, 0xFFFF).to_bytes(FECF_BYTES, "big")
 
 
-def encode_header(frame: TcFrame, frame_bytes: int) -> bytes:
-    """The primary header of a frame that will have so many bytes in all.
+def encode_header(frame: TcFrame, size: int) -> bytes:
+    """The primary header of a frame of ``size`` bytes in all.
 
     Raises:
         InputError: a field does not fit.
@@ -97,21 +97,21 @@ def encode_header(frame: TcFrame, frame_bytes: int) -> bytes:
             raise InputError(
                 f"{name} {value} in a Type-{frame.type.name} frame", expected=f"0 to {highest}"
             )
-    if not FRAME_HEADER_BYTES < frame_bytes <= MAX_FRAME_BYTES:
+    if not FRAME_HEADER_BYTES < size <= MAX_FRAME_BYTES:
         raise InputError(
-            f"a frame of {frame_bytes} bytes",
+            f"a frame of {size} bytes",
             expected=f"{FRAME_HEADER_BYTES + 1} to {MAX_FRAME_BYTES}",
             remedy="cut the data into segments",
         )
-    return pack_header(frame, frame_bytes)
+    return pack_header(frame, size)
 
 
-def pack_header(frame: TcFrame, frame_bytes: int) -> bytes:
+def pack_header(frame: TcFrame, size: int) -> bytes:
     """The primary header of a frame that is known to fit, or of one that came like this."""
     bypass, control = frame.type.value
     return _HEADER.pack(
         bypass << 13 | control << 12 | frame.scid,
-        frame.vcid << 10 | frame_bytes - 1,
+        frame.vcid << 10 | size - 1,
         frame.sequence_number,
     )
 
