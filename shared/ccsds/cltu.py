@@ -245,10 +245,11 @@ def _decode_from(soft: Soft, start: int, channel: ChannelCoding) -> Reception:
     batch = 1
     while ending is Ending.CUT and (count := min(batch, (soft.size - at) // width)):
         words = soft[at : at + count * width].reshape(count, width)
-        data, ok, changed = _decode_codewords(words, channel)
         tail = _tails(words, channel)
-        stop = ~ok if channel.coding is Coding.BCH else ~ok | tail
-        good = int(stop.argmax()) if stop.any() else count
+        if channel.coding is not Coding.BCH and tail.any():
+            words = words[: tail.argmax()]  # to try to decode a tail takes long, and could succeed
+        data, ok, changed = _decode_codewords(words, channel)
+        good = len(words) if ok.all() else int(ok.argmin())
         pieces.append(data[:good].reshape(-1))
         corrected += int(changed[:good].sum())
         at += good * width

@@ -30,7 +30,7 @@ packets = st.builds(
 
 
 def test_layout() -> None:
-    """133.0-B-2, 4.1.3; the same bytes as in the vectors of the Cadence project."""
+    """133.0-B-2, 4.1.3; the same bytes as in the vectors of Cadence.CCSDS (Elixir)."""
     packet = SpacePacket(0x123, bytes.fromhex("aabbcc"), 0x42, telecommand=False)
     assert encode_packet(packet).hex() == "0123c0420002aabbcc"
     assert (
