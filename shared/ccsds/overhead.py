@@ -106,3 +106,7 @@ def _row(layers: str, stack: Stack, size: int, security: int) -> str:
         f"| {layers} | {stack.channel.coding.value} | {counts} | "
         f"**{found.total}** | {found.total / 2:.0f} s |"
     )
+
+
+if __name__ == "__main__":
+    print(table(), end="")

@@ -51,7 +51,7 @@ def long_division(data: bytes) -> int:
     ],
 )
 def test_parity(data: str, last: str) -> None:
-    """All by galois 0.4.11, Poly % Poly; the first two are vectors of Cadence.CCSDS (Elixir) too."""
+    """By galois 0.4.11, Poly % Poly; the first two are vectors of Cadence.CCSDS (Elixir) too."""
     assert encode(blocks(data)).tobytes().hex() == data + last
 
 
