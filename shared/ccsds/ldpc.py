@@ -1,12 +1,15 @@
 """Decoding the LDPC codes: sum-product belief propagation on many codewords at once.
 
-In each iteration every check tells each of its eight bits what the other seven say of it, and
-every bit adds up what it hears.  A word leaves as soon as its bits fulfil all checks.  The
-sum-product rule is exact on a graph without cycles; min-sum, its cheaper approximation, is not
+A check tells each of its eight bits what the other seven say of it, and every bit adds up what it
+hears.  In each iteration the four block rows take turns, each hearing at once what the one before
+it said.  That takes about two thirds of the iterations of all checks speaking together, and ends
+in fewer words that turn in circles.  A word leaves as soon as its bits fulfil all checks.
+
+The sum-product rule is exact on a graph without cycles; min-sum, its cheaper approximation, is not
 needed at the rates of a command link.
 
-Source: Gallager, Low-Density Parity-Check Codes (1963); the rule in the form of products of
-tanh(L / 2), as in Hagenauer, Offer and Papke, IEEE Trans. Inf. Theory 42 (1996).
+Sources: Gallager, Low-Density Parity-Check Codes (1963); the rule as products of tanh(L / 2) in
+Hagenauer, Offer and Papke, IEEE Trans. Inf. Theory 42 (1996); layers in Hocevar, IEEE SiPS (2004).
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.ccsds.bits import SUREST, Bits, Soft, hard
-from shared.ccsds.ldpc_codes import LdpcCode
+from shared.ccsds.ldpc_codes import Layer, LdpcCode
 from shared.errors import InputError
 
 ITERATIONS = 100
@@ -58,20 +61,22 @@ def decode(code: LdpcCode, soft: Soft, iterations: int = ITERATIONS) -> Decoded:
     ok &= (channel != 0).all(axis=1)
     taken = np.zeros(len(soft), np.intp)
     words = np.flatnonzero(~ok)
-    channel = channel[words]
-    told = np.zeros((words.size, *code.checks.shape))
-    total = channel
+    total = channel[words]
+    told = [np.zeros((words.size, *layer.checks.shape)) for layer in code.layers]
     for number in range(1, iterations + 1):
         if not words.size:
             break
-        told = _tell(total[:, code.checks] - told)
-        total = channel + _heard(code, told)
-        now = hard(total)
-        bits[words] = now
+        for index, layer in enumerate(code.layers):
+            now = _tell(total[:, layer.checks] - told[index])
+            total[:, layer.columns] += _heard(layer, now - told[index])
+            told[index] = now
+        guess = hard(total)
+        bits[words] = guess
         taken[words] = number
-        done = code.is_codeword(now) & (total != 0).all(axis=1)
+        done = code.is_codeword(guess) & (total != 0).all(axis=1)
         ok[words[done]] = True
-        words, channel, total, told = (each[~done] for each in (words, channel, total, told))
+        words, total = words[~done], total[~done]
+        told = [each[~done] for each in told]
     return Decoded(bits, ok, taken)
 
 
@@ -90,8 +95,8 @@ def _tell(asked: Soft) -> Soft:
     return np.asarray(2.0 * np.arctanh(before * behind))
 
 
-def _heard(code: LdpcCode, told: Soft) -> Soft:
-    """The sum of what each bit is told; shape (words, checks, 8) to (words, n)."""
+def _heard(layer: Layer, told: Soft) -> Soft:
+    """What each of a layer's columns hears in all; shape (words, checks, 8) to (words, columns)."""
     flat = told.reshape(len(told), -1)
     padded = np.concatenate([flat, np.zeros((len(told), 1))], axis=1)
-    return np.asarray(padded[:, code.edges].sum(axis=2))
+    return np.asarray(padded[:, layer.places].sum(axis=2))

@@ -27,6 +27,32 @@ _Shifts = tuple[tuple[tuple[int, ...], ...], ...]
 
 
 @dataclass(frozen=True)
+class Layer:
+    """A quarter of the checks; no column has more than two ones in it.
+
+    Attributes:
+        checks: the columns with a one in each row; shape (k / 4, 8).
+        columns: those that have a one; shape (7 k / 4,).
+        places: for each of them the flat places in ``checks`` that name it, filled up with
+            ``checks.size``, one beyond the last; shape (7 k / 4, 2).
+    """
+
+    checks: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    places: NDArray[np.intp]
+
+
+def _layer(checks: NDArray[np.intp]) -> Layer:
+    flat = checks.reshape(-1)
+    columns = np.unique(flat)
+    places = np.full((columns.size, 2), flat.size)
+    for row, column in enumerate(columns):
+        found = np.flatnonzero(flat == column)
+        places[row, : found.size] = found
+    return Layer(checks, columns, places)
+
+
+@dataclass(frozen=True)
 class LdpcCode:
     """One code.
 
@@ -71,17 +97,9 @@ class LdpcCode:
         )
 
     @cached_property
-    def edges(self) -> NDArray[np.intp]:
-        """For each column the flat places in ``checks`` that name it; shape (n, 5).
-
-        Columns with three ones are filled up with ``checks.size``, one beyond the last place.
-        """
-        flat = self.checks.reshape(-1)
-        places = np.full((self.n, 5), flat.size)
-        for column in range(self.n):
-            found = np.flatnonzero(flat == column)
-            places[column, : found.size] = found
-        return places
+    def layers(self) -> tuple[Layer, ...]:
+        """The checks by block row, for a decoder that goes through them one after the other."""
+        return tuple(_layer(rows) for rows in self.checks.reshape(4, -1, 8))
 
     def encode(self, data: Bits) -> Bits:
         """Codewords of data, shape (words, k) to (words, n).

@@ -136,27 +136,35 @@ def test_every_double_error_of_the_short_code_is_corrected() -> None:
     assert (found.bits == sent).all()
 
 
+# Words of 1,500 on which ``BpDecoder(..., max_iter=100, bp_method="product_sum")`` of ldpc 2.4.1
+# failed, all checks speaking together.  With schedule="serial" it failed on 12 and 10.
+HARD_WORDS = {
+    LDPC_128_64: [68, 211, 277, 317, 387, 409, 455, 507, 762, 806]
+    + [921, 942, 986, 1071, 1164, 1269, 1382, 1428],
+    LDPC_512_256: [197, 218, 220, 381, 486, 580, 590, 622, 671, 736, 875, 942, 1178, 1227],
+}
+
+
 @pytest.mark.parametrize(
-    ("code", "crossover", "failures"), [(LDPC_128_64, 0.03, 18), (LDPC_512_256, 0.05, 14)], ids=IDS
+    ("code", "crossover"), [(LDPC_128_64, 0.03), (LDPC_512_256, 0.05)], ids=IDS
 )
-def test_it_fails_on_the_same_words_as_another_decoder(
-    code: LdpcCode, crossover: float, failures: int
+def test_it_fails_only_on_words_that_are_hard_for_another_decoder(
+    code: LdpcCode, crossover: float
 ) -> None:
-    """``BpDecoder(..., max_iter=100, bp_method="product_sum")`` of ldpc 2.4.1 failed on the same
-    words out of these 1,500, no more and no less."""
     random = np.random.default_rng(3)
     sent = code.encode(random.integers(0, 2, (1500, code.k), dtype=np.uint8))
     errors = (random.random(sent.shape) < crossover).astype(np.uint8)
     found = decode(code, soften(sent ^ errors, crossover))
     wrong = (found.bits != sent).any(axis=1)
-    assert wrong.sum() == failures
+    assert set(np.flatnonzero(wrong)) <= set(HARD_WORDS[code])
+    assert wrong.sum() > len(HARD_WORDS[code]) / 2
     assert (found.ok == ~wrong).all()
 
 
 @pytest.mark.parametrize(("ebn0_db", "published"), [(2.0, 3.33e-1), (3.0, 4.96e-2)])
 def test_frame_error_rate_of_the_short_code(ebn0_db: float, published: float) -> None:
-    """AFF3CT's reference LDPC_N128_K64_hlayered_SPA_i50_CCSDS, from 133 and 106 frame errors,
-    decodes in layers; a tenth of a decibel is a factor of 1.2 to 1.35 here."""
+    """AFF3CT's reference LDPC_N128_K64_hlayered_SPA_i50_CCSDS, from 133 and 106 frame errors: a
+    tenth of a decibel is a factor of 1.2 to 1.35 here."""
     sent, soft = noisy(LDPC_128_64, 4000, ebn0_db, 12)
     rate = (decode(LDPC_128_64, soft).bits != sent).any(axis=1).mean()
     assert published / 1.4 < rate < published * 1.4
