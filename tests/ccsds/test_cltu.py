@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import comb
 
 import numpy as np
 import pytest
@@ -236,6 +237,20 @@ def test_noise_holds_bch_cltus_as_often_as_chance_has_it() -> None:
     assert 70 < starts < 140  # 104 expected
     assert 0.3 * starts < len(receive_cltus(bits, BCH)) < 0.7 * starts
     assert receive_cltus(b"\x55" * 50_000, BCH) == []
+
+
+def test_how_often_an_ldpc_start_is_found_where_none_is_and_missed_where_one_is() -> None:
+    assert sum(comb(64, errors) for errors in range(11)) / 2**64 == pytest.approx(1e-8, rel=0.01)
+    random = np.random.default_rng(16)
+    quiet = sum(start_places(random.normal(0, 3, 500_000), SHORT).size for _ in range(4))
+    assert 1 <= quiet <= 9
+
+    pattern = to_bits(SHORT.start_sequence)
+    received = 1 - 2.0 * pattern + random.normal(0, np.sqrt(0.5), (20_000, 64))
+    missed = sum(start_places(row, SHORT).size == 0 for row in received)
+    missed_hard = sum(start_places(row, SHORT).size == 0 for row in np.sign(received))
+    assert missed == 0
+    assert 0.008 < missed_hard / 20_000 < 0.014
 
 
 def test_the_ldpc_tail_ends_decoding_under_errors() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from math import comb
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,9 +46,32 @@ def test_the_limits_are_limits() -> None:
     assert not agrees(1000, 1000, 0.99)
 
 
+def uncoded(rate: float) -> float:
+    """No bit of the frame of 103 bytes is wrong."""
+    return (1 - rate) ** 824
+
+
+def detecting(rate: float) -> float:
+    """No bit of the start sequence and of 15 codewords is wrong; the tail needs nothing."""
+    return (1 - rate) ** (16 + 15 * 63)
+
+
+def correcting(rate: float) -> float:
+    """In the start sequence and in each of 15 codewords at most one bit is wrong."""
+    start = (1 - rate) ** 16 + 16 * rate * (1 - rate) ** 15
+    word = (1 - rate) ** 63 + 63 * rate * (1 - rate) ** 62
+    return start * word**15
+
+
+def test_the_page_has_these_chances() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "link-frames.md").read_text("utf-8")
+    for rate, power in zip(RATES, (3, 4, 5), strict=True):
+        chances = " | ".join(f"{each(rate):.5f}" for each in (uncoded, detecting, correcting))
+        assert f"| 10^-{power} | {chances} |" in page
+
+
 @pytest.mark.parametrize("rate", RATES)
 def test_uncoded(rate: float) -> None:
-    """A frame of 103 bytes survives if none of its bits is wrong."""
     frame = build_frame(data_fields(ENVELOPE, BARE)[0], BARE)
     assert len(frame) == 103
     errors = np.random.default_rng(31).random((FRAMES, 8 * len(frame))) < rate
@@ -56,25 +80,19 @@ def test_uncoded(rate: float) -> None:
     for row in received:
         with suppress(FrameError):
             survived += decode_frame(row.tobytes()).data == ENVELOPE
-    assert agrees(survived, FRAMES, (1 - rate) ** 824)
+    assert agrees(survived, FRAMES, uncoded(rate))
 
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("decoding", Decoding)
 def test_bch(rate: float, decoding: Decoding) -> None:
-    """Start sequence and all 15 codewords need at most one error each, or none if only detected;
-    the tail needs nothing, and the signal is 0101... around it."""
+    """With 0101... around the CLTU."""
     stack = Stack(channel=ChannelCoding(decoding=decoding), map_id=None, apid=None)
     bits = to_bits(session(send(ENVELOPE, stack)))
     errors = np.random.default_rng(32).random((FRAMES, bits.size)) < rate
     survived = sum(receive(bits ^ row, stack).envelopes == (ENVELOPE,) for row in errors)
-    if decoding is Decoding.TRIPLE_ERROR_DETECTION:
-        chance = (1 - rate) ** (16 + 15 * 63)
-    else:
-        start = (1 - rate) ** 16 + 16 * rate * (1 - rate) ** 15
-        word = (1 - rate) ** 63 + 63 * rate * (1 - rate) ** 62
-        chance = start * word**15
-    assert agrees(survived, FRAMES, chance)
+    chance = detecting if decoding is Decoding.TRIPLE_ERROR_DETECTION else correcting
+    assert agrees(survived, FRAMES, chance(rate))
 
 
 @pytest.mark.parametrize("rate", RATES)
