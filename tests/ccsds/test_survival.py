@@ -66,7 +66,7 @@ def correcting(rate: float) -> float:
 def test_the_page_has_these_chances() -> None:
     page = (Path(__file__).parents[2] / "docs" / "link-frames.md").read_text("utf-8")
     for rate, power in zip(RATES, (3, 4, 5), strict=True):
-        chances = " | ".join(f"{each(rate):.5f}" for each in (uncoded, detecting, correcting))
+        chances = " | ".join(f"{each(rate):.6f}" for each in (uncoded, detecting, correcting))
         assert f"| 10^-{power} | {chances} |" in page
 
 
