@@ -141,6 +141,7 @@ def with_crc(header: str) -> bytes:
         ("40a50007004242", "version 01"),
         ("c0a50007004242", "version 11"),
         ("04a50008004242", "spare bits 01"),
+        ("08a50008004242", "spare bits 10"),
         ("0ca50008004242", "spare bits 11"),
         ("10a50008004242", "without bypass"),
         ("00a50006 00", "at least one byte"),
