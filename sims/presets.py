@@ -1,10 +1,15 @@
-"""Links that missions have or had: rates and light times, each figure with where it comes from."""
+"""Links that missions have or had: rates, light times and passes, each figure with its source."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 UNSOURCED = "no source found; an assumption"
+
+LIGHT_M_PER_S = 299_792_458
+DAY_S = 86_400.0
+SOL_S = 88_775.0
+"""A day on Mars, 24 h 39 min 35 s."""
 
 
 @dataclass(frozen=True)
@@ -13,11 +18,22 @@ class Figure:
 
     Attributes:
         value: in the unit of the field that holds it.
-        source: publication or page; ``UNSOURCED`` where there is none.
+        source: publication or page; begins with ``UNSOURCED`` where there is none.
     """
 
     value: float
     source: str
+
+    @property
+    def unsourced(self) -> bool:
+        return self.source.startswith(UNSOURCED)
+
+
+_BER = Figure(
+    1e-5,
+    "the middle of the three rates that CCSDS 200.0-G-6 reckons with (tables D-3 to D-6); "
+    "not measured on this link",
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +46,9 @@ class Preset:
         uplink_bps: bits a second to the probe.
         downlink_bps: bits a second back.
         one_way_light_s: seconds from the ground to the probe.
+        pass_period_s: seconds from one window of visibility to the next.
+        pass_length_s: seconds that each lasts; as long as the period where there is no gap.
+        uplink_ber: wrong bits on the way up, before the decoder.
     """
 
     name: str
@@ -37,10 +56,19 @@ class Preset:
     uplink_bps: Figure
     downlink_bps: Figure
     one_way_light_s: Figure
+    pass_period_s: Figure
+    pass_length_s: Figure
+    uplink_ber: Figure = _BER
 
     def sending_s(self, size_bytes: int) -> float:
         """Seconds to send so many bytes, framing and light time left out."""
         return 8 * size_bytes / self.uplink_bps.value
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """Every figure by its name."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: each for name, each in found.items() if isinstance(each, Figure)}
 
     def as_dict(self) -> dict[str, object]:
         """For ``--json`` output."""
@@ -49,51 +77,105 @@ class Preset:
             "summary": self.summary,
             **{
                 name: {"value": figure.value, "source": figure.source}
-                for name, figure in (
-                    ("uplink_bps", self.uplink_bps),
-                    ("downlink_bps", self.downlink_bps),
-                    ("one_way_light_s", self.one_way_light_s),
-                )
+                for name, figure in self.figures.items()
             },
         }
 
 
-_VOYAGER_DOWN = Figure(160.0, "liquisearch.com, Voyager 1 telemetry (secondary)")
+_VOYAGER_DOWN = Figure(
+    160.0,
+    "S. Dodd, project manager, as quoted by the press on the light-day of 2026 (secondary); one of "
+    "the rates of its telemetry modulation unit, Ludwig and Taylor, Voyager Telecommunications, "
+    "DESCANSO, 3.2.2.4 (as quoted: 10 bit/s to 115.2 kbit/s)",
+)
+_VOYAGER_UP = Figure(16.0, UNSOURCED + "; 16 bit/s is what is commonly said")
+_DSN_DAY = Figure(DAY_S, UNSOURCED + "; one pass of one station a day")
+_DSN_PASS = Figure(8 * 3600.0, UNSOURCED + "; a third of a day, three sites 120 degrees apart")
+
+
+def lora_bps(spreading_factor: int, bandwidth_hz: float, coding_rate: int) -> float:
+    """Bits a second of a LoRa modem: SF BW / 2^SF, 4 in 4 + CR of them data (Semtech AN1200.22).
+
+    >>> round(lora_bps(11, 125_000, 4), 1)
+    335.7
+    """
+    return spreading_factor * bandwidth_hz / (1 << spreading_factor) * 4 / (4 + coding_rate)
+
 
 PRESETS = (
     Preset(
         "voyager-1",
         "Voyager 1 in late 2026",
-        Figure(16.0, UNSOURCED),
+        _VOYAGER_UP,
         _VOYAGER_DOWN,
-        Figure(86_400.0, "one light-day about 2026-11-15, press (secondary)"),
+        Figure(DAY_S, "one light-day in November 2026, S. Dodd as quoted by the press (secondary)"),
+        _DSN_DAY,
+        _DSN_PASS,
     ),
     Preset(
         "voyager-2",
-        "Voyager 2 in October 2023, commanded from DSS-43 only",
-        Figure(16.0, UNSOURCED),
+        "Voyager 2 in late 2025, commanded from DSS-43 only",
+        _VOYAGER_UP,
         _VOYAGER_DOWN,
-        Figure(18 * 3600 + 40 * 60.0, "The Register, 2023-10 (secondary)"),
+        Figure(19.5 * 3600, "19.5 light-hours in late 2025, press (secondary)"),
+        _DSN_DAY,
+        _DSN_PASS,
     ),
     Preset(
-        "new-horizons-pluto",
+        "new-horizons",
         "New Horizons at Pluto, 2015",
         Figure(2000.0, UNSOURCED),
-        Figure(1000.0, "newsmax.com, 1 to 4 kbit/s (secondary)"),
-        Figure(4.5 * 3600, UNSOURCED),
+        Figure(1000.0, "E. Lakdawalla, planetary.org, 2015-01-30: at most 1 kbit/s"),
+        Figure(
+            4.5 * 3600,
+            "NASA release of 2015-09-04: radio signals need more than 4 1/2 hours",
+        ),
+        _DSN_DAY,
+        _DSN_PASS,
     ),
     Preset(
-        "mars-pathfinder",
-        "Mars, Pathfinder's uplink, planets far apart",
-        Figure(250.0, "mpf.digitec.net, 7.8 to 250 bit/s (secondary)"),
-        Figure(500.0, "mars.jpl.nasa.gov, direct to Earth from 500 bit/s (secondary)"),
-        Figure(22 * 60.0, UNSOURCED),
+        "mars-direct",
+        "From Earth to the surface of Mars through a high-gain antenna, planets far apart",
+        Figure(
+            250.0,
+            "L. Harcke, telecommunications analyst of Mars Pathfinder, 1997: commanded at 250 "
+            "bit/s then, 7.8125 to 500 possible, 7.8125 at arrival",
+        ),
+        Figure(500.0, "mars.jpl.nasa.gov, MSL direct to Earth from 500 bit/s (secondary)"),
+        Figure(
+            round(400e9 / LIGHT_M_PER_S, 1),
+            "400 million km at most (S. Gordon after JPL's MSL telecommunications summary; "
+            "secondary) at the speed of light",
+        ),
+        Figure(SOL_S / 2, "Athena science team, athena.cornell.edu: contacts twice a day"),
+        Figure(3600.0, "the same: of about one or two hours each"),
+    ),
+    Preset(
+        "mars-relay-pass",
+        "From an orbiter down to a lander on Mars; the way from Earth to the orbiter is not in it",
+        Figure(
+            2000.0,
+            "NSSDC, Mars Surveyor 2001 rover, telecommunications: commanding relay links at 2 "
+            "kbit/s",
+        ),
+        Figure(8000.0, "the same: 8 and 128 kbit/s the other way"),
+        Figure(0.003, UNSOURCED + "; some 900 km"),
+        Figure(SOL_S / 2, "the same: nominally two passes over the lander a sol"),
+        Figure(8 * 60.0, "mars.jpl.nasa.gov, MSL: passes of eight minutes (secondary)"),
     ),
     Preset(
         "lora-cubesat",
-        "A CubeSat's LoRa link, SF11 at 125 kHz, coding rate 4/5",
-        Figure(540.0, "from FossaSat's published radio settings (secondary)"),
-        Figure(540.0, "from FossaSat's published radio settings (secondary)"),
-        Figure(0.005, UNSOURCED),
+        "A CubeSat's LoRa link: SF11, 125 kHz, coding rate 4/8",
+        Figure(
+            round(lora_bps(11, 125_000, 4), 1),
+            "SF11, CR4, 125 kHz: FossaSat-1's lead developer, community.libre.space, 2019; CR4 "
+            "read as 4/8, with 4/5 it would be 537",
+        ),
+        Figure(round(lora_bps(11, 125_000, 4), 1), "the same"),
+        Figure(0.005, UNSOURCED + "; some 1,500 km"),
+        Figure(DAY_S / 2, UNSOURCED + "; two good passes a day"),
+        Figure(8 * 60.0, UNSOURCED),
     ),
 )
+
+BY_NAME = {preset.name: preset for preset in PRESETS}

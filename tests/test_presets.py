@@ -14,13 +14,20 @@ from sims.presets import PRESETS
 def test_times_are_bits_over_rate() -> None:
     by_name = {preset.name: preset for preset in PRESETS}
     assert by_name["voyager-1"].sending_s(130) == 65.0  # 1040 bit at 16 bit/s
-    assert by_name["mars-pathfinder"].sending_s(125) == 4.0
+    assert by_name["mars-direct"].sending_s(125) == 4.0
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 def test_every_figure_is_positive_and_says_where_it_is_from(preset: object) -> None:
     row = preset.as_dict()  # type: ignore[attr-defined]
-    for name in ("uplink_bps", "downlink_bps", "one_way_light_s"):
+    for name in (
+        "uplink_bps",
+        "downlink_bps",
+        "one_way_light_s",
+        "pass_period_s",
+        "pass_length_s",
+        "uplink_ber",
+    ):
         assert row[name]["value"] > 0
         assert row[name]["source"]
 

@@ -1,0 +1,150 @@
+"""A sweep's figures as SVG files, the same bytes each time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from shared.errors import InputError
+from sims.break_even import LARGEST_PAYLOAD, MESSAGE_BYTES, PROFILES, link_bytes
+from sims.report import Row
+from sims.scenario import stack_of, strategy_of
+
+
+def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Draws what the sweep has to show.
+
+    Args:
+        rows: at least one.
+        folder: exists.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise InputError(
+            "figures need matplotlib", remedy="pip install 'rehydration-uplink[sims]'"
+        ) from error
+    matplotlib.use("Agg")
+    matplotlib.rcParams.update(
+        {"svg.hashsalt": "linksim", "svg.fonttype": "none", "axes.grid": True, "grid.alpha": 0.3}
+    )
+    made = [_times(rows, folder), _authentication(rows, folder)]
+    if len({row.settings["up_ber"] for row in rows}) > 1:
+        made.append(_success(rows, folder))
+    if len({row.settings["encoding"] for row in rows}) > 1:
+        made.append(_encodings(rows, folder))
+    return made
+
+
+def _success(rows: Sequence[Row], folder: Path) -> Path:
+    figure, axes = _axes()
+    for name, group in _grouped(rows, "up_ber").items():
+        group.sort(key=lambda row: row.settings["up_ber"])
+        values = [row.applied.value for row in group]
+        limits = [
+            [row.applied.value - row.applied.low for row in group],
+            [row.applied.high - row.applied.value for row in group],
+        ]
+        bers = [row.settings["up_ber"] for row in group]
+        axes.errorbar(bers, values, limits, marker="o", markersize=3, capsize=2, label=name)
+    axes.set_xscale("log")
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("bit error rate before the decoder")
+    axes.set_ylabel("share applied")
+    return _save(figure, axes, folder / "success.svg")
+
+
+def _times(rows: Sequence[Row], folder: Path) -> Path:
+    figure, axes = _axes()
+    for row in rows:
+        if row.times_s:
+            light = row.settings["one_way_light_s"]
+            shares = [(number + 1) / row.runs for number in range(len(row.times_s))]
+            times = [time - light for time in row.times_s]
+            axes.step(times, shares, where="post", label=_name(row))
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("seconds from the decision to send to applied, one light time taken off")
+    axes.set_ylabel("share of runs")
+    return _save(figure, axes, folder / "times.svg")
+
+
+def _encodings(rows: Sequence[Row], folder: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    groups = _grouped(rows, "encoding")
+    first = next(iter(groups.values()))
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    sizes, minutes = figure.subplots(1, 2)
+    names = [row.settings["encoding"] for row in first]
+    sizes.barh(names, [row.link_bytes for row in first], color="0.75", label="framed and coded")
+    sizes.barh(names, [row.envelope_bytes for row in first], color="C0", label="envelope")
+    sizes.set_xlabel("bytes")
+    sizes.legend(frameon=False)
+    minutes.barh(names, [row.station_s.value / 60 for row in first], color="C1")
+    minutes.set_xlabel("station minutes, mean of the runs")
+    minutes.set_yticklabels([])
+    for axes in (sizes, minutes):
+        axes.invert_yaxis()
+    return _written(figure, folder / "encodings.svg")
+
+
+def _authentication(rows: Sequence[Row], folder: Path) -> Path:
+    row = rows[0]
+    stack, rate = stack_of(row.settings), row.settings["up_bps"]
+    figure, axes = _axes()
+    payloads = range(1, LARGEST_PAYLOAD + 1)
+    for name, size in PROFILES.items():
+        seconds = [8 * link_bytes(name, payload, stack) / rate for payload in payloads]
+        axes.step(payloads, seconds, where="post", label=f"{name}, {size} B")
+    for each in _grouped(rows, "encoding").popitem()[1]:
+        payload = each.envelope_bytes - MESSAGE_BYTES - PROFILES["ed25519"]
+        if 0 < payload <= LARGEST_PAYLOAD:
+            axes.axvline(payload, color="0.6", linewidth=0.8)
+            axes.annotate(each.settings["encoding"], (payload, 0), rotation=90, fontsize=7)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("payload bytes")
+    axes.set_ylabel(f"seconds to send once at {rate:g} bit/s")
+    return _save(figure, axes, folder / "authentication.svg")
+
+
+def _name(row: Row, but: str = "") -> str:
+    parts = []
+    for name, value in row.changed.items():
+        if name == "strategy":
+            parts.append(strategy_of(row.settings).name)
+        elif name != but:
+            parts.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
+    return ", ".join(parts) or "all runs"
+
+
+def _grouped(rows: Sequence[Row], axis: str) -> dict[str, list[Row]]:
+    """Rows that differ in one setting alone, by what they have in common."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(_name(row, axis), []).append(row)
+    return groups
+
+
+def _axes() -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _save(figure: Any, axes: Any, path: Path) -> Path:
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(frameon=False, fontsize=7)
+    return _written(figure, path)
+
+
+def _written(figure: Any, path: Path) -> Path:
+    figure.savefig(path, metadata={"Date": None})
+    return path
