@@ -15,8 +15,9 @@ from shared.ccsds.stack import Stack
 MESSAGE_BYTES = 13
 """Envelope and message without payload and signature: key, head, counter, prefixes, digest."""
 
-PROFILES = {"ed25519": 64, "tesla": 24, "cmac-16": 16, "cmac-8": 8}
-"""Bytes that each adds to an envelope."""
+PROFILES = {"ed25519": (64, 0), "cmac16": (16, 0), "cmac8": (8, 0), "tesla": (10, 19)}
+"""Bytes that each adds to an envelope, and of a second message that it needs later; TESLA discloses
+a key after the message, in a CLTU of its own."""
 
 LARGEST_PAYLOAD = 256
 
@@ -58,7 +59,9 @@ def charges(payloads: Sequence[int], stack: Stack, up_bps: float) -> list[Charge
 
 def link_bytes(profile: str, payload: int, stack: Stack) -> int:
     """Bytes of the CLTUs."""
-    return overhead(MESSAGE_BYTES + payload + PROFILES[profile], stack).total
+    tail, later = PROFILES[profile]
+    disclosed = overhead(later, stack).total if later else 0
+    return overhead(MESSAGE_BYTES + payload + tail, stack).total + disclosed
 
 
 def _charge(profile: str, payload: int, stack: Stack, up_bps: float) -> Charge:

@@ -100,11 +100,11 @@ def _authentication(rows: Sequence[Row], folder: Path) -> Path:
     stack, rate = stack_of(row.settings), row.settings["up_bps"]
     figure, axes = _axes()
     payloads = range(1, LARGEST_PAYLOAD + 1)
-    for name, size in PROFILES.items():
+    for name, (tail, later) in PROFILES.items():
         seconds = [8 * link_bytes(name, payload, stack) / rate for payload in payloads]
-        axes.step(payloads, seconds, where="post", label=f"{name}, {size} B")
+        axes.step(payloads, seconds, where="post", label=f"{name}, {tail + later} B")
     for each in _grouped(rows, "encoding").popitem()[1]:
-        payload = each.envelope_bytes - MESSAGE_BYTES - PROFILES["ed25519"]
+        payload = each.envelope_bytes - MESSAGE_BYTES - PROFILES["ed25519"][0]
         if 0 < payload <= LARGEST_PAYLOAD:
             axes.axvline(payload, color="0.6", linewidth=0.8)
             axes.annotate(each.settings["encoding"], (payload, 0), rotation=90, fontsize=7)

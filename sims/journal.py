@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from shared.errors import InputError
 from sims.campaign import Chunk, packed, unpacked
@@ -81,7 +81,7 @@ def _read(data: bytes, header: dict[str, str]) -> tuple[dict[str, list[Result]],
     end = 0
     for line in data.splitlines(keepends=True):
         try:
-            record = json.loads(line) if line.endswith(b"\n") else None
+            record: Any = json.loads(line) if line.endswith(b"\n") else None
             if not end:
                 if record != header:
                     break

@@ -64,7 +64,7 @@ def _table(options: list[Option]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("code", "strategy"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("frames", "link B once", "chance", "station min", "elapsed"):
+    for heading in ("frames", "link B once", "chance", "station min", "elapsed", "at the latest"):
         table.add_column(heading, justify="right", no_wrap=True)
     for each in options:
         table.add_row(
@@ -75,5 +75,6 @@ def _table(options: list[Option]) -> Table:
             f"{each.success:.6f}",
             f"{each.station_s / 60:.2f}",
             clock(each.elapsed_s),
+            clock(each.latest_s),
         )
     return table
