@@ -10,8 +10,9 @@ from groundstation.commands.corpus import app as corpus
 from groundstation.commands.explain import explain
 from groundstation.commands.history import history
 from groundstation.commands.inspect import inspect
-from groundstation.commands.keys import keygen
+from groundstation.commands.keys import disclose, keygen
 from groundstation.commands.model import app as model
+from groundstation.commands.sign import sign
 from groundstation.commands.specialise import specialise
 from groundstation.commands.suggest import suggest
 from groundstation.commands.survey import survey
@@ -24,5 +25,17 @@ app = typer.Typer(
 )
 app.add_typer(model, name="model")
 app.add_typer(corpus, name="corpus")
-for command in (keygen, author, history, inspect, explain, compare, suggest, survey, specialise):
+for command in (
+    keygen,
+    author,
+    sign,
+    disclose,
+    history,
+    inspect,
+    explain,
+    compare,
+    suggest,
+    survey,
+    specialise,
+):
     app.command()(command)

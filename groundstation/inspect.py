@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.auth.profiles import INTERVAL_BYTES, KEY_ID_BYTES, Profile
+from shared.auth.tags import interval_of
 from shared.codec import CODEC
 from shared.digest import sha256
-from shared.envelope import KEY_ID_BYTES, SIGNATURE_BYTES, Envelope, parse_envelope
+from shared.envelope import Envelope, parse_envelope
 from shared.seeds.coins import SeedSource, seed_from_bytes
 from shared.wire import pieces
 
 _SHOWN_BYTES = 16
+_SIGNATURES = {
+    Profile.ED25519: "Ed25519",
+    Profile.CMAC16: "AES-256-CMAC",
+    Profile.CMAC8: "AES-256-CMAC, the first 8 bytes",
+    Profile.TESLA: "AES-128-CMAC, the first 8 bytes; its key comes later",
+}
 
 
 @dataclass(frozen=True)
@@ -50,11 +58,16 @@ class Inspection:
         return sum(len(field.data) for field in self.fields)
 
     @property
+    def signature_bytes(self) -> int:
+        """What stands behind the message."""
+        return self.envelope.profile.tail_bytes
+
+    @property
     def overhead_bytes(self) -> int:
         """What is neither stream, seed, blobs nor signature."""
         message = self.envelope.message
         payload = len(message.stream) + len(message.seed) + len(message.blobs)
-        return self.total_bytes - payload - SIGNATURE_BYTES
+        return self.total_bytes - payload - self.signature_bytes
 
     def as_dict(self) -> dict[str, object]:
         """For ``--json`` output."""
@@ -62,7 +75,7 @@ class Inspection:
         return {
             "total_bytes": self.total_bytes,
             "overhead_bytes": self.overhead_bytes,
-            "signature_bytes": SIGNATURE_BYTES,
+            "signature_bytes": self.signature_bytes,
             "stream_bytes": len(message.stream),
             "seed_bytes": len(message.seed),
             "blobs_bytes": len(message.blobs),
@@ -100,8 +113,9 @@ class Inspection:
                 f"{shown:<{2 * _SHOWN_BYTES + 3}}  {field.meaning}"
             )
         rows.append(
-            f"{self.total_bytes} bytes: {self.overhead_bytes} overhead, {SIGNATURE_BYTES} "
-            f"signature, {self.total_bytes - self.overhead_bytes - SIGNATURE_BYTES} payload; "
+            f"{self.total_bytes} bytes: {self.overhead_bytes} overhead, "
+            f"{self.signature_bytes} signature, "
+            f"{self.total_bytes - self.overhead_bytes - self.signature_bytes} payload; "
             "the signature is not checked here"
         )
         rows.append(
@@ -111,18 +125,24 @@ class Inspection:
         return rows
 
 
-def inspect_envelope(data: bytes) -> Inspection:
+def inspect_envelope(data: bytes, profile: Profile = Profile.ED25519) -> Inspection:
     """Lays an envelope open.
+
+    Args:
+        data: the envelope.
+        profile: of the key that signed it, which does not show.
 
     Raises:
         MalformedMessage: the bytes are no envelope.
         UnsupportedVersion: a version or feature that this program does not know.
     """
-    envelope = parse_envelope(data)
+    envelope = parse_envelope(data, profile)
+    split = INTERVAL_BYTES if profile is Profile.TESLA else 0
     named = [
         ("key id", data[:KEY_ID_BYTES]),
         *pieces(envelope.message),
-        ("signature", envelope.signature),
+        *([("interval", envelope.signature[:split])] if split else []),
+        ("signature", envelope.signature[split:]),
     ]
     fields = []
     offset = 0
@@ -138,7 +158,9 @@ def _meaning(name: str, envelope: Envelope) -> str:
     coded = message.seed_source is SeedSource.CODED
     blobs = "with blobs" if message.blobs else "no blobs"
     return {
-        "key id": "first byte of the public key's sha256",
+        "key id": "first byte of the public key's sha256"
+        if envelope.profile is Profile.ED25519
+        else "first byte of the key's fingerprint",
         "head": f"version {message.version}, {message.kind.name.lower()}, {source} seed, {blobs}",
         "counter": str(message.counter),
         "pin prefix": "first byte of a digest of codec and model",
@@ -148,5 +170,6 @@ def _meaning(name: str, envelope: Envelope) -> str:
         "stream size": str(len(message.stream)),
         "stream": "prompt and coded seed" if coded else "prompt",
         "blobs": "classical deltas and stored bytes",
-        "signature": "Ed25519",
+        "interval": str(interval_of(envelope.signature)),
+        "signature": _SIGNATURES[envelope.profile],
     }[name]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from groundstation.authored import Authored
+from shared.auth.keys import SigningKey, profile_of
+from shared.auth.profiles import Profile
 from shared.codec import CODEC
-from shared.envelope import SIGNATURE_BYTES, sign
+from shared.envelope import sign
 from shared.wire import encode_message
 
 
@@ -20,16 +20,23 @@ class Sent:
         authored: the recipe inside.
         counter: the message's counter.
         envelope: the bytes to transmit.
+        profile: of the key that signed it.
     """
 
     authored: Authored
     counter: int
     envelope: bytes
+    profile: Profile = Profile.ED25519
+
+    @property
+    def signature_bytes(self) -> int:
+        """What authenticates the message, with TESLA without the later disclosure."""
+        return self.profile.tail_bytes
 
     @property
     def overhead_bytes(self) -> int:
         """All bytes that are neither prompt, seed, delta nor signature."""
-        return len(self.envelope) - self.authored.payload_bytes - SIGNATURE_BYTES
+        return len(self.envelope) - self.authored.payload_bytes - self.signature_bytes
 
     def as_dict(self) -> dict[str, object]:
         """The account, for ``--json`` output."""
@@ -42,7 +49,7 @@ class Sent:
             "delta_bytes": authored.delta_bytes,
             "payload_bytes": authored.payload_bytes,
             "overhead_bytes": self.overhead_bytes,
-            "signature_bytes": SIGNATURE_BYTES,
+            "signature_bytes": self.signature_bytes,
             "total_bytes": len(self.envelope),
             "seed_source": authored.recipe.seed_source.name.lower(),
             "search_s": round(authored.search_s, 3),
@@ -96,14 +103,15 @@ class Sent:
         }
 
 
-def send(authored: Authored, counter: int, key: Ed25519PrivateKey) -> Sent:
+def send(authored: Authored, counter: int, key: SigningKey) -> Sent:
     """Signs a recipe.
 
     Args:
         authored: the recipe.
         counter: above every counter sent to this probe before, below 2**32.
-        key: the ground's key.
+        key: the ground's key; of a chain, that of the interval in which it is sent.
     """
     recipe = authored.recipe
     message = encode_message(recipe, counter)
-    return Sent(authored, counter, sign(message, recipe.pin, recipe.baseline, key))
+    envelope = sign(message, recipe.pin, recipe.baseline, key)
+    return Sent(authored, counter, envelope, profile_of(key))

@@ -5,7 +5,8 @@ Rules, in this order; the first that fails refuses the message with its own erro
     1 size       at most ``Limits.max_envelope_bytes``                   OversizedMessage    12
     2 form       one envelope in its one encoding,                       MalformedMessage    11
                  of a version and kind that this program knows           UnsupportedVersion  13
-    3 key        a trusted key bears the id                              UnknownKey          14
+    3 key        a trusted key bears the id; the key says what the       UnknownKey          14
+                 envelope's tail is, and so how step 2 reads it
     4 signature  that key signed this for the pin and tree on record,    BadSignature        15
                  and for this program's codec
     5 counter    above the last one used, at most ``max_counter_jump``   Replayed            16
@@ -15,6 +16,9 @@ Rules, in this order; the first that fails refuses the message with its own erro
 Steps 1 to 5 (``authenticate``) look only at the envelope and at what the probe has on record, so a
 forger costs it one signature check: no model is opened and no tree is read for him.  Steps 6 and 7
 then compare the record with what is on board now; the caller reads it in between.
+
+A message of a TESLA chain passes step 4 only if the probe holds it from a time when nobody else
+could know its key, and that key was disclosed since (``Record.closed``); else it is NotClosed, 23.
 
 A signature binds pin, codec (``shared.codec``) and tree in full, so one made for another of them
 fails at step 4.  A byte for pin and codec and one for the tree then name the refusal WrongPin,
@@ -28,12 +32,12 @@ cure: whoever has the key can do worse with it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from shared import envelope as signed
+from shared.auth.keys import CheckingKey, IntervalKey, TrustedKey
+from shared.auth.profiles import Profile
 from shared.digest import sha256
 from shared.envelope import Limits
 from shared.errors import BadSignature, Replayed, UnsupportedVersion, WrongBaseline, WrongPin
@@ -46,20 +50,22 @@ class Record:
     """What the probe knows without looking at model or tree.
 
     Attributes:
-        keys: trusted public keys.
+        keys: trusted keys, each with its profile.
         limits: bounds on envelopes and counters.
         counter: the last one used.
         pin: digest of the model, 32 bytes.
         tree: digest of the tree that init or the last change put in place, 32 bytes.
         applied: digests of envelopes applied before, as far as the history goes.
+        closed: digests of held envelopes, and the disclosed key that each is to be checked with.
     """
 
-    keys: tuple[Ed25519PublicKey, ...]
+    keys: tuple[TrustedKey, ...]
     limits: Limits
     counter: int
     pin: bytes
     tree: bytes
     applied: Collection[bytes] = ()
+    closed: Mapping[bytes, IntervalKey] = field(default_factory=dict)
 
 
 def authenticate(data: bytes, record: Record) -> Message:
@@ -68,18 +74,33 @@ def authenticate(data: bytes, record: Record) -> Message:
     Raises:
         Refusal: of the family that the step names.
     """
-    # 1. size
-    signed.check_size(data, record.limits)
-    # 2. form
-    envelope = signed.parse_envelope(data)
-    _check_kind(envelope.message)
-    # 3. key
-    keys = signed.keys_named(envelope, record.keys)
+    envelope, keys = claim(data, record)
     # 4. signature
-    _check_signature(data, envelope, keys, record)
+    _check_signature(data, envelope, _checking(data, envelope, keys, record), record)
     # 5. counter
     signed.check_counter(envelope.message, record.counter, record.limits)
     return envelope.message
+
+
+def claim(data: bytes, record: Record) -> tuple[signed.Envelope, tuple[TrustedKey, ...]]:
+    """Steps 1 to 3: what an envelope says it is, and the keys that it may mean.
+
+    Raises:
+        Refusal: of the family that the step names.
+    """
+    # 1. size
+    signed.check_size(data, record.limits)
+    # 2. form
+    envelope = signed.parse_envelope(data, signed.profile_named(data, record.keys))
+    _check_kind(envelope.message)
+    # 3. key
+    return envelope, signed.keys_named(envelope, record.keys)
+
+
+def waits(data: bytes, record: Record) -> bool:
+    """Whether an envelope names a chain, and is not one that a disclosed key can close."""
+    delayed = signed.profile_named(data, record.keys) is Profile.TESLA
+    return delayed and sha256(data) not in record.closed
 
 
 def check_pin(message: Message, record: Record, found: bytes) -> None:
@@ -137,10 +158,18 @@ def _check_kind(message: Message) -> None:
         )
 
 
+def _checking(
+    data: bytes, envelope: signed.Envelope, keys: Sequence[TrustedKey], record: Record
+) -> tuple[CheckingKey, ...]:
+    if envelope.profile is Profile.TESLA and not waits(data, record):
+        return (record.closed[sha256(data)],)
+    return signed.checking(keys)
+
+
 def _check_signature(
     data: bytes,
     envelope: signed.Envelope,
-    keys: tuple[Ed25519PublicKey, ...],
+    keys: tuple[CheckingKey, ...],
     record: Record,
 ) -> None:
     try:

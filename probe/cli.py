@@ -12,9 +12,11 @@ from typing import Annotated
 import typer
 
 from probe import report
+from probe.holding import disclose, take_in, waits
 from probe.onboard import Probe, open_probe, roll_back
 from probe.setup import DEFAULT_IGNORE, Setup, initialise
 from probe.update import apply, read_envelope, regenerate, verify
+from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.envelope import Limits
 from shared.errors import InputError
 from shared.terminal import print_json, progress, reports_errors
@@ -46,7 +48,9 @@ def init(
     state: State,
     root: Annotated[Path, typer.Option(help="Folder of the onboard software.")],
     model: Annotated[str, typer.Option(help="Folder or name of the pinned model.")],
-    trust: Annotated[Path, typer.Option(help="File with the ground's public keys.")],
+    trust: Annotated[
+        Path, typer.Option(help="File with the keys to trust; each has one profile for good.")
+    ],
     ignore: Annotated[
         list[str] | None, typer.Option(help="Name that is no part of the tree; may be repeated.")
     ] = None,
@@ -72,7 +76,7 @@ def init(
         root=root,
         model=folder,
         pin=pin,
-        keys=[key.public_bytes_raw() for key in load_trusted_keys(_read(trust))],
+        keys=load_trusted_keys(_read(trust)),
         counter=counter,
         ignore=(*DEFAULT_IGNORE, *(ignore or ())),
         limits=Limits(max_envelope_bytes, max_counter_jump),
@@ -126,14 +130,43 @@ def apply_command(
     max_memory: MaxMemory = 4096,
     as_json: Json = False,
 ) -> None:
-    """Verify an envelope, regenerate its patch, and put the new tree in place: all or nothing."""
+    """Verify an envelope, regenerate its patch, and put the new tree in place: all or nothing.
+
+    A message of a TESLA key is held instead, if it comes in time; probe disclose applies it.
+    """
     from probe.model import budget_of, regenerator
 
     with _opened(state) as probe, progress() as tell:
         data = read_envelope(file, probe.config.max_envelope_bytes)
+        if waits(probe, data):
+            _show(report.of_held(take_in(probe, data, time.time)), as_json)
+            return
         budget = budget_of(max_tokens, max_seconds, max_memory)
         done = apply(probe, data, regenerator(probe.config, budget, tell), time.time)
     _show(report.of_applied(done), as_json)
+
+
+@app.command("disclose")
+@reports_errors
+def disclose_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The received disclosure.")],
+    state: State,
+    max_tokens: MaxTokens = 200_000,
+    max_seconds: MaxSeconds = 24 * 3600.0,
+    max_memory: MaxMemory = 4096,
+    as_json: Json = False,
+) -> None:
+    """Take in a disclosed key of a TESLA chain, and apply the held messages that it closes.
+
+    The exit code tells of the key alone; what became of each message is in the report.
+    """
+    from probe.model import budget_of, regenerator
+
+    with _opened(state) as probe, progress() as tell:
+        data = read_envelope(file, DISCLOSURE_BYTES)
+        budget = budget_of(max_tokens, max_seconds, max_memory)
+        done = disclose(probe, data, regenerator(probe.config, budget, tell), time.time)
+    _show(report.of_disclosed(done), as_json)
 
 
 @app.command()

@@ -20,7 +20,8 @@ from shared.errors import Refusal, StoreError
 from shared.tree import Tree
 
 Clock = Callable[[], float]
-"""Seconds since the Unix epoch.  Times are only written down; no decision hangs on them."""
+"""Seconds since the Unix epoch.  One decision hangs on it, whether a message of a TESLA chain came
+in time (``probe.holding``); all other times are only written down."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from probe.pending import Held, Known, Pending
+
 MAX_HISTORY = 256
 """Entries kept in the ledger; the oldest fall out."""
 
@@ -43,7 +45,7 @@ class Config:
         ignore: names that are no part of the tree, at any depth.
         model: folder of the pinned model.
         pin: its digest, 64 hex digits.
-        keys: trusted Ed25519 public keys, 64 hex digits each.
+        keys: trusted keys as text (``shared.auth.keys.to_text``); 64 hex digits are Ed25519.
         max_counter_jump: largest accepted step of the counter.
         max_envelope_bytes: largest accepted envelope.
     """
@@ -142,6 +144,7 @@ def completed(ledger: Ledger, journal: Journal) -> Ledger:
 
 # --- bytes of the records ------------------------------------------------------------------------
 
+Record = Config | Ledger | Journal | Pending
 R = TypeVar("R")
 
 
@@ -154,7 +157,7 @@ def _canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
-def encode(record: Config | Ledger | Journal) -> bytes:
+def encode(record: Record) -> bytes:
     """The one line that stands for a record."""
     return _encode(asdict(record))
 
@@ -164,7 +167,7 @@ def decode(data: bytes, kind: type[R]) -> R:
 
     Args:
         data: the line.
-        kind: ``Config``, ``Ledger`` or ``Journal``.
+        kind: ``Config``, ``Ledger``, ``Journal`` or ``Pending``.
 
     Raises:
         ValueError: these are not the bytes that a record of this kind has.
@@ -196,5 +199,7 @@ _FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
     "keys": tuple,
     "entry": lambda body: _build(Entry, body),
     "history": lambda lines: tuple(_build(Entry, line) for line in lines),
+    "messages": lambda lines: tuple(_build(Held, line) for line in lines),
+    "known": lambda lines: tuple(_build(Known, line) for line in lines),
 }
 """By the name of the field, which no two records use for different things."""

@@ -8,16 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+from probe.holding import Closed, Disclosed
 from probe.onboard import Probe
+from probe.pending import Held, Pending, known_key
 from probe.records import Entry, Ledger
 from probe.update import Applied, Verified, pin_digest
 from shared import errors
+from shared.auth.keys import fingerprint, from_text, key_id, profile_of
+from shared.auth.profiles import Profile
+from shared.auth.tesla import Commitment
 from shared.codec import CODEC, binding
 from shared.envelope import NO_COUNTER
 from shared.errors import RehydrationError
-from shared.trust import key_id
 from shared.wire import PIN_PREFIX_BYTES
 
 if TYPE_CHECKING:
@@ -71,6 +73,36 @@ def of_applied(applied: Applied) -> Report:
     }
 
 
+def of_held(held: Held) -> Report:
+    """A message that waits for its key."""
+    return {
+        "applied": False,
+        "held": True,
+        "counter": held.counter,
+        "interval": held.interval,
+        "envelope_bytes": len(held.data),
+    }
+
+
+def of_disclosed(disclosed: Disclosed) -> Report:
+    """A key taken in, and what it closed."""
+    return {
+        "disclosed": True,
+        "key_id": f"{disclosed.key_id:02x}",
+        "interval": disclosed.latest.interval,
+        "applied": sum(closed.applied is not None for closed in disclosed.closed),
+        "messages": [_of_closed(closed) for closed in disclosed.closed],
+    }
+
+
+def _of_closed(closed: Closed) -> Report:
+    outcome: Report = {"counter": closed.held.counter, "interval": closed.held.interval}
+    if closed.applied:
+        return {**outcome, **of_applied(closed.applied), "held": False}
+    error = closed.refusal.as_dict() if closed.refusal else {}
+    return {**outcome, "applied": False, "held": closed.kept, **error}
+
+
 def of_rolled_back(entry: Entry) -> Report:
     """A tree put back."""
     return {
@@ -85,9 +117,10 @@ def of_status(probe: Probe) -> Report:
     """What the probe has on record and what it finds; differences are facts here, not errors.
 
     ``pin_prefix`` is what messages for this pin and codec carry, as ``groundstation inspect`` shows
-    it.  ``keys`` are the key id that envelopes show, a space and the public key in hex.
+    it.  ``keys`` are the key id that envelopes show, a space and the public key in hex; of other
+    profiles the profile and the key's fingerprint, since the key may be secret.
     """
-    config, ledger = probe.config, probe.store.ledger()
+    config, ledger, pending = probe.config, probe.store.ledger(), probe.store.pending()
     tree = _found(lambda: probe.slots.root_tree().digest)
     pin = _found(lambda: pin_digest(Path(config.model)))
     return {
@@ -104,7 +137,10 @@ def of_status(probe: Probe) -> Report:
         "counter": _counter(ledger.counter),
         "max_counter_jump": config.max_counter_jump,
         "max_envelope_bytes": config.max_envelope_bytes,
-        "keys": [f"{_key_id(key):02x} {key}" for key in config.keys],
+        "keys": [_key(key, pending) for key in config.keys],
+        "held": [
+            f"counter {held.counter} for interval {held.interval}" for held in pending.messages
+        ],
         "ignore": list(config.ignore),
         "swap": config.swap.value,
         "previous": ledger.previous or None,
@@ -119,6 +155,8 @@ def lines(report: Report) -> Iterator[str]:
     for name, value in report.items():
         if name == "history":
             yield from map(_history_line, value)
+        elif name == "messages":
+            yield from map(_message_line, value)
         elif isinstance(value, list):
             yield from (f"{name:18} {item}" for item in value)
         elif isinstance(value, bool):
@@ -144,6 +182,12 @@ def exit_codes() -> Iterator[tuple[int, str]]:
         yield family.exit_code, " ".join((family.__doc__ or "").split()).rstrip(".")
 
 
+def _message_line(message: Mapping[str, Any]) -> str:
+    outcome = "applied" if message["applied"] else f"{message['error']}: {message['found']}"
+    held = " (held)" if message["held"] else ""
+    return f"{'message':18} counter {message['counter']}: {outcome}{held}"
+
+
 def _history_line(entry: Mapping[str, Any]) -> str:
     when = datetime.fromtimestamp(entry["time_s"], UTC).strftime("%Y-%m-%d %H:%M:%S")
     recovered = " (recovered)" if entry["recovered"] else ""
@@ -162,8 +206,14 @@ def _text(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def _key_id(key: str) -> int:
-    return key_id(Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)))
+def _key(text: str, pending: Pending) -> str:
+    key = from_text(text)
+    if profile_of(key) is Profile.ED25519:
+        return f"{key_id(key):02x} {text}"
+    shown = f"{key_id(key):02x} {profile_of(key).value} {fingerprint(key).hex()[:16]}"
+    if isinstance(key, Commitment):
+        shown += f" disclosed {known_key(pending, key).interval} of {key.schedule.intervals}"
+    return shown
 
 
 def _found(look: Callable[[], bytes]) -> str | None:

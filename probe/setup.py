@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from probe.filesystem import Filesystem
+from probe.pending import Pending
 from probe.records import Config, Entry, Ledger, Operation, noted
 from probe.slots import Slots, check_places, lay_out
 from probe.store import Store, open_store, storing
 from probe.transaction import recover
+from shared.auth.keys import TrustedKey, to_text
 from shared.envelope import NO_COUNTER, Limits
 from shared.errors import InputError, StoreError
 from shared.tree import read_tree
@@ -31,7 +33,7 @@ class Setup:
         root: folder of the onboard software.
         model: folder of the pinned model.
         pin: its digest, 32 bytes.
-        keys: trusted Ed25519 public keys, 32 bytes each.
+        keys: trusted keys; 32 bytes stand for an Ed25519 public key.
         counter: the last counter that counts as used; None is none, or with ``renew`` the ledger's.
         ignore: names that are no part of the tree.
         limits: largest accepted envelope and step of the counter.
@@ -40,7 +42,7 @@ class Setup:
     root: Path
     model: Path
     pin: bytes
-    keys: Collection[bytes]
+    keys: Collection[bytes | TrustedKey]
     counter: int | None = None
     ignore: Collection[str] = DEFAULT_IGNORE
     limits: Limits = field(default_factory=Limits)
@@ -85,13 +87,16 @@ def initialise(
             ignore=tuple(sorted({*setup.ignore})),
             model=os.fspath(setup.model.resolve()),
             pin=setup.pin.hex(),
-            keys=tuple(sorted({key.hex() for key in setup.keys})),
+            keys=tuple(sorted({_text(key) for key in setup.keys})),
             max_counter_jump=setup.limits.max_counter_jump,
             max_envelope_bytes=setup.limits.max_envelope_bytes,
         )
         ledger = _ledger(old, setup.counter, _root_digest(config), now_s)
         Slots.of(config).clear(files, keep=ledger.previous_slot)
         store.write(ledger)
+        if (pending := store.pending()) != Pending():
+            # Keys that are public stay so; the clock may have been set right in between.
+            store.write(Pending(known=pending.known))
         store.write(config)
         return ledger
 
@@ -126,6 +131,10 @@ def _ledger(old: Ledger | None, counter: int | None, tree: str, now_s: float) ->
     fresh = old or Ledger(0, used, tree, previous="", previous_slot="", history=())
     # The previous tree is that of another root or another time: it is given up.
     return noted(fresh, entry, tree=tree, previous="", previous_slot="")
+
+
+def _text(key: bytes | TrustedKey) -> str:
+    return key.hex() if isinstance(key, bytes) else to_text(key)
 
 
 def _root_digest(config: Config) -> str:

@@ -1,10 +1,11 @@
-"""The probe's memory: a state folder with a lock and three small files.
+"""The probe's memory: a state folder with a lock and four small files.
 
     STATE/
       lock          held (flock) by the one command that works on this state
       config.json   what ``init`` was told: root, model, keys, limits; rewritten by ``init`` only
       ledger.json   what happened: counter, digest of the tree in place, previous tree, history
       journal.json  there only while trees change places: what is about to happen
+      pending.json  messages that wait for a key, and the keys disclosed; there once one came
       slots/a, b    the staged or the previous tree (beside the root if that is another filesystem)
 
 A file is replaced whole and durably, and damage to one is noticed when it is read.
@@ -21,10 +22,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from probe.filesystem import Filesystem, durable_remove, durable_write
-from probe.records import Config, Journal, Ledger, decode, encode
+from probe.pending import Pending
+from probe.records import Config, Journal, Ledger, Record, decode, encode
 from shared.errors import StoreError
 
-R = TypeVar("R", Config, Ledger, Journal)
+R = TypeVar("R", Config, Ledger, Journal, Pending)
 
 
 class Store:
@@ -50,7 +52,11 @@ class Store:
         """The transaction under way, if any; errors as ``config``."""
         return self._read(Journal) if self._path(Journal).exists() else None
 
-    def write(self, record: Config | Ledger | Journal) -> None:
+    def pending(self) -> Pending:
+        """The messages that wait for a key; errors as ``config``."""
+        return self._read(Pending) if self._path(Pending).exists() else Pending()
+
+    def write(self, record: Record) -> None:
         """Replace the record's file durably."""
         path = self._path(type(record))
         with storing(f"write {path.name}"):
@@ -61,7 +67,7 @@ class Store:
         with storing("remove journal.json"):
             durable_remove(self.files, self._path(Journal))
 
-    def _path(self, kind: type[Config | Ledger | Journal]) -> Path:
+    def _path(self, kind: type[Record]) -> Path:
         return self.folder / f"{kind.__name__.lower()}.json"
 
     def _read(self, kind: type[R]) -> R:

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from probe import checks
 from probe.onboard import Clock, Probe, put_in_place
+from probe.pending import Pending, checking_key
 from probe.records import Config, Entry, Ledger
+from shared.auth.keys import IntervalKey, TrustedKey, from_text
+from shared.auth.tesla import Commitment
+from shared.digest import sha256
 from shared.envelope import Limits
 from shared.errors import DigestMismatch, InputError, PinError, RegenerationError
 from shared.tree import Tree
@@ -76,7 +78,7 @@ def verify(probe: Probe, data: bytes) -> Verified:
         StoreError: the state or the tree cannot be read.
         PinError: the model's manifest cannot be read.
     """
-    record = on_record(probe.config, probe.store.ledger())
+    record = on_record(probe.config, probe.store.ledger(), probe.store.pending())
     # 1 to 5: size, form, key, signature, counter
     message = checks.authenticate(data, record)
     # 6: pin
@@ -106,16 +108,33 @@ def regenerate(verified: Verified, regenerator: Regenerator) -> Regenerated:
     return regenerated
 
 
-def on_record(config: Config, ledger: Ledger) -> checks.Record:
+def on_record(config: Config, ledger: Ledger, pending: Pending) -> checks.Record:
     """What the checks may know before they look at model and tree."""
+    keys = trusted_keys(config)
     return checks.Record(
-        keys=tuple(Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)) for key in config.keys),
+        keys=keys,
         limits=Limits(config.max_envelope_bytes, config.max_counter_jump),
         counter=ledger.counter,
         pin=bytes.fromhex(config.pin),
         tree=bytes.fromhex(ledger.tree),
         applied=frozenset(bytes.fromhex(entry.envelope) for entry in ledger.history),
+        closed=_closed(keys, pending),
     )
+
+
+def trusted_keys(config: Config) -> tuple[TrustedKey, ...]:
+    """The trust store."""
+    return tuple(from_text(text) for text in config.keys)
+
+
+def _closed(keys: tuple[TrustedKey, ...], pending: Pending) -> dict[bytes, IntervalKey]:
+    chains = [key for key in keys if isinstance(key, Commitment)]
+    return {
+        sha256(held.data): key
+        for held in pending.messages
+        for chain in chains
+        if (key := checking_key(pending, held, chain))
+    }
 
 
 def read_envelope(path: Path, max_bytes: int) -> bytes:

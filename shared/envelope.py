@@ -1,12 +1,13 @@
 """Signed messages: who may change the probe, and in which order that is found out.
 
-    key id (1 byte) | message | Ed25519 signature (64 bytes)
+    key id (1 byte) | message | tail
 
-The signature covers ``DOMAIN | binding | baseline digest | key id | message``, where the binding is
-a digest of the pin and of the codec's version (``shared.codec``).  Both digests are known to both
-ends, so they are bound in full without being sent: the signature of a message for another model,
-codec or tree does not verify.  A byte of each travels in the message, only to tell the operator
-*which* of the two differs.
+The tail is an Ed25519 signature of 64 bytes, or that of another profile (``shared.auth``); which
+one, the key says.  It covers ``domain | binding | baseline digest | key id | message``, where the
+domain names the profile and the binding is a digest of the pin and of the codec's version
+(``shared.codec``).  Both digests are known to both ends, so they are bound in full without being
+sent: the signature of a message for another model, codec or tree does not verify.  A byte of each
+travels in the message, only to tell the operator *which* of the two differs.
 
 Everything here is a pure function of its arguments, and nothing here costs more than one signature
 check.  docs/wire-format.md says what an attacker can and cannot do.
@@ -20,14 +21,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
+from shared.auth.keys import (
+    CheckingKey,
+    SigningKey,
+    TrustedKey,
+    key_id,
+    profile_of,
+    trusted,
+)
+from shared.auth.profiles import KEY_ID_BYTES, Profile
+from shared.auth.tags import fits, make_tail
+from shared.auth.tesla import Commitment
 from shared.codec import CODEC, binding
 from shared.digest import DIGEST_BYTES, to_hex
 from shared.errors import (
     BadSignature,
     MalformedMessage,
+    NotClosed,
     OversizedMessage,
     Refusal,
     Replayed,
@@ -35,12 +45,11 @@ from shared.errors import (
     WrongBaseline,
     WrongPin,
 )
-from shared.trust import key_id
 from shared.wire import Message, decode_message
 
-DOMAIN = b"rehydration-uplink/envelope/2\n"
-KEY_ID_BYTES = 1
-SIGNATURE_BYTES = 64
+DOMAIN = Profile.ED25519.domain
+SIGNATURE_BYTES = Profile.ED25519.tail_bytes
+"""Of the default profile."""
 NO_COUNTER = -1
 """The last counter of a probe that has accepted nothing yet."""
 
@@ -67,49 +76,58 @@ class Envelope:
         key_id: names the key that is said to have signed.
         message_bytes: the message as it came, which is what was signed.
         message: the same, decoded.
-        signature: 64 bytes.
+        signature: the tail: 64 bytes, or what the profile has.
+        profile: as which it was taken apart.
     """
 
     key_id: int
     message_bytes: bytes
     message: Message
     signature: bytes
+    profile: Profile = Profile.ED25519
 
 
-def sign(message: bytes, pin: bytes, baseline: bytes, key: Ed25519PrivateKey) -> bytes:
+def sign(message: bytes, pin: bytes, baseline: bytes, key: SigningKey) -> bytes:
     """The envelope of a message.
 
     Args:
         message: bytes of ``wire.encode_message``.
         pin: full digest of the model, 32 bytes.
         baseline: full digest of the onboard tree, 32 bytes.
-        key: the ground's private key.
+        key: the ground's key; of a chain, that of the interval in which it is sent.
     """
-    number = key_id(key.public_key())
-    return bytes([number]) + message + key.sign(signed_bytes(number, message, pin, baseline))
+    number = key_id(trusted(key))
+    covered = signed_bytes(number, message, pin, baseline, profile_of(key))
+    return bytes([number]) + message + make_tail(key, covered)
 
 
-def signed_bytes(number: int, message: bytes, pin: bytes, baseline: bytes) -> bytes:
-    """What the signature covers, with this program's codec; only the last field's length varies.
+def signed_bytes(
+    number: int,
+    message: bytes,
+    pin: bytes,
+    baseline: bytes,
+    profile: Profile = Profile.ED25519,
+) -> bytes:
+    """What the tail covers, with this program's codec; only the last field's length varies.
 
     Raises:
         ValueError: a digest is not 32 bytes.
     """
     if len(baseline) != DIGEST_BYTES:
         raise ValueError(f"a baseline's digest of {len(baseline)} bytes, not {DIGEST_BYTES}")
-    return DOMAIN + binding(pin) + baseline + bytes([number]) + message
+    return profile.domain + binding(pin) + baseline + bytes([number]) + message
 
 
 def open_envelope(
     data: bytes,
-    trusted: Sequence[Ed25519PublicKey],
+    trusted: Sequence[TrustedKey],
     pin: bytes,
     baseline: bytes,
     *,
     last_counter: int = NO_COUNTER,
     limits: Limits | None = None,
 ) -> Message:
-    """Every check that needs no model, cheapest first.
+    """Every check that needs no model, cheapest first, of an envelope that needs no disclosure.
 
     Args:
         data: the envelope.
@@ -126,11 +144,13 @@ def open_envelope(
     # 1. size
     check_size(data, limits)
     # 2. form and version
-    envelope = parse_envelope(data)
+    envelope = parse_envelope(data, profile_named(data, trusted))
     # 3. key
     keys = keys_named(envelope, trusted)
     # 4. signature
-    check_signature(envelope, keys, pin, baseline, last_counter=last_counter, limits=limits)
+    check_signature(
+        envelope, checking(keys), pin, baseline, last_counter=last_counter, limits=limits
+    )
     # 5. counter
     check_counter(envelope.message, last_counter, limits)
     # 6. pin and baseline
@@ -153,36 +173,48 @@ def check_size(data: bytes, limits: Limits) -> None:
         )
 
 
-def parse_envelope(data: bytes) -> Envelope:
+def profile_named(data: bytes, trusted: Sequence[TrustedKey]) -> Profile:
+    """How an envelope is to be taken apart: the profile of the first trusted key that it may mean.
+
+    Ed25519 if there is none; a trust file has no two profiles under one key id.
+    """
+    named = (profile_of(key) for key in trusted if data[:1] == bytes([key_id(key)]))
+    return next(named, Profile.ED25519)
+
+
+def parse_envelope(data: bytes, profile: Profile = Profile.ED25519) -> Envelope:
     """Step 2: takes an envelope apart.
 
     Raises:
         MalformedMessage: too short, or the message in it is not in its one encoding.
         UnsupportedVersion: a version or feature that this program does not know.
     """
-    if len(data) <= KEY_ID_BYTES + SIGNATURE_BYTES:
+    tail = profile.tail_bytes
+    if len(data) <= KEY_ID_BYTES + tail:
         raise MalformedMessage(
-            f"{len(data)} bytes are no envelope",
-            expected=f"more than {KEY_ID_BYTES + SIGNATURE_BYTES}",
+            f"{len(data)} bytes are no envelope", expected=f"more than {KEY_ID_BYTES + tail}"
         )
-    message_bytes = data[KEY_ID_BYTES:-SIGNATURE_BYTES]
+    message_bytes = data[KEY_ID_BYTES:-tail]
     return Envelope(
         key_id=data[0],
         message_bytes=message_bytes,
         message=decode_message(message_bytes),
-        signature=data[-SIGNATURE_BYTES:],
+        signature=data[-tail:],
+        profile=profile,
     )
 
 
-def keys_named(
-    envelope: Envelope, trusted: Sequence[Ed25519PublicKey]
-) -> tuple[Ed25519PublicKey, ...]:
+def keys_named(envelope: Envelope, trusted: Sequence[TrustedKey]) -> tuple[TrustedKey, ...]:
     """Step 3: the trusted keys that the envelope may mean.
 
     Raises:
-        UnknownKey: none has this id.
+        UnknownKey: none has this id and this profile.
     """
-    keys = tuple(key for key in trusted if key_id(key) == envelope.key_id)
+    keys = tuple(
+        key
+        for key in trusted
+        if key_id(key) == envelope.key_id and profile_of(key) is envelope.profile
+    )
     if not keys:
         known = ", ".join(sorted(f"{key_id(key):#04x}" for key in trusted)) or "none"
         raise UnknownKey(
@@ -193,9 +225,24 @@ def keys_named(
     return keys
 
 
+def checking(keys: Sequence[TrustedKey]) -> tuple[CheckingKey, ...]:
+    """The keys as they check a tail.
+
+    Raises:
+        NotClosed: one is a chain; a message of a chain cannot be checked before its key is known.
+    """
+    if any(isinstance(key, Commitment) for key in keys):
+        raise NotClosed(
+            "the message waits for the disclosure of its key",
+            expected="a message that was held, and then a disclosure",
+            remedy="hand it to probe apply when it comes, then the disclosure to probe disclose",
+        )
+    return tuple(key for key in keys if not isinstance(key, Commitment))
+
+
 def check_signature(
     envelope: Envelope,
-    keys: Sequence[Ed25519PublicKey],
+    keys: Sequence[CheckingKey],
     pin: bytes,
     baseline: bytes,
     *,
@@ -215,8 +262,8 @@ def check_signature(
         WrongPin: it does not verify, and the pin prefix differs: another pin or codec.
         WrongBaseline: it does not verify, and the baseline prefix differs.
     """
-    signed = signed_bytes(envelope.key_id, envelope.message_bytes, pin, baseline)
-    if any(_verifies(key, envelope.signature, signed) for key in keys):
+    signed = signed_bytes(envelope.key_id, envelope.message_bytes, pin, baseline, envelope.profile)
+    if any(fits(key, envelope.signature, signed) for key in keys):
         return
     try:
         check_pin(envelope.message, pin)
@@ -288,11 +335,3 @@ def _check_prefix(
             expected=f"{own[: len(prefix)].hex()}, of {expected}",
             remedy=remedy,
         )
-
-
-def _verifies(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
-    try:
-        key.verify(signature, signed)
-    except InvalidSignature:
-        return False
-    return True

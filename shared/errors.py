@@ -168,6 +168,20 @@ class DigestMismatch(Refusal):
     kind = "digest"
 
 
+class UntimelyMessage(Refusal):
+    """The message came when others could have known the key that closes it, or before its time."""
+
+    exit_code = 22
+    kind = "untimely"
+
+
+class NotClosed(Refusal):
+    """The message waits for a key that is not disclosed yet, or never came in time."""
+
+    exit_code = 23
+    kind = "not-closed"
+
+
 # --- the probe's own state -----------------------------------------------------------------------
 
 

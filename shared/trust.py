@@ -1,47 +1,74 @@
-"""Public keys: how a message names one, and the file that says which ones a probe trusts."""
+"""The file that says which keys a probe trusts, and thereby which profile each may use."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from shared.digest import sha256
+from shared.auth.keys import SharedKey, TrustedKey, blocks, key_id, profile_of
+from shared.auth.tesla import Chain, Commitment
 from shared.errors import InputError
+
+__all__ = ["key_id", "load_trusted_keys"]
 
 _PUBLIC_BLOCK = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
 
 
-def key_id(key: Ed25519PublicKey) -> int:
-    """The first byte of the sha256 of the raw public key.
-
-    A hint, not a proof: two trusted keys may share it, and then both are tried.
-    """
-    return sha256(key.public_bytes_raw())[0]
-
-
-def load_trusted_keys(pem: bytes) -> tuple[Ed25519PublicKey, ...]:
-    """The public keys of a trust file: one or more PEM blocks (RFC 7468), other text ignored.
+def load_trusted_keys(pem: bytes) -> tuple[TrustedKey, ...]:
+    """The keys of a trust file: one or more PEM blocks (RFC 7468), other text ignored.
 
     Raises:
-        InputError: no block, a private key, or a key that is not Ed25519.
+        InputError: no block, a private key, a damaged one, one of an unknown algorithm, or two
+            that one message could mean under different profiles.
     """
-    if b"PRIVATE KEY" in pem:
+    others = _other_blocks(pem)
+    if b"PRIVATE KEY" in pem or any(isinstance(key, Chain) for key in others):
         raise InputError(
             "the trust file holds a private key",
             expected="public keys only",
             remedy="give the probe ground.pub and keep ground.key on the ground",
         )
-    blocks = _PUBLIC_BLOCK.findall(pem)
-    if not blocks:
+    keys: list[TrustedKey] = [_public_key(block) for block in _PUBLIC_BLOCK.findall(pem)]
+    keys += [key for key in others if not isinstance(key, Chain)]
+    if not keys:
         raise InputError(
             "the trust file holds no public key",
-            expected="PEM blocks that begin with -----BEGIN PUBLIC KEY-----",
+            expected="PEM blocks that begin with -----BEGIN PUBLIC KEY-----, or those of "
+            "`groundstation keygen --profile`",
             remedy="use the ground.pub that `groundstation keygen` writes",
         )
-    return tuple(_public_key(block) for block in blocks)
+    _check_apart(keys)
+    return tuple(keys)
+
+
+def _check_apart(keys: Sequence[TrustedKey]) -> None:
+    """One profile for each key id and for each secret, so that a message has one reading."""
+    profiles: dict[object, object] = {}
+    for key in keys:
+        names: list[object] = [key_id(key)]
+        if isinstance(key, SharedKey):
+            names.append(key.key)
+        for name in names:
+            chain = isinstance(key, Commitment) and name in profiles  # held under one or the other
+            if profiles.setdefault(name, profile_of(key)) is not profile_of(key) or chain:
+                raise InputError(
+                    f"a message with key id {key_id(key):#04x} could mean two keys",
+                    expected="one profile for each key id and each secret, one chain for each id",
+                    remedy="make another key with `groundstation keygen`",
+                )
+
+
+def _other_blocks(pem: bytes) -> tuple[SharedKey | Commitment | Chain, ...]:
+    try:
+        return blocks(pem)
+    except ValueError as error:
+        raise InputError(
+            f"a key in the trust file is damaged ({error})", remedy="copy the file again"
+        ) from error
 
 
 def _public_key(block: bytes) -> Ed25519PublicKey:

@@ -25,7 +25,7 @@ from groundstation.drawn import SEEDS
 from groundstation.drawn_search import Pace
 from groundstation.history import default_history, gains, learned_order, remember
 from groundstation.job import open_model, read_trees
-from groundstation.keys import load_private_key
+from groundstation.keys import load_private_key, signing_key
 from groundstation.moves import Order
 from groundstation.send import Sent, send
 from groundstation.workers import Workers
@@ -57,7 +57,7 @@ class Source(StrEnum):
 def author(
     base: Annotated[Path, typer.Option(help="Folder with the software that is on board.")],
     model: Annotated[str, typer.Option(help="The model pinned on board: a folder or a name.")],
-    key: Annotated[Path, typer.Option(help="The ground's private key.")],
+    key: Annotated[Path, typer.Option(help="The ground's private key; its profile signs.")],
     out: Annotated[Path, typer.Option(help="File for the envelope.")],
     target: Annotated[Path | None, typer.Option(help="Folder as it shall be on board.")] = None,
     patch: Annotated[
@@ -120,6 +120,14 @@ def author(
         bool,
         typer.Option("--no-history", help="Try prompts in the fixed order, and remember nothing."),
     ] = False,
+    sent_at: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="With a TESLA key: Unix time at which the message is transmitted. "
+            "[default: when the search ends]",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Find the prompt and seed that make the probe's model write a patch; sign them.
@@ -129,6 +137,7 @@ def author(
     one ends it all. A search that was killed goes on from a file beside --out.
     """
     private = load_private_key(key)
+    signing_key(private, time.time() if sent_at is None else sent_at)  # a chain may have ended
     number = next_counter(key) if counter is None else counter
     trees = read_trees(base, target, patch)
     pinned = open_model(model)
@@ -150,7 +159,8 @@ def author(
             tell_interrupt=_tell_interrupt,
         )
         authored = find_recipe(*trees, pinned, effort=effort, report=report)
-    sent = send(authored, number, private)
+    signer = signing_key(private, time.time() if sent_at is None else sent_at)
+    sent = send(authored, number, signer)
     keep_counter(key, number)
     try:
         out.write_bytes(sent.envelope)
@@ -233,7 +243,8 @@ def _print(sent: Sent, out: Path) -> None:
     console.print(
         f"\npatch {len(authored.patch)} B -> envelope {len(sent.envelope)} B: "
         f"prompt {authored.prompt_bytes} + seed {authored.seed_bytes} + delta "
-        f"{authored.delta_bytes} + overhead {sent.overhead_bytes} + signature 64\n"
+        f"{authored.delta_bytes} + overhead {sent.overhead_bytes} + "
+        f"signature {sent.signature_bytes}\n"
         f"seed source {authored.recipe.seed_source.name.lower()}, counter {sent.counter}, "
         f"{authored.candidates} prompts scored in {authored.search_s:.1f} s\n"
         f"written to {_printable(str(out))}",

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from groundstation.inspect import inspect_envelope
+from shared.auth.profiles import Profile
 from shared.errors import InputError
 from shared.terminal import print_json, reports_errors
 
@@ -15,6 +16,9 @@ from shared.terminal import print_json, reports_errors
 @reports_errors
 def inspect(
     file: Annotated[Path, typer.Argument(help="An envelope that `author` wrote.")],
+    profile: Annotated[
+        Profile, typer.Option(help="Profile of the key that signed it, which FILE does not tell.")
+    ] = Profile.ED25519,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Show what an envelope holds, field by field; no key and no model needed."""
@@ -22,7 +26,7 @@ def inspect(
         data = file.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror}") from error
-    inspection = inspect_envelope(data)
+    inspection = inspect_envelope(data, profile)
     if as_json:
         print_json(inspection.as_dict())
     else:
