@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.auth.profiles import KEY_ID_BYTES, overheads
 from shared.ccsds.overhead import overhead
 from shared.ccsds.stack import Stack
 
 MESSAGE_BYTES = 13
 """Envelope and message without payload and signature: key, head, counter, prefixes, digest."""
 
-PROFILES = {"ed25519": (64, 0), "cmac16": (16, 0), "cmac8": (8, 0), "tesla": (10, 19)}
+PROFILES = {row.profile.value: (row.with_message - KEY_ID_BYTES, row.later) for row in overheads()}
 """Bytes that each adds to an envelope, and of a second message that it needs later; TESLA discloses
 a key after the message, in a CLTU of its own."""
 

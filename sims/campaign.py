@@ -15,7 +15,7 @@ from shared.errors import InputError
 from sims.endpoints import Spacecraft, scratch
 from sims.mission import Mission, Plan, Result
 from sims.scenario import Scenario, Settings, profile_of, stack_of, strategy_of
-from sims.shipment import Parcel, Shipment
+from sims.shipment import Parcel, Shipment, key_of
 from sims.streams import Streams
 from sims.trace import Trace
 
@@ -62,8 +62,7 @@ class Campaign:
 
     def parcel(self, settings: Settings) -> Parcel:
         """What a cell sends."""
-        key = settings["encoding"] if self.scenario.patch else settings["bytes"]
-        return self.shipment[key]
+        return self.shipment[key_of(self.scenario, settings)]
 
     @property
     def digest(self) -> str:

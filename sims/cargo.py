@@ -1,7 +1,7 @@
 """What crosses the link: an envelope, and the baseline that it was written for.
 
-All encodings travel in the same envelope: Ed25519 signature, counter, pin and baseline prefix and
-the digest of the patch, checked by the probe's own code.  Only what makes the new tree of the
+All encodings travel in the same envelope: authentication, counter, pin and baseline prefix and the
+digest of the patch, checked by the probe's own code.  Only what makes the new tree of the
 payload differs: the message's recipe for ours, a classical decoder for the others.
 """
 
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from groundstation.peers import PEERS, container
+from shared.auth.keys import SharedKey
+from shared.auth.profiles import Profile
 from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.envelope import sign
@@ -28,8 +30,17 @@ DEFAULT_PEERS = ("diff", "zstd-dict-frame", "hdiffpatch-tuz")
 COUNTER = 7
 """Of every simulated message; the probe has used none before."""
 
-GROUND_KEY = Ed25519PrivateKey.from_private_bytes(sha256(b"the ground's key in simulations"))
-"""Fixed, so that the same scenario gives the same bytes; worthless to anybody else."""
+_SECRET = sha256(b"the ground's key in simulations")
+
+GROUND_KEYS: dict[str, Ed25519PrivateKey | SharedKey] = {
+    Profile.ED25519.value: Ed25519PrivateKey.from_private_bytes(_SECRET),
+    Profile.CMAC16.value: SharedKey(Profile.CMAC16, _SECRET),
+    Profile.CMAC8.value: SharedKey(Profile.CMAC8, _SECRET),
+}
+"""By profile.  Fixed, so that the same scenario gives the same bytes; worthless to anybody else.
+TESLA needs a second message and a clock on board, and is not among them (docs/linksim.md)."""
+
+DEFAULT_PROFILE = Profile.ED25519.value
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,7 @@ class Cargo:
         pin: its digest.
         peer: the decoder's name; "" for the probe's own regeneration.
         sole_path: the one file that is changed, which a peer's payload does not name.
+        profile: how it is authenticated; of ``GROUND_KEYS``.
     """
 
     encoding: str
@@ -53,19 +65,21 @@ class Cargo:
     pin: bytes
     peer: str = ""
     sole_path: str | None = None
+    profile: str = DEFAULT_PROFILE
 
 
-def signed(recipe: Recipe) -> bytes:
+def signed(recipe: Recipe, profile: str = DEFAULT_PROFILE) -> bytes:
     """The envelope of a recipe."""
-    return sign(encode_message(recipe, COUNTER), recipe.pin, recipe.baseline, GROUND_KEY)
+    message = encode_message(recipe, COUNTER)
+    return sign(message, recipe.pin, recipe.baseline, GROUND_KEYS[profile])
 
 
-def own_cargo(recipe: Recipe, patch: bytes, model: str = "") -> Cargo:
+def own_cargo(recipe: Recipe, patch: bytes, profile: str, model: str = "") -> Cargo:
     """A message of this project."""
-    return Cargo(OURS, signed(recipe), patch, model, recipe.pin)
+    return Cargo(OURS, signed(recipe, profile), patch, model, recipe.pin, profile=profile)
 
 
-def peer_cargo(name: str, base: Tree, target: Tree, model: str, pin: bytes) -> Cargo:
+def peer_cargo(name: str, base: Tree, target: Tree, profile: str, model: str, pin: bytes) -> Cargo:
     """A classical payload in the same envelope.
 
     Raises:
@@ -95,4 +109,5 @@ def peer_cargo(name: str, base: Tree, target: Tree, model: str, pin: bytes) -> C
         stream=b"",
         blobs=payload,
     )
-    return Cargo(name, signed(recipe), patch, model, pin, name, container.sole_path(base, target))
+    sole = container.sole_path(base, target)
+    return Cargo(name, signed(recipe, profile), patch, model, pin, name, sole, profile)

@@ -24,6 +24,7 @@ from probe.onboard import open_probe
 from probe.records import Config
 from probe.setup import Setup, initialise
 from probe.update import Regenerator, apply
+from shared.auth.keys import trusted
 from shared.codec import CODEC
 from shared.diff import apply_patch, unified_diff
 from shared.digest import sha256
@@ -33,7 +34,7 @@ from shared.regenerate import Regenerated
 from shared.terminal import silent
 from shared.tree import Tree, write_tree
 from shared.wire import Message, pieces
-from sims.cargo import GROUND_KEY, Cargo
+from sims.cargo import GROUND_KEYS, Cargo
 from sims.sized import write_manifest
 
 BUDGET = (200_000, 24 * 3600.0, 4096)
@@ -121,7 +122,7 @@ class Spacecraft:
                 root=self._live / "root",
                 model=model,
                 pin=cargo.pin,
-                keys=[GROUND_KEY.public_key().public_bytes_raw()],
+                keys=[trusted(GROUND_KEYS[cargo.profile])],
             ),
             now_s=0.0,
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import simpy
 
 from shared.ccsds.cop1 import Clcw, Farm
+from shared.ccsds.farm import NUMBERS
 from shared.ccsds.link import build_frame, data_fields, deliver
 from shared.ccsds.segmentation import Reassembly
 from shared.ccsds.stack import Stack
@@ -141,16 +142,19 @@ class Mission:
 
     def _send_all(self) -> Steps:
         plan = self._plan
-        numbered = plan.strategy.order is Order.COP1
+        numbered = plan.strategy.order is not Order.ONCE
         stack = numbered_stack(plan.stack) if numbered else plan.stack
         fields = data_fields(plan.envelope, stack)
-        if numbered:
+        if plan.strategy.order is Order.COP1:
             sender = GoBack(fields, stack, plan.profile, plan.strategy.copies)
             yield from sender.run(
                 self._env, self._uplink, self._reports, self._wait_for, self._trace
             )
             return
-        frames = [build_frame(field, stack) for field in fields]
+        frames = [
+            build_frame(field, stack, sequence_number=number % NUMBERS if numbered else 0)
+            for number, field in enumerate(fields)
+        ]
         for index in blind_order(plan.strategy, len(frames)):
             sent = yield from self._uplink.send(frames[index])
             if not sent:

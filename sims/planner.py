@@ -138,7 +138,7 @@ def evaluate(
         latest = most * (lead + sum(times) + trip) - trip + light
     else:
         copies = 1 if strategy.order is Order.ONCE else strategy.copies
-        success = math.prod(1.0 - (1.0 - chance) ** copies for chance in chances)
+        success = blind_success(chances, copies, strategy.order)
         station = lead + copies * sum(times)
         elapsed = latest = station + light
     link_bytes = overhead(envelope_bytes, stack).total
@@ -153,6 +153,28 @@ def evaluate(
         elapsed,
         latest,
     )
+
+
+def blind_success(chances: Sequence[float], copies: int, order: Order) -> float:
+    """That numbered frames all arrive in their order without any answer.
+
+    Of AAABBB each frame has its copies for itself.  A round of ABCABC goes on from the first frame
+    that is still missing to the next loss.
+    """
+    if order is not Order.CYCLE:
+        return math.prod(1.0 - (1.0 - chance) ** copies for chance in chances)
+    count = len(chances)
+    at = [1.0] + [0.0] * count  # chance to miss this frame next
+    for _ in range(copies):
+        after = [0.0] * count + [at[count]]
+        for first in range(count):
+            reach = at[first]
+            for lost in range(first, count):
+                after[lost] += reach * (1.0 - chances[lost])
+                reach *= chances[lost]
+            after[count] += reach
+        at = after
+    return at[count]
 
 
 def frame_sizes(envelope_bytes: int, stack: Stack) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.ccsds.bch import Decoding
 from shared.ccsds.cltu import ChannelCoding, Coding
+from sims.cargo import DEFAULT_PROFILE, GROUND_KEYS
 from sims.strategies import Order
 
 CODINGS = {
@@ -101,7 +102,9 @@ KEYS: dict[str, Key] = {
     "strategy": _choice("", "once", _ORDERS, "how frames are sent"),
     "copies": _whole("", 3, 1, 1000, "times a frame is sent; with cop-1, at most"),
     "attempts": _whole("", 1, 1, 1000, "times all of it is begun while no answer came"),
-    "authentication": _choice("", "ed25519", ("ed25519",), "how the envelope proves its origin"),
+    "authentication": _choice(
+        "", DEFAULT_PROFILE, tuple(GROUND_KEYS), "how the envelope proves its origin"
+    ),
     "level": _choice("", "frames", LEVELS, "draw the decoder's success, or decode every bit"),
     "onboard_s": _number("", 0.0, 0.0, 1e9, "seconds the probe needs to regenerate and apply"),
     "coding": _choice("frames", "bch", tuple(CODINGS), "channel code and decoder"),
@@ -128,7 +131,9 @@ KEYS: dict[str, Key] = {
     "delay_s": _seconds(0.0, "by how much at most"),
     "report_bytes": _whole("link", 32, 1, 65_536, "of a telemetry frame"),
     "report_every_s": _seconds(0.0, "from one telemetry frame to the next; 0: no pause"),
-    "bytes": _whole("message", 0, 1, 1 << 20, "size of an envelope that is made for the purpose"),
+    "bytes": _whole(
+        "message", 0, 1, 1 << 20, "size of an envelope made for the purpose, with Ed25519"
+    ),
     "encoding": Key("message", "ours", "an encoding", "how the patch travels", bool, str),
 }
 
@@ -137,3 +142,22 @@ SWEPT = tuple(name for name in KEYS if name not in ("runs", "seed", "level"))
 
 PATCH_KEYS = ("base", "target", "model", "trials", "encodings")
 SECTIONS = ("link", "frames", "message", "patch", "sweep")
+
+
+def table() -> str:
+    """All keys as Markdown, for docs/linksim.md; a test compares."""
+    lines = ["| key | in | default | takes | means |", "|---|---|---|---|---|"]
+    for name, key in KEYS.items():
+        section = f"`[{key.section}]`" if key.section else "top"
+        default = (
+            "preset"
+            if key.default is None
+            else f"{key.default:g}"
+            if key.kind is float
+            else key.default
+        )
+        if name == "bytes":
+            default = ""
+        if name != "encoding":
+            lines.append(f"| `{name}` | {section} | {default} | {key.expected} | {key.meaning} |")
+    return "\n".join(lines) + "\n"

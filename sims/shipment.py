@@ -25,7 +25,7 @@ from shared.tree import Entry, Tree, read_tree
 from shared.wire import decode_message, encode_message
 from sims.cargo import COUNTER, OURS, Cargo, own_cargo, peer_cargo
 from sims.endpoints import Spacecraft
-from sims.scenario import Patch, Scenario
+from sims.scenario import Patch, Scenario, Settings
 from sims.sized import sized_cargo
 
 
@@ -49,8 +49,9 @@ class Parcel:
         return Tree(self.entries)
 
 
-Shipment = Mapping[str | int, Parcel]
-"""By encoding where there is a patch, else by size."""
+Key = tuple[str | int, str]
+Shipment = Mapping[Key, Parcel]
+"""By encoding, or size where there is no patch; and by authentication."""
 
 
 def prepare(scenario: Scenario, folder: Path, report: Report = silent) -> Shipment:
@@ -65,28 +66,34 @@ def prepare(scenario: Scenario, folder: Path, report: Report = silent) -> Shipme
         InputError: a size or encoding cannot be.
         PinError: the model is not there.
     """
-    made: dict[str | int, Parcel] = {}
+    made: dict[Key, Parcel] = {}
     for _, settings in scenario.cells():
-        key = settings["encoding"] if scenario.patch else settings["bytes"]
+        key = key_of(scenario, settings)
         if key in made:
             continue
         if scenario.patch:
-            base, cargo = _patch_cargo(scenario.patch, key, report)
+            base, cargo = _patch_cargo(scenario.patch, str(key[0]), key[1], report)
         else:
-            base, cargo = sized_cargo(key)
+            base, cargo = sized_cargo(int(key[0]), key[1])
         probe = Spacecraft(folder / f"prepare-{len(made)}", base, cargo)
         report("regenerating", len(made), 0)
         made[key] = Parcel(dict(base.entries), cargo, probe.regenerate())
     return made
 
 
-def _patch_cargo(patch: Patch, encoding: str, report: Report) -> tuple[Tree, Cargo]:
+def key_of(scenario: Scenario, settings: Settings) -> Key:
+    """Which parcel a cell sends."""
+    what = settings["encoding"] if scenario.patch else settings["bytes"]
+    return what, settings["authentication"]
+
+
+def _patch_cargo(patch: Patch, encoding: str, profile: str, report: Report) -> tuple[Tree, Cargo]:
     base, target = read_tree(patch.base), read_tree(patch.target)
     digest = load_pin(resolve_pin(patch.model)).digest
     if encoding != OURS:
-        return base, peer_cargo(encoding, base, target, patch.model, digest)
+        return base, peer_cargo(encoding, base, target, profile, patch.model, digest)
     recipe = _authored(patch, base, target, digest, report)
-    return base, own_cargo(recipe, unified_diff(base, target), patch.model)
+    return base, own_cargo(recipe, unified_diff(base, target), profile, patch.model)
 
 
 def _authored(patch: Patch, base: Tree, target: Tree, pin: bytes, report: Report) -> Recipe:

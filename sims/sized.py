@@ -22,7 +22,7 @@ from shared.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionWriter
 from shared.tree import ChangeKind, Entry, Mode, Tree
-from sims.cargo import Cargo, own_cargo, signed
+from sims.cargo import DEFAULT_PROFILE, Cargo, own_cargo, signed
 from sims.streams import Streams
 
 BASE = Tree({"onboard.conf": Entry(Mode.REGULAR, b"heater = 17\nrate = 160\n")})
@@ -50,8 +50,12 @@ def write_manifest(folder: Path) -> None:
     (folder / "manifest.json").write_bytes(MANIFEST)
 
 
-def sized_cargo(envelope_bytes: int) -> tuple[Tree, Cargo]:
-    """A baseline, and a message whose envelope has exactly so many bytes.
+def sized_cargo(envelope_bytes: int, profile: str = DEFAULT_PROFILE) -> tuple[Tree, Cargo]:
+    """A baseline, and a message whose envelope has exactly so many bytes when signed by Ed25519.
+
+    Args:
+        envelope_bytes: with Ed25519; other profiles make the same message shorter.
+        profile: how it is authenticated.
 
     Raises:
         InputError: no message has that size.
@@ -69,7 +73,7 @@ def sized_cargo(envelope_bytes: int) -> tuple[Tree, Cargo]:
         recipe, patch = _recipe(_content(size))
         found = len(signed(recipe))
         if found == envelope_bytes:
-            return BASE, own_cargo(recipe, patch)
+            return BASE, own_cargo(recipe, patch, profile)
         if found < envelope_bytes:
             raise InputError(
                 f"no envelope has {envelope_bytes} bytes: a byte more of content takes two",

@@ -7,8 +7,11 @@
 | ABCABC | the whole message n times: bursts and outages hit different frames | no |
 | cop-1 | numbered frames, again from the first that is missing (232.1-B-2) | a round trip a loss |
 
-With one frame, AAABBB and ABCABC are the same.  The blind ones are what CCSDS calls systematic
-retransmission, for links on which an answer comes too late to be of use.
+The blind ones with copies are what CCSDS calls systematic retransmission, for links on which an
+answer comes too late to be of use.  Their frames are numbered too (Type AD): a segment has no
+number of its own, and without the FARM, which drops what it has already, a second copy of a middle
+segment would be taken for the next one.  So AAABBB brings each frame for itself, while of ABCABC a
+round goes on where the one before it lost the first frame.  ``once`` sends Type BD.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ from sims.endpoints import scratch
 from sims.figures import draw
 from sims.journal import Journal, open_journal
 from sims.mission import Result
-from sims.report import as_csv, as_json, as_table, row
+from sims.report import as_csv, as_table, row
+from sims.report import as_json as report_of
 from sims.scenario import read_scenario
 from sims.shipment import prepare
 from sims.workers import fly_all
@@ -42,13 +43,13 @@ def sweep(
         str | None,
         typer.Option(help="Address of a Dask scheduler whose workers fly the runs instead."),
     ] = None,
-    to_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Fly every cell of a scenario many times and report shares, times and costs with limits."""
     checked = read_scenario(scenario)
     if out is not None:
         _make(out)
-    with scratch() as folder, progress(quiet=to_json) as tell:
+    with scratch() as folder, progress(quiet=as_json) as tell:
         campaign = Campaign(checked, prepare(checked, folder, tell))
         with _journal(out, campaign) as journal:
             results = _fly(campaign, journal, workers or usable_cores(), cluster, tell)
@@ -56,12 +57,12 @@ def sweep(
         row(campaign, changed, settings, results[cell])
         for cell, (changed, settings) in enumerate(checked.cells())
     ]
-    report = as_json(campaign, rows)
+    report = report_of(campaign, rows)
     if out is not None:
         (out / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
         (out / "report.csv").write_text(as_csv(rows), "utf-8")
         draw(rows, out)
-    if to_json:
+    if as_json:
         print_json(report)
     else:
         Console(highlight=False, soft_wrap=True).print(as_table(rows))

@@ -9,7 +9,7 @@ import pytest
 from shared.errors import InputError
 from sims.presets import BY_NAME, PRESETS
 from sims.scenario import profile_of, read_scenario, stack_of, strategy_of
-from sims.schema import KEYS
+from sims.schema import KEYS, table
 from sims.strategies import Order
 
 HERE = Path(__file__).parents[2] / "sims" / "scenarios"
@@ -154,3 +154,8 @@ def test_cells_are_the_product_in_order(tmp_path: Path) -> None:
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot read"):
         read_scenario(tmp_path / "none.toml")
+
+
+def test_the_page_has_every_key() -> None:
+    page = (HERE.parents[1] / "docs" / "linksim.md").read_text("utf-8")
+    assert table() in page
