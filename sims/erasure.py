@@ -80,14 +80,13 @@ def at_least(needed: int, sent: int, chance: float) -> float:
     """That of so many frames at least the needed ones arrive."""
     if chance >= 1.0:
         return 1.0
-    term = lambda k: math.exp(  # noqa: E731
-        math.lgamma(sent + 1)
-        - math.lgamma(k + 1)
-        - math.lgamma(sent - k + 1)
-        + k * math.log(chance)
-        + (sent - k) * math.log1p(-chance)
-    )
-    return 1.0 - math.fsum(term(k) for k in range(needed))
+    return 1.0 - math.fsum(_exactly(each, sent, chance) for each in range(needed))
+
+
+def _exactly(arrived: int, sent: int, chance: float) -> float:
+    """The binomial distribution, by logarithms: its factors are too large to multiply."""
+    ways = math.lgamma(sent + 1) - math.lgamma(arrived + 1) - math.lgamma(sent - arrived + 1)
+    return math.exp(ways + arrived * math.log(chance) + (sent - arrived) * math.log1p(-chance))
 
 
 def table() -> str:

@@ -33,7 +33,10 @@ def plan(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
-    """Find the code, frame length and strategy that need the least station time, by formula."""
+    """Find the code, frame length and strategy that need the least station time, by formula.
+
+    Of a sweep the first cell counts.
+    """
     checked = read_scenario(scenario)
     _, settings = next(checked.cells())
     with scratch() as folder, progress(quiet=as_json) as tell:
