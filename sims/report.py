@@ -137,8 +137,12 @@ def as_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
+TABLE_WIDTH = 110
+"""Columns that the table needs; in a pipe there are no others."""
+
+
 def as_table(rows: Sequence[Row]) -> Table:
-    """For people."""
+    """For people; times are medians, station minutes means."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     names = list(rows[0].changed)
     for name in names:
@@ -146,9 +150,9 @@ def as_table(rows: Sequence[Row]) -> Table:
     for heading in (
         "envelope B",
         "link B",
-        f"applied ({CONFIDENCE:.0%} limits)",
-        "median to applied",
-        "median to known",
+        f"applied, {CONFIDENCE:.0%} limits",
+        "to applied",
+        "to known",
         "station min",
     ):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -159,11 +163,16 @@ def as_table(rows: Sequence[Row]) -> Table:
             str(each.envelope_bytes),
             str(each.link_bytes),
             f"{applied.value:.4f} ({applied.low:.4f} to {applied.high:.4f})",
-            clock(each.applied_s.value) if each.applied_s else "never",
-            clock(each.known_s.value) if each.known_s else "never",
+            _short(each.applied_s.value) if each.applied_s else "never",
+            _short(each.known_s.value) if each.known_s else "never",
             f"{each.station_s.value / 60:.2f}",
         )
     return table
+
+
+def _short(time_s: float) -> str:
+    """Without the thousandths, which no reader of a table wants."""
+    return clock(time_s)[:-4]
 
 
 def _shown(row: Row, name: str) -> str:

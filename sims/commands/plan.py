@@ -15,6 +15,7 @@ from shared.terminal import print_json, progress, reports_errors
 from sims.endpoints import scratch
 from sims.planner import Option
 from sims.planner import plan as find_options
+from sims.report import TABLE_WIDTH
 from sims.scenario import profile_of, read_scenario, stack_of
 from sims.shipment import prepare
 from sims.trace import clock
@@ -58,7 +59,8 @@ def plan(
     if as_json:
         print_json({"envelope_bytes": size, "options": [each.as_dict() for each in options]})
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
+    console.width = max(console.width, TABLE_WIDTH)
     console.print(f"{size} B to get across with a chance of {success:g}; least station time first")
     console.print(_table(options[:SHOWN]))
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from shared.terminal import print_json, reports_errors
 from sims.presets import PRESETS, Figure
+from sims.report import TABLE_WIDTH
 
 
 @reports_errors
@@ -41,6 +42,7 @@ def presets(
             preset.summary,
         )
     console = Console(highlight=False)
+    console.width = max(console.width, TABLE_WIDTH)
     console.print(table)
     console.print("\n* no source found, an assumption; --json names every figure's source")
 

@@ -19,7 +19,7 @@ from sims.endpoints import scratch
 from sims.figures import draw
 from sims.journal import Journal, open_journal
 from sims.mission import Result
-from sims.report import as_csv, as_table, row
+from sims.report import TABLE_WIDTH, as_csv, as_table, row
 from sims.report import as_json as report_of
 from sims.scenario import read_scenario
 from sims.shipment import prepare
@@ -65,7 +65,9 @@ def sweep(
     if as_json:
         print_json(report)
     else:
-        Console(highlight=False, soft_wrap=True).print(as_table(rows))
+        console = Console(highlight=False)
+        console.width = max(console.width, TABLE_WIDTH)
+        console.print(as_table(rows))
 
 
 def _fly(
