@@ -34,6 +34,7 @@ MAX_INTERVALS = 2 ** (8 * INTERVAL_BYTES) - 1
 _CHAIN = b"rehydration-uplink/tesla/1/chain\n"
 _MAC_KEY = b"rehydration-uplink/tesla/1/mac\n"
 _LAYOUT = struct.Struct(f">HQIHIII{SALT_BYTES}s{CHAIN_KEY_BYTES}s")
+COMMITMENT_BYTES = _LAYOUT.size
 
 
 @dataclass(frozen=True)
