@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from shared.auth.keys import SharedKey, TrustedKey, fingerprint, to_text
 from shared.auth.profiles import Profile
 from shared.auth.rotation import check_rotation, decode_rotation, encode_rotation
-from shared.auth.tesla import Schedule, make_chain
+from shared.auth.schedule import Schedule
+from shared.auth.tesla import make_chain
 from shared.envelope import open_envelope
 from shared.errors import (
     BadSignature,
