@@ -12,6 +12,7 @@ from groundstation.commands.history import history
 from groundstation.commands.inspect import inspect
 from groundstation.commands.keys import disclose, keygen
 from groundstation.commands.model import app as model
+from groundstation.commands.rotate import rotate
 from groundstation.commands.sign import sign
 from groundstation.commands.specialise import specialise
 from groundstation.commands.suggest import suggest
@@ -30,6 +31,7 @@ for command in (
     author,
     sign,
     disclose,
+    rotate,
     history,
     inspect,
     explain,

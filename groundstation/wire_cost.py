@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.digest import DIGEST_BYTES
 from shared.auth.profiles import KEY_ID_BYTES
+from shared.digest import DIGEST_BYTES
 from shared.envelope import SIGNATURE_BYTES
 from shared.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.seeds.coins import SeedSource

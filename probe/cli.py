@@ -14,6 +14,7 @@ import typer
 from probe import report
 from probe.holding import disclose, take_in, waits
 from probe.onboard import Probe, open_probe, roll_back
+from probe.rotating import rotate
 from probe.setup import DEFAULT_IGNORE, Setup, initialise
 from probe.update import apply, read_envelope, regenerate, verify
 from shared.auth.profiles import DISCLOSURE_BYTES
@@ -167,6 +168,21 @@ def disclose_command(
         budget = budget_of(max_tokens, max_seconds, max_memory)
         done = disclose(probe, data, regenerator(probe.config, budget, tell), time.time)
     _show(report.of_disclosed(done), as_json)
+
+
+@app.command("rotate")
+@reports_errors
+def rotate_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The received change of keys.")],
+    state: State,
+    as_json: Json = False,
+) -> None:
+    """Trust the keys that a signed message lists, and no others; the counter is used up."""
+    with _opened(state) as probe:
+        data = read_envelope(file, probe.config.max_envelope_bytes)
+        rotate(probe, data, time.time)
+    with _opened(state) as probe:
+        _show(report.of_rotated(probe), as_json)
 
 
 @app.command()

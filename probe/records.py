@@ -32,6 +32,7 @@ class Operation(StrEnum):
     INIT = "init"
     APPLY = "apply"
     ROLLBACK = "rollback"
+    ROTATE = "rotate"
 
 
 @dataclass(frozen=True)

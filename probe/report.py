@@ -103,6 +103,16 @@ def _of_closed(closed: Closed) -> Report:
     return {**outcome, "applied": False, "held": closed.kept, **error}
 
 
+def of_rotated(probe: Probe) -> Report:
+    """Other keys trusted."""
+    pending = probe.store.pending()
+    return {
+        "rotated": True,
+        "counter": _counter(probe.store.ledger().counter),
+        "keys": [_key(key, pending) for key in probe.config.keys],
+    }
+
+
 def of_rolled_back(entry: Entry) -> Report:
     """A tree put back."""
     return {

@@ -285,10 +285,19 @@ def check_counter(message: Message, last_counter: int, limits: Limits) -> None:
     Raises:
         Replayed: the counter is not above the last one, or too far above it.
     """
+    check_number(message.counter, last_counter, limits)
+
+
+def check_number(counter: int, last_counter: int, limits: Limits) -> None:
+    """Whether a counter may be used now; all kinds of messages share them.
+
+    Raises:
+        Replayed: as ``check_counter``.
+    """
     highest = last_counter + limits.max_counter_jump
-    if not last_counter < message.counter <= highest:
+    if not last_counter < counter <= highest:
         raise Replayed(
-            f"the message has counter {message.counter}",
+            f"the message has counter {counter}",
             expected=f"{last_counter + 1} to {highest}",
             remedy="sign the recipe again with the next counter",
         )

@@ -13,7 +13,7 @@ from shared.auth.keys import SharedKey, TrustedKey, blocks, key_id, profile_of
 from shared.auth.tesla import Chain, Commitment
 from shared.errors import InputError
 
-__all__ = ["key_id", "load_trusted_keys"]
+__all__ = ["check_apart", "key_id", "load_trusted_keys"]
 
 _PUBLIC_BLOCK = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
 
@@ -41,12 +41,16 @@ def load_trusted_keys(pem: bytes) -> tuple[TrustedKey, ...]:
             "`groundstation keygen --profile`",
             remedy="use the ground.pub that `groundstation keygen` writes",
         )
-    _check_apart(keys)
+    check_apart(keys)
     return tuple(keys)
 
 
-def _check_apart(keys: Sequence[TrustedKey]) -> None:
-    """One profile for each key id and for each secret, so that a message has one reading."""
+def check_apart(keys: Sequence[TrustedKey]) -> None:
+    """One profile for each key id and for each secret, so that a message has one reading.
+
+    Raises:
+        InputError: two keys that one message could mean.
+    """
     profiles: dict[object, object] = {}
     for key in keys:
         names: list[object] = [key_id(key)]

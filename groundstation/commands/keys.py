@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from groundstation.keys import disclosure, load_private_key, write_key_pair
 from shared.auth.keys import SHARED_KEY_BYTES, GroundKey, SharedKey
 from shared.auth.profiles import CHAIN_KEY_BYTES, Profile
-from shared.auth.tesla import SALT_BYTES, Schedule, encode_disclosure, make_chain
+from shared.auth.schedule import Schedule
+from shared.auth.tesla import SALT_BYTES, encode_disclosure, make_chain
 from shared.errors import InputError
 from shared.terminal import print_json, reports_errors
 

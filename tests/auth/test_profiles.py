@@ -28,7 +28,8 @@ from shared.auth.keys import (
     trusted,
 )
 from shared.auth.profiles import DISCLOSURE_BYTES, Profile, overhead_table, overheads
-from shared.auth.tesla import Disclosure, Schedule, encode_disclosure, make_chain
+from shared.auth.schedule import Schedule
+from shared.auth.tesla import Disclosure, encode_disclosure, make_chain
 from shared.codec import binding
 from shared.envelope import check_signature, open_envelope, parse_envelope, sign, signed_bytes
 from shared.errors import BadSignature, InputError, NotClosed, Refusal, WrongBaseline, WrongPin

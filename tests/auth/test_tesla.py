@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from probe.pending import Pending, checking_key, disclosed, hold, known_key
 from shared.auth.keys import IntervalKey, fingerprint
+from shared.auth.schedule import Schedule
 from shared.auth.tags import fits, make_tail
 from shared.auth.tesla import (
     Chain,
     ChainKey,
     Commitment,
     Disclosure,
-    Schedule,
     decode_disclosure,
     encode_disclosure,
     make_chain,

@@ -17,7 +17,8 @@ from probe.setup import Setup, initialise
 from probe.update import apply, verify
 from shared.auth.keys import IntervalKey, SharedKey, SigningKey, TrustedKey, key_id, trusted
 from shared.auth.profiles import Profile
-from shared.auth.tesla import ChainKey, Disclosure, Schedule, encode_disclosure, make_chain
+from shared.auth.schedule import Schedule
+from shared.auth.tesla import ChainKey, Disclosure, encode_disclosure, make_chain
 from shared.envelope import sign
 from shared.errors import (
     BadSignature,

@@ -1,0 +1,53 @@
+"""Changing whom the probe trusts by a signed message from the ground (``shared.auth.rotation``)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from probe.onboard import Clock, Probe
+from probe.records import Entry, Operation, noted
+from probe.update import on_record
+from shared.auth.keys import TrustedKey, to_text
+from shared.auth.rotation import check_rotation, decode_rotation
+from shared.digest import sha256
+from shared.envelope import check_number, check_size
+from shared.errors import InputError, Refusal
+from shared.trust import check_apart
+
+
+def rotate(probe: Probe, data: bytes, clock: Clock) -> tuple[TrustedKey, ...]:
+    """Trust other keys from now on, and no others.
+
+    The counter is used up first: a crash in between leaves the old keys, and asks for the message
+    once more under the next counter.  The other way round it could be replayed.
+
+    Returns:
+        The keys that are trusted now.
+
+    Raises:
+        Refusal: of the family of the check that failed; nothing has changed.
+        StoreError: the disk refuses.
+    """
+    ledger = probe.store.ledger()
+    record = on_record(probe.config, ledger, probe.store.pending())
+    check_size(data, record.limits)
+    rotation = decode_rotation(data)
+    keys = check_rotation(rotation, record.keys)
+    check_number(rotation.counter, record.counter, record.limits)
+    try:
+        check_apart(keys)
+    except InputError as error:
+        raise Refusal(error.found, expected=error.expected, remedy=error.remedy) from error
+    entry = Entry(
+        operation=Operation.ROTATE,
+        time_s=clock(),
+        counter=rotation.counter,
+        old_tree=ledger.tree,
+        new_tree=ledger.tree,
+        envelope=sha256(data).hex(),
+        recovered=False,
+    )
+    probe.store.write(noted(ledger, entry))
+    texts = tuple(sorted({to_text(key) for key in keys}))
+    probe.store.write(replace(probe.config, keys=texts))
+    return keys
