@@ -253,7 +253,8 @@ def test_several_frames_in_one_cltu() -> None:
     )
     assert [frame.type.name for frame in found.frames] == ["BD", "BC", "BD"]
     assert decode_control(found.frames[1].data) == SetVr(3)
-    assert deliver(found.frames, stack).envelopes == (b"one", b"second one")
+    delivered = deliver(found.frames, stack)
+    assert (delivered.envelopes, delivered.faults) == ((b"one", b"second one"), ())
 
 
 def test_any_fill_is_dropped() -> None:
