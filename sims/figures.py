@@ -11,6 +11,8 @@ from sims.break_even import LARGEST_PAYLOAD, MESSAGE_BYTES, PROFILES, link_bytes
 from sims.report import Row
 from sims.scenario import stack_of, strategy_of
 
+_LINES = (":", "-.", "--", "-")
+
 
 def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     """Draws what the sweep has to show.
@@ -63,12 +65,17 @@ def _success(rows: Sequence[Row], folder: Path) -> Path:
 
 def _times(rows: Sequence[Row], folder: Path) -> Path:
     figure, axes = _axes()
+    bers = sorted({row.settings["up_ber"] for row in rows})
+    groups = list(_grouped(rows, "up_ber"))
     for row in rows:
         if row.times_s:
             light = row.settings["one_way_light_s"]
             shares = [(number + 1) / row.runs for number in range(len(row.times_s))]
             times = [time - light for time in row.times_s]
-            axes.step(times, shares, where="post", label=_name(row))
+            # a colour for what is sent, and how, and a kind of line for the noise
+            color = f"C{groups.index(_name(row, 'up_ber')) % 10}"
+            line = _LINES[bers.index(row.settings["up_ber"]) % len(_LINES)]
+            axes.step(times, shares, line, where="post", color=color, label=_name(row))
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("seconds from the decision to send to applied, one light time taken off")
     axes.set_ylabel("share of runs")
@@ -104,7 +111,7 @@ def _authentication(rows: Sequence[Row], folder: Path) -> Path:
         seconds = [8 * link_bytes(name, payload, stack) / rate for payload in payloads]
         axes.step(payloads, seconds, where="post", label=f"{name}, {tail + later} B")
     for each in _grouped(rows, "encoding").popitem()[1]:
-        payload = each.envelope_bytes - MESSAGE_BYTES - PROFILES["ed25519"][0]
+        payload = each.envelope_bytes - MESSAGE_BYTES - PROFILES[each.settings["authentication"]][0]
         if 0 < payload <= LARGEST_PAYLOAD:
             axes.axvline(payload, color="0.6", linewidth=0.8)
             axes.annotate(each.settings["encoding"], (payload, 0), rotation=90, fontsize=7)

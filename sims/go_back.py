@@ -77,7 +77,9 @@ class GoBack:
     def _due_s(self, now_s: float) -> float:
         soonest = now_s + self._round_trip_s
         heard = self._profile.passes.earliest(soonest, self._profile.report_s)
-        return max(soonest if heard is None else heard, self._fop.due_s or 0.0)
+        if heard is not None and heard > soonest:
+            soonest = heard + 2 * self._profile.cadence_s
+        return max(soonest, self._fop.due_s or 0.0)
 
     def _fill(self, now_s: float, trace: Trace) -> None:
         while self._left and self._fop.waiting is None and not self._ended:

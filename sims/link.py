@@ -173,7 +173,8 @@ class Downlink:
     """Telemetry frames, one after the other, each telling the probe's state as it is then.
 
     They are not simulated one by one: when the state changes, the first frame that gets through
-    from then on is found, and its arrival is the one event.
+    from then on is found, and its arrival is the one event.  A frame tells what is so when it
+    begins, so several changes before it are heard as one.
     """
 
     def __init__(
@@ -188,6 +189,8 @@ class Downlink:
         self._trace, self._hear = trace, hear
         self._outages = Outages(profile.down_outages, streams.stream("down/outages"))
         self._survives = power(1.0 - profile.down_ber, 8 * profile.report_bytes)
+        self._told: dict[int, Any] = {}
+        """What is in frames that will be heard, by their numbers."""
 
     def tell(self, state: Any) -> None:
         """The probe's state has changed; the ground hears of it when a frame gets through."""
@@ -205,9 +208,11 @@ class Downlink:
                 continue
             clear = self._outages.first_within(begins, ends) is None
             if clear and self._streams.stream("down/noise", number).happens(self._survives):
-                event = env.timeout(ends - env.now)
-                event.callbacks.append(lambda _: self._hear(state))
-                self._trace.note(ends, "link", "telemetry arrives", report=number)
+                if number not in self._told:
+                    event = env.timeout(ends - env.now)
+                    event.callbacks.append(lambda _, n=number: self._hear(self._told.pop(n)))
+                    self._trace.note(ends, "link", "telemetry arrives", report=number)
+                self._told[number] = state
                 return
             number += 1
         self._trace.note(env.now, "link", "telemetry is never heard")

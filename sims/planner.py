@@ -112,8 +112,8 @@ def _sufficient(
     size: int, profile: LinkProfile, stack: Stack, coding: str, wanted: float
 ) -> Iterator[Option]:
     for order in (Order.HAMMER, Order.CYCLE, Order.COP1):
-        for copies in range(1, MOST_COPIES + 1):
-            chosen = Strategy(order if copies > 1 or order is Order.COP1 else Order.ONCE, copies)
+        for copies in range(1 + (order is Order.COP1), MOST_COPIES + 1):
+            chosen = Strategy(order if copies > 1 else Order.ONCE, copies)
             option = evaluate(size, profile, stack, coding, chosen)
             if option.success >= wanted:
                 yield option

@@ -137,7 +137,7 @@ def as_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-TABLE_WIDTH = 110
+TABLE_WIDTH = 118
 """Columns that the table needs; in a pipe there are no others."""
 
 

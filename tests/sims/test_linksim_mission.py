@@ -166,6 +166,34 @@ def test_cop_1_brings_everything_across_a_bad_link(campaign, tmp_path: Path) -> 
     assert len({each.cltus for each in results}) > 10
 
 
+@pytest.mark.parametrize("copies", [1, 2, 4])
+def test_cop_1_far_away_is_as_reckoned(campaign, tmp_path: Path, copies: int) -> None:
+    """Answers come hours later and only while the probe is up; losses in both directions."""
+    from sims.planner import frame_chance, frame_sizes, go_back_n
+    from sims.scenario import profile_of, stack_of
+
+    made = campaign(
+        f'strategy = "cop-1"\ncopies = {copies}\npreset = "new-horizons"\n'
+        "[link]\nup_ber = 0.002\ndown_ber = 1e-4\n"
+        "[message]\nbytes = 700\n[frames]\nmax_frame_bytes = 128\n"
+    )
+    profile, stack = profile_of(made.scenario.settings), stack_of(made.scenario.settings)
+    sizes = frame_sizes(700, stack)
+    chances = [frame_chance(size, profile, stack) for size in sizes]
+    expected, _, rounds = go_back_n(chances, [1.0] * len(sizes), copies)
+    assert len(sizes) == 6 and 0.8 < chances[0] < 0.9
+    runs = 200
+    results = shares(made, tmp_path, runs)
+    found = sum(each.applied for each in results) / runs
+    assert found == pytest.approx(
+        expected, abs=3.29 * math.sqrt(expected * (1 - expected) / runs) + 1e-9
+    )
+    # what was applied is known in the end
+    assert all((each.known_s >= 0) == each.applied for each in results)
+    if copies == 4:
+        assert rounds > 1.5 and expected > 0.99
+
+
 def test_cop_1_gives_up_where_nothing_gets_through(campaign) -> None:
     made = campaign(
         'strategy = "cop-1"\ncopies = 3\npreset = "voyager-1"\n'

@@ -125,7 +125,8 @@ def test_a_cluster_computes_the_same(campaign) -> None:
     assert found == list(fly_all(made, chunks))
 
 
-def test_a_cluster_that_is_not_there() -> None:
+def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sims.workers.CONNECT_SECONDS", 1)
     result = CliRunner().invoke(
         app,
         ["sweep", "sims/scenarios/mars-direct.toml", "--cluster", "tcp://127.0.0.1:9", "--json"],
