@@ -2,8 +2,8 @@
 
 PYTHON ?= python3
 JOBS ?= 2
-MODEL := smollm2-135m
-EXTRAS := ground,compare,sims,dev
+MODELS := smollm2-135m smollm2-135m-patch
+EXTRAS := ground,train,compare,sims,dev
 
 VENV := .venv
 LIGHT := .venv-probe
@@ -21,8 +21,8 @@ help: ## List the targets.
 
 setup: $(VENV)/.installed $(LIGHT)/.installed ## Build .venv (ground, tests) and .venv-probe (no torch).
 
-model: $(VENV)/.installed ## Fetch and pin the default model, once.
-	@$(RUN)groundstation model fetch $(MODEL)
+model: $(VENV)/.installed ## Fetch and pin the default model and the one it was made of, once.
+	@for name in $(MODELS); do $(RUN)groundstation model fetch $$name || exit 1; done
 
 demo: setup ## Send a real release of a flight library to a probe; under two minutes.
 	@$(RUN)python -m demo.run --probe-environment $(LIGHT)
@@ -41,6 +41,7 @@ bench: model ## Measure sizes and speed anew (two hours; a rerun goes on where i
 	-@$(RUN)python $(PIP) install -c constraints.txt -e '.[bench]' # else llama.cpp is not measured
 	$(RUN)python -m benchmarks.run
 	$(RUN)python -m benchmarks.quality
+	$(RUN)python -m benchmarks.ordinary
 	$(RUN)python -m benchmarks.speed
 
 clean: ## Remove environments, caches and results of runs; fetched models stay in the user's cache.

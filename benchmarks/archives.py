@@ -1,208 +1,29 @@
-"""Release archives by package name, version and kind: found and fetched by pip, only ever read.
-
-``pip download`` runs a source distribution's build backend to learn its metadata, which means
-executing somebody's ``setup.py`` for a file that is only to be read.  So this module uses the
-parts of pip that find a link and hold the connection (index, mirrors, certificates and proxies as
-configured for pip), stores the bytes and never unpacks them to disk.
-"""
+"""Release archives as the benchmark names them; the code is the ground station's."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import logging
-import os
-import tarfile
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from groundstation.corpus.archives import (
+    KINDS,
+    MAX_ARCHIVE_BYTES,
+    MAX_MEMBER_BYTES,
+    ArchiveCache,
+    Link,
+    PackageIndex,
+    corpus_home,
+    open_index,
+    preferred,
+    read_members,
+)
 
-from shared.errors import DownloadError, InputError
-
-KINDS = ("wheel", "sdist")
-MAX_ARCHIVE_BYTES = 64 << 20
-MAX_MEMBER_BYTES = 8 << 20
-
-
-def corpus_home() -> Path:
-    """Where archives are kept: ``$XDG_CACHE_HOME`` or ``~/.cache``, then this project's folder."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "rehydration-uplink" / "corpus"
-
-
-@dataclass(frozen=True)
-class Link:
-    """One archive that the package index offers; ``handle`` is pip's own link object."""
-
-    package: str
-    version: str
-    kind: str
-    filename: str
-    handle: Any
-
-
-class PackageIndex:
-    """The package index as pip is configured to see it."""
-
-    def __init__(self, finder: Any, session: Any) -> None:
-        self._finder = finder
-        self._session = session
-
-    def links(self, package: str) -> list[Link]:
-        """Every archive of ``package`` that this interpreter could use, in version order.
-
-        Raises:
-            DownloadError: the index has no such package, or cannot be reached.
-        """
-        found = [
-            Link(
-                package=package,
-                version=str(candidate.version),
-                kind="wheel" if candidate.link.is_wheel else "sdist",
-                filename=candidate.link.filename,
-                handle=candidate.link,
-            )
-            for candidate in sorted(
-                self._finder.find_all_candidates(package),
-                key=lambda candidate: (candidate.version, candidate.link.filename),
-            )
-        ]
-        if not found:
-            raise DownloadError(
-                f"the package index lists no archive of {package}",
-                expected="a package on PyPI or on the index that pip is configured for",
-                remedy="check the connection with: python -m pip index versions " + package,
-            )
-        return found
-
-    def fetch(self, link: Link) -> bytes:
-        """The archive's bytes, checked against the index's own digest where it gives one.
-
-        Raises:
-            DownloadError: the transfer failed, is too large or is not what the index promised.
-        """
-        url: str = link.handle.url_without_fragment
-        if url.startswith("file:"):
-            data = Path(link.handle.file_path).read_bytes()
-        else:
-            reply = self._session.get(url, headers={"Accept-Encoding": "identity"})
-            if reply.status_code != 200:
-                raise DownloadError(f"{link.filename}: HTTP status {reply.status_code}")
-            data = reply.content
-        if len(data) > MAX_ARCHIVE_BYTES:
-            raise DownloadError(f"{link.filename} has {len(data)} bytes")
-        promised = link.handle.hash if link.handle.hash_name == "sha256" else None
-        if promised and hashlib.sha256(data).hexdigest() != promised:
-            raise DownloadError(
-                f"{link.filename} has another sha256 than the index promised",
-                remedy="try again; the transfer was damaged",
-            )
-        return data
-
-
-@contextmanager
-def open_index() -> Iterator[PackageIndex]:
-    """pip's finder and connection, for as long as the context lasts.
-
-    Raises:
-        DownloadError: this interpreter has no pip, or one whose inner parts have moved.
-    """
-    logging.getLogger("pip").setLevel(logging.ERROR)
-    try:
-        from pip._internal.commands import create_command
-
-        command: Any = create_command("download")
-        options, _ = command.parse_args(["--no-deps", "--ignore-requires-python", "-q", "-q", "x"])
-        context = command.main_context()
-    except (ImportError, AttributeError, KeyError) as error:
-        raise DownloadError(
-            f"pip cannot be used as a downloader here ({error})",
-            expected="pip 23 or later in this environment",
-            remedy="python -m ensurepip --upgrade, or pip install --upgrade pip",
-        ) from error
-    with context:
-        session = command.get_default_session(options)
-        finder = command._build_package_finder(options, session, ignore_requires_python=True)
-        yield PackageIndex(finder, session)
-
-
-class ArchiveCache:
-    """Archives on disk by file name; what is missing comes from the index, once."""
-
-    def __init__(self, folder: Path, index: PackageIndex | None = None) -> None:
-        self._folder = folder
-        self._index = index
-        self._links: dict[str, list[Link]] = {}
-
-    def links(self, package: str) -> list[Link]:
-        """As ``PackageIndex.links``, asked once a package."""
-        if self._index is None:
-            raise DownloadError(f"{package} is not in the cache and there is no package index")
-        if package not in self._links:
-            self._links[package] = self._index.links(package)
-        return self._links[package]
-
-    def members(self, package: str, version: str, kind: str) -> dict[str, bytes]:
-        """The regular files of one archive, the top folder of an sdist left out of their paths.
-
-        Raises:
-            DownloadError: no such archive, or it cannot be fetched.
-            InputError: the archive is damaged.
-        """
-        stored = self._folder / f"{package}-{version}-{kind}"
-        if not stored.exists():
-            data = self._fetch(package, version, kind)
-            self._folder.mkdir(parents=True, exist_ok=True)
-            # A name only becomes visible with all its bytes: an interrupted run resumes.
-            partial = stored.with_name(f"{stored.name}.{os.getpid()}.part")
-            partial.write_bytes(data)
-            partial.replace(stored)
-        return read_members(stored.read_bytes(), kind)
-
-    def _fetch(self, package: str, version: str, kind: str) -> bytes:
-        of_kind = [x for x in self.links(package) if (x.version, x.kind) == (version, kind)]
-        if not of_kind or self._index is None:
-            raise DownloadError(
-                f"the package index has no {kind} of {package} {version}",
-                remedy="leave the row out; its release may have been withdrawn",
-            )
-        return self._index.fetch(preferred(of_kind))
-
-
-def preferred(links: list[Link]) -> Link:
-    """Of several archives of one release the smallest name: stable, and pure Python if there."""
-    return min(links, key=lambda link: ("py3-none-any" not in link.filename, link.filename))
-
-
-def read_members(data: bytes, kind: str) -> dict[str, bytes]:
-    """The regular files inside an archive's bytes, without writing any to disk.
-
-    Raises:
-        InputError: ``data`` is no archive of that kind.
-    """
-    try:
-        if kind == "wheel" or data[:2] == b"PK":
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                found = {
-                    info.filename: archive.read(info)
-                    for info in archive.infolist()
-                    if not info.is_dir() and info.file_size <= MAX_MEMBER_BYTES
-                }
-        else:
-            with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-                found = {}
-                for member in archive:
-                    if member.isfile() and member.size <= MAX_MEMBER_BYTES:
-                        stream = archive.extractfile(member)
-                        if stream is not None:
-                            found[member.name] = stream.read()
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
-        raise InputError(
-            f"not a readable {kind}: {error}", remedy="delete it and fetch it again"
-        ) from error
-    if kind == "sdist":
-        found = {path.partition("/")[2]: body for path, body in found.items() if "/" in path}
-    return found
+__all__ = [
+    "KINDS",
+    "MAX_ARCHIVE_BYTES",
+    "MAX_MEMBER_BYTES",
+    "ArchiveCache",
+    "Link",
+    "PackageIndex",
+    "corpus_home",
+    "open_index",
+    "preferred",
+    "read_members",
+]

@@ -223,7 +223,7 @@ def main(
     typer.echo(f"bits a token: model alone {alone:.4f}, mixed {mean_bits(rows, weights):.4f}, ")
     typer.echo(f"cross-validated by package {cross_validated(rows, packages):.4f}")
     typer.echo(f"_BY_ORDER = {tuple(eighths[:ORDERS])}")
-    typer.echo(f"_BY_CERTAINTY = {eighths[ORDERS]}")
+    typer.echo(f"BY_CERTAINTY = {eighths[ORDERS]}")
     typer.echo(f"_BY_SEEN = {(0, *eighths[ORDERS + 1 : -1])}")
     typer.echo(f"_ALONE = {eighths[-1]}")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from benchmarks.archives import KINDS, ArchiveCache
 from benchmarks.corpus import HELDOUT, PAIRS, Pair, load_pair, read_rows
 from benchmarks.sampling import SUFFIXES, changed_files, rank, release_steps
+from groundstation.corpus.ranking import canonical
 from shared.errors import DownloadError, InputError
 
 RELEASES = Path(__file__).with_name("fit_releases.csv")
@@ -72,11 +72,6 @@ def format_steps(steps: Iterable[Step]) -> str:
     writer.writeheader()
     writer.writerows(asdict(step) for step in steps)
     return text.getvalue()
-
-
-def canonical(package: str) -> str:
-    """A package's name as the index compares it: lower case, one hyphen for each separator."""
-    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def benchmark_packages() -> frozenset[str]:

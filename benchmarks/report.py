@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+from benchmarks.tuned import tuned
 from benchmarks.won import won
 
 Row = dict[str, Any]
@@ -24,6 +25,8 @@ class Run:
         pin: its digest, hexadecimal.
         candidates: prompts tried a patch.
         rows: one a patch, see ``benchmarks.measure.measure``.
+        base: the model that this one was specialised from, if any.
+        list: which patches.
     """
 
     title: str
@@ -31,6 +34,8 @@ class Run:
     pin: str
     candidates: int
     rows: tuple[Row, ...]
+    base: str | None
+    list: str
 
 
 def write_report(runs: Sequence[Run], out: Path) -> None:
@@ -55,10 +60,10 @@ def _report(runs: Sequence[Run]) -> Iterator[str]:
     yield "(`benchmarks/fit_loci.py`, `fit_recall.py`)."
     yield f"Machine: {platform.machine()}, Python {platform.python_version()}."
     for run in runs:
-        yield from _section(run)
+        yield from _section(run, runs)
 
 
-def _section(run: Run) -> Iterator[str]:
+def _section(run: Run, runs: Sequence[Run]) -> Iterator[str]:
     rows = run.rows
     exact = sum(row["probe"]["exact"] for row in rows)
     yield ""
@@ -90,6 +95,9 @@ def _section(run: Run) -> Iterator[str]:
             yield f"| {name} | {len(rows) - len(sizes)} without a size | | | | |"
     yield ""
     yield from won(run.model, rows)
+    for other in runs:
+        if (other.model, other.list) == (run.base, run.list):
+            yield from tuned(other.model, other.rows, rows)
     yield from _details(rows)
 
 

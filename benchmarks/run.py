@@ -41,6 +41,7 @@ class Job:
         model: which pin.
         candidates: prompts tried a patch.
         limit: so many patches, spread over the list; None for all.
+        base: the model that this one was specialised from, if any.
     """
 
     title: str
@@ -48,6 +49,7 @@ class Job:
     model: str
     candidates: int
     limit: int | None = None
+    base: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,20 @@ SEARCHED = 12
 JOBS = (
     Job("Release to release, SmolLM2-135M", "pairs", "smollm2-135m", SEARCHED),
     Job("Held-out flight and embedded software, SmolLM2-135M", "heldout", "smollm2-135m", SEARCHED),
+    Job(
+        "Release to release, SmolLM2-135M specialised",
+        "pairs",
+        "smollm2-135m-patch",
+        SEARCHED,
+        base="smollm2-135m",
+    ),
+    Job(
+        "Held-out flight and embedded software, SmolLM2-135M specialised",
+        "heldout",
+        "smollm2-135m-patch",
+        SEARCHED,
+        base="smollm2-135m",
+    ),
     Job("Release to release, Qwen2.5-Coder-0.5B", "pairs", "qwen2.5-coder-0.5b", 6, limit=20),
 )
 
@@ -123,7 +139,8 @@ def measure_job(job: Job, report: Report, shard: Shard = WHOLE) -> Run:
         published = ppmd.difference_bytes(pair.old, pair.new)
         rows.append({**row, "ppmd_difference_bytes": published})
     report(job.title, len(pairs), len(pairs))
-    return Run(job.title, job.model, pin.digest.hex(), job.candidates, tuple(rows))
+    title, digest = job.title, pin.digest.hex()
+    return Run(title, job.model, digest, job.candidates, tuple(rows), job.base, job.list)
 
 
 def parse_shard(text: str) -> Shard:

@@ -21,7 +21,7 @@ from shared.errors import BadSignature, RehydrationError, Replayed
 from shared.terminal import print_error
 from shared.tree import write_tree
 
-MODEL = "smollm2-135m"
+MODEL = "smollm2-135m-patch"
 RESULTS = Path("demo-run")
 
 

@@ -7,7 +7,7 @@ code of it runs.  The digests below decide whether the bytes are the right ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.errors import InputError
 
@@ -43,6 +43,9 @@ class KnownModel:
         parts: in order; together they are the weights file.
         size_bytes, sha256: of the weights file.
         pin_digest: hexadecimal digest of the pin that this version of the program makes of it.
+        base: the known model whose weights these are, where an adapter is added to them.
+        adapter: file name of that adapter, in ``groundstation/adapters``.
+        adapter_sha256: of that file.
     """
 
     name: str
@@ -53,6 +56,9 @@ class KnownModel:
     size_bytes: int
     sha256: str
     pin_digest: str
+    base: str | None = None
+    adapter: str | None = None
+    adapter_sha256: str | None = None
 
 
 _SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -122,7 +128,17 @@ QWEN = KnownModel(
     pin_digest="9ceb5ce4cd6c02a8f36372c581729f53a8ed5862908d5e635115317fa4a8a875",
 )
 
-KNOWN = {model.name: model for model in (SMOLLM2, QWEN)}
+SMOLLM2_PATCH = replace(
+    SMOLLM2,
+    name="smollm2-135m-patch",
+    title="SmolLM2-135M-Instruct, specialised in patches",
+    base=SMOLLM2.name,
+    adapter="smollm2-135m-patch.adapter",
+    adapter_sha256="076c7a56d9d18e01dd1c61bdc7ada3e882e158dbfd97b10a0527759a80c5563d",
+    pin_digest="512e465dbff077bc47e798dfff2d85ac086eea2e1e0841f276cd453712baf9a8",
+)
+
+KNOWN = {model.name: model for model in (SMOLLM2_PATCH, SMOLLM2, QWEN)}
 
 
 def known_model(name: str) -> KnownModel:

@@ -6,11 +6,13 @@ import typer
 
 from groundstation.commands.author import author
 from groundstation.commands.compare import compare
+from groundstation.commands.corpus import app as corpus
 from groundstation.commands.explain import explain
 from groundstation.commands.history import history
 from groundstation.commands.inspect import inspect
 from groundstation.commands.keys import keygen
 from groundstation.commands.model import app as model
+from groundstation.commands.specialise import specialise
 from groundstation.commands.suggest import suggest
 from groundstation.commands.survey import survey
 
@@ -21,5 +23,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(model, name="model")
-for command in (keygen, author, history, inspect, explain, compare, suggest, survey):
+app.add_typer(corpus, name="corpus")
+for command in (keygen, author, history, inspect, explain, compare, suggest, survey, specialise):
     app.command()(command)

@@ -24,13 +24,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from groundstation.catalogue import KnownModel, Part
+from groundstation.catalogue import KnownModel, Part, known_model
 from groundstation.gguf_source import gguf_reader
 from groundstation.pin_model import read_source, write_pin
-from shared.errors import DownloadError, PinError
+from groundstation.sources import SourceModel
+from groundstation.specialise.adapter import Adapter, read_adapter
+from shared.errors import DownloadError, InputError, PinError
 from shared.exact.manifest import ARITHMETIC, FORMAT
 from shared.exact.pin import MANIFEST_NAME, Pin, cache_home, file_sha256, load_pin, pins_home
 from shared.terminal import Report, silent
+
+ADAPTERS = Path(__file__).parent / "adapters"
 
 _CHUNK_BYTES = 1 << 20
 _POLL_S = 0.2
@@ -70,9 +74,62 @@ def fetch_model(
     weights = fetch_weights(model, downloads or cache_home() / "downloads", report=report)
     report("reading the weights", 0, 0)
     source = read_source(weights)
+    if model.adapter is not None:
+        source = shipped_adapter(model).applied(source)
     pin = write_pin(source, folder, name=model.name, licence=model.licence, report=report)
     _check_digest(model, pin)
     return pin, False
+
+
+def shipped_adapter(model: KnownModel) -> Adapter:
+    """The adapter that comes with this program.
+
+    Raises:
+        PinError: the file is missing, or not the one of the catalogue.
+    """
+    path = ADAPTERS / str(model.adapter)
+    adapter = read_adapter(path)
+    if adapter.digest != model.adapter_sha256:
+        raise PinError(
+            f"{path} has sha256 {adapter.digest}",
+            expected=str(model.adapter_sha256),
+            remedy="restore the file, or install the program again",
+        )
+    return adapter
+
+
+def open_adapter(name_or_path: str) -> Adapter:
+    """An adapter: a file, or that of a specialised model of the catalogue.
+
+    Raises:
+        InputError: neither a file nor the name of a specialised model.
+        PinError: the file is no adapter.
+    """
+    path = Path(name_or_path)
+    if path.exists():
+        return read_adapter(path)
+    model = known_model(name_or_path)
+    if model.adapter is None:
+        raise InputError(
+            f"{model.name} is not specialised: it has no adapter",
+            expected="a file that `groundstation specialise` has written",
+        )
+    return shipped_adapter(model)
+
+
+def open_source(name_or_path: str, *, report: Report = silent) -> SourceModel:
+    """A model before it is pinned: one of the catalogue, downloaded if need be, or a user's own.
+
+    Raises:
+        InputError: neither a file, a folder nor a known name.
+        DownloadError, PinError: as ``fetch_weights`` and ``read_source``.
+    """
+    path = Path(name_or_path)
+    if path.exists():
+        return read_source(path)
+    model = known_model(name_or_path)
+    source = read_source(fetch_weights(model, cache_home() / "downloads", report=report))
+    return source if model.adapter is None else shipped_adapter(model).applied(source)
 
 
 def fetch_weights(model: KnownModel, downloads: Path, *, report: Report = silent) -> Path:
@@ -86,7 +143,7 @@ def fetch_weights(model: KnownModel, downloads: Path, *, report: Report = silent
     Raises:
         DownloadError: a part cannot be downloaded or has other bytes; those are deleted.
     """
-    folder = downloads / model.name
+    folder = downloads / (model.base or model.name)
     weights = folder / model.file_name
     with _writable(folder), _locked(folder):
         if _is_complete(weights, model.sha256):

@@ -80,6 +80,7 @@ def find_commits(
     objects: GitObjects,
     *,
     since: datetime | None = None,
+    until: datetime | None = None,
     limit: int | None = None,
     paths: Sequence[str] = (),
 ) -> tuple[Commit, ...]:
@@ -88,6 +89,7 @@ def find_commits(
     Args:
         objects: the repository.
         since: none that were committed before.
+        until: none that were committed after.
         limit: at most so many.
         paths: only those that change a file that one of these pathspecs matches.
 
@@ -103,11 +105,14 @@ def find_commits(
     arguments = ["rev-list", "--min-parents=1", "--max-parents=1"]
     if since is not None:
         arguments.append(f"--max-age={max(0, int(since.timestamp()))}")
+    if until is not None:
+        arguments.append(f"--min-age={max(0, int(until.timestamp()))}")
     if limit is not None:
         arguments.append(f"--max-count={limit}")
     names = objects.run(*arguments, "HEAD", "--", *paths).decode().split()
     if not names:
         conditions = [f"since {since.isoformat()}"] if since is not None else []
+        conditions += [f"until {until.isoformat()}"] if until is not None else []
         conditions += [f"in {path}" for path in paths]
         raise InputError(
             f"the repository {objects.folder} has no commit to survey"

@@ -69,10 +69,10 @@ def unsupported(what: str, expected: str) -> NoReturn:
     )
 
 
-def missing_package(error: ImportError) -> PinError:
-    """What to tell when the packages that read checkpoints are not installed."""
+def missing_package(error: ImportError, extras: str = "ground") -> PinError:
+    """What to tell when the packages that read checkpoints, or train, are not installed."""
     return PinError(
         f"the package {error.name} is not installed",
         expected="the packages of the ground station",
-        remedy="pip install 'rehydration-uplink[ground]'",
+        remedy=f"pip install 'rehydration-uplink[{extras}]'",
     )

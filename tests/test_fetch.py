@@ -409,7 +409,7 @@ def test_unknown_names_list_the_known_ones() -> None:
     assert CliRunner().invoke(app, ["fetch", "gpt"]).exit_code == InputError.exit_code
 
 
-@pytest.mark.parametrize("name", ["smollm2-135m", "qwen2.5-coder-0.5b"])
+@pytest.mark.parametrize("name", ["smollm2-135m-patch", "smollm2-135m", "qwen2.5-coder-0.5b"])
 def test_the_catalogue_is_consistent(name: str) -> None:
     model = KNOWN[name]
     assert model.name == name

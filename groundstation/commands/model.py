@@ -9,8 +9,9 @@ import typer
 
 from groundstation.catalogue import known_model
 from groundstation.describe_pin import describe_pin, pin_lines
-from groundstation.fetch import fetch_model
-from groundstation.pin_model import read_source, write_pin
+from groundstation.fetch import fetch_model, open_source
+from groundstation.pin_model import write_pin
+from groundstation.specialise.adapter import read_adapter
 from shared.exact.pin import Pin, load_pin, resolve_pin
 from shared.terminal import print_json, progress, reports_errors
 
@@ -28,8 +29,9 @@ def fetch(
     name: Annotated[
         str,
         typer.Argument(
-            help="smollm2-135m (93 MB to download, the default model) or "
-            "qwen2.5-coder-0.5b (478 MB; smaller messages, about four times the computing)."
+            help="smollm2-135m-patch (93 MB to download, specialised in patches, the default), "
+            "smollm2-135m (the same as published) or qwen2.5-coder-0.5b (478 MB, about four times "
+            "the computing)."
         ),
     ],
     out: Annotated[
@@ -55,7 +57,10 @@ def fetch(
 @reports_errors
 def pin_source(
     source: Annotated[
-        Path, typer.Argument(help="A GGUF file, or a Hugging Face folder with safetensors.")
+        str,
+        typer.Argument(
+            help="A GGUF file, a Hugging Face folder with safetensors, or a name as of `fetch`."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The folder to create.")],
     name: Annotated[
@@ -64,6 +69,9 @@ def pin_source(
     ] = None,
     licence: Annotated[
         str | None, typer.Option(help="SPDX identifier of the weights, e.g. Apache-2.0.")
+    ] = None,
+    adapter: Annotated[
+        Path | None, typer.Option(help="An adapter of `groundstation specialise` to add first.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -74,7 +82,9 @@ def pin_source(
     """
     with progress(quiet=as_json) as report:
         report("reading the source", 0, 0)
-        model = read_source(source)
+        model = open_source(source, report=report)
+        if adapter is not None:
+            model = read_adapter(adapter).applied(model)
         pin = write_pin(model, out, name=name, licence=licence, report=report)
     _print(pin, as_json, "pinned")
 

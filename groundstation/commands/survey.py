@@ -19,7 +19,7 @@ from groundstation.survey_report import CommitCost, Outcome, Survey
 from groundstation.wire_cost import RATES_BITS_PER_S, duration, link_seconds, ratio
 from shared.terminal import print_json, progress, reports_errors
 
-DEFAULT_MODEL = "smollm2-135m"
+DEFAULT_MODEL = "smollm2-135m-patch"
 INTERRUPTED = 130  # as a shell has it: 128 and the number of the signal
 
 _COLUMNS = ("diff_bytes", "payload_bytes", "total_bytes", "zstd_dict_bytes")

@@ -141,7 +141,7 @@ def resolve_pin(name_or_folder: str | Path) -> Path:
     raise PinError(
         f"{name_or_folder} is neither a folder with a pin nor the name of a fetched one",
         expected=f"a folder with {MANIFEST_NAME}, or one of: {', '.join(known) or 'none yet'}",
-        remedy="run `groundstation model fetch smollm2-135m`, or name a folder made by "
+        remedy="run `groundstation model fetch smollm2-135m-patch`, or name a folder made by "
         "`groundstation model pin`",
     )
 

@@ -23,14 +23,30 @@ ORDERS = 5
 
 # In eighths of an octave, fitted by maximum likelihood (benchmarks/fit_recall.py).
 _BY_ORDER = (-43, -35, -28, -27, -19)
-_BY_CERTAINTY = -5
+BY_CERTAINTY = -5
 _BY_SEEN = (0, 9, 12, 12)
 _ALONE = 15
-_MOST_CERTAIN = 6
+MOST_CERTAIN = 6
 
-_ONE = 1 << 20  # the integer that stands for the whole of what is recalled
-_MOST = 511  # in 256ths of the model's total, so that sums stay below the coder's limit
+ONE = 1 << 20
+"""The integer that stands for the whole of what is recalled."""
+MOST = 511
+"""The most that it counts, in 256ths of the model: so sums stay below the coder's limit."""
 _OCTAVE = (256, 279, 304, 332, 362, 395, 431, 470)  # 256 * 2**(k/8)
+
+
+@dataclass(frozen=True, eq=False)
+class Recollection:
+    """What the known text suggests for one token.
+
+    Attributes:
+        score: how much it counts against the model, in eighths of an octave.
+        shares: legal tokens, int64 [n], and how many of ``ONE`` each has, int64 [n]; from the
+            longest context to the shortest, and a token may be in several.
+    """
+
+    score: int
+    shares: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
 
 
 @dataclass
@@ -71,24 +87,40 @@ class Recall:
         Returns:
             int64 [vocab], their sum below 2**62; the same array where nothing is recalled.
         """
-        if self.shift is None:
+        found = self.recollect(frequencies, context)
+        if found is None:
             return frequencies
+        weight = min(MOST, _octaves(found.score))
+        total = int(frequencies.sum())
+        mixed = frequencies.copy()
+        for tokens, share in found.shares:
+            mixed[tokens] += (total >> 24) * (weight * share >> 4)
+        return mixed
+
+    def recollect(
+        self, frequencies: NDArray[np.int64], context: Sequence[int]
+    ) -> Recollection | None:
+        """What followed the same context, and how much it counts; None where nothing did.
+
+        Args:
+            frequencies: the model's; see ``mix``.
+            context: the tokens before.
+        """
+        if self.shift is None:
+            return None
         orders = self.orders(frequencies, context)
         if not orders:
-            return frequencies
-        total = int(frequencies.sum())
-        score = self.shift + _score(orders, total, int(frequencies.max()))
-        weight = min(_MOST, _octaves(score))
-        mixed = frequencies.copy()
-        left = _ONE
+            return None
+        score = self.shift + _score(orders, int(frequencies.sum()), int(frequencies.max()))
+        shares = []
+        left = ONE
         for tokens, counts in reversed(orders):
             if not len(tokens):
                 continue
             seen, kinds = int(counts.sum()), len(tokens)
-            share = left * counts // (seen + kinds)
-            mixed[tokens] += (total >> 24) * (weight * share >> 4)
+            shares.append((tokens, left * counts // (seen + kinds)))
             left = left * kinds // (seen + kinds)
-        return mixed
+        return Recollection(score, tuple(shares))
 
     def orders(
         self, frequencies: NDArray[np.int64], context: Sequence[int]
@@ -118,9 +150,9 @@ def _score(
 ) -> int:
     """How much is made of what is recalled, in eighths of an octave below the model's total."""
     tokens, counts = orders[-1]
-    certainty = min(_MOST_CERTAIN, (total // max(1, total - best)).bit_length() - 1)
+    certainty = min(MOST_CERTAIN, (total // max(1, total - best)).bit_length() - 1)
     seen = min(len(_BY_SEEN), int(counts.sum()).bit_length()) - 1
-    score = _BY_ORDER[len(orders) - 1] + _BY_CERTAINTY * certainty + _BY_SEEN[seen]
+    score = _BY_ORDER[len(orders) - 1] + BY_CERTAINTY * certainty + _BY_SEEN[seen]
     return score + _ALONE * (len(tokens) == 1)
 
 

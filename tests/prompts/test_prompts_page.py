@@ -120,7 +120,7 @@ def test_recall() -> None:
     assert numbers("recall_order") == list(recall._BY_ORDER)
     assert numbers("recall_seen") == list(recall._BY_SEEN)
     assert numbers("octave") == list(recall._OCTAVE)
-    signed = f"{-recall._BY_CERTAINTY} * certainty + seen[bits(n) - 1] + {recall._ALONE} if u = 1"
+    signed = f"{-recall.BY_CERTAINTY} * certainty + seen[bits(n) - 1] + {recall._ALONE} if u = 1"
     assert f"order[K] - {signed}" in TEXT
 
 

@@ -148,4 +148,4 @@ def test_texts_are_read_as_tokens_and_what_cannot_be_spelled_is_left_out() -> No
 
 def test_the_tables_are_those_of_the_page() -> None:
     assert recall._BY_ORDER == (-43, -35, -28, -27, -19)
-    assert (recall._BY_CERTAINTY, recall._ALONE, recall._BY_SEEN) == (-5, 15, (0, 9, 12, 12))
+    assert (recall.BY_CERTAINTY, recall._ALONE, recall._BY_SEEN) == (-5, 15, (0, 9, 12, 12))

@@ -1,0 +1,1 @@
+"""Specialising the onboard model: examples, training, and adapters that pin exactly."""
