@@ -10,7 +10,7 @@ from __future__ import annotations
 import keyword
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,12 +50,15 @@ class Counted:
     Attributes:
         kinds: what each token is, see ``kind_of``.
         untuned, specialised: float64 [n], bits of each.
+        untuned_alone, specialised_alone: the same with nothing recalled.
         patches: how many.
     """
 
     kinds: tuple[str, ...]
     untuned: NDArray[np.float64]
     specialised: NDArray[np.float64]
+    untuned_alone: NDArray[np.float64]
+    specialised_alone: NDArray[np.float64]
     patches: int
 
 
@@ -121,17 +124,26 @@ def count(model: str, start: str, most: int, report: Report) -> dict[str, Counte
     for split in SPLITS:
         patches = first_patches(split, most)
         kinds: list[str] = []
-        costs: tuple[list[Any], list[Any]] = ([], [])
+        costs: list[list[Any]] = [[], [], [], []]
         for done, (example, named) in enumerate(
             written(patches, vocabulary, source.shape.max_positions)
         ):
             report(f"{split}: pieces of {len(patches)} patches", done, 0)
             kinds += named
-            for bits, (network, head) in zip(costs, networks, strict=True):
+            alone = replace(example, score=np.full_like(example.score, -np.inf))
+            shown = [(network, each) for each in (example, alone) for network in networks]
+            for bits, ((network, head), each) in zip(costs, shown, strict=True):
                 with torch.no_grad():
-                    bits.append(token_bits(network, head, [example]).double().numpy())
-        untuned, specialised = (np.concatenate(bits) for bits in costs)
-        found[split] = Counted(tuple(kinds), untuned, specialised, len(patches))
+                    bits.append(token_bits(network, head, [each]).double().numpy())
+        untuned, specialised, untuned_alone, specialised_alone = map(np.concatenate, costs)
+        found[split] = Counted(
+            tuple(kinds),
+            untuned,
+            specialised,
+            untuned_alone,
+            specialised_alone,
+            len(patches),
+        )
     return found
 
 
@@ -153,14 +165,15 @@ def page(found: dict[str, Counted]) -> str:
         "after mixing in what the old text suggests, in floating point; patches of the corpus that",
         "were not trained on, drawn by digest.",
         "",
-        "| patches | tokens | untuned, bytes a patch | specialised | change |",
-        "|---|---|---|---|---|",
+        "| patches | tokens | untuned, bytes a patch | specialised | change | nothing recalled |",
+        "|---|---|---|---|---|---|",
     ]
     for split, each in found.items():
         lines.append(
             f"| {each.patches}, `{split}`: {SPLITS[split]} | {len(each.kinds)} | "
             f"{_bytes(each.untuned, each):.1f} | {_bytes(each.specialised, each):.1f} | "
-            f"{_change(each.untuned, each.specialised)} |"
+            f"{_change(each.untuned, each.specialised)} | "
+            f"{_change(each.untuned_alone, each.specialised_alone)} |"
         )
     test = found["test"]
     lines += ["", "Of `test`, by what the token is:", ""]

@@ -17,6 +17,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from groundstation.specialise.network import PLACES
 from shared.errors import InputError
 from shared.exact.arithmetic import dequantised
 from shared.exact.pin import Pin, cache_home, load_pin, resolve_pin
@@ -110,17 +111,6 @@ def code_lengths() -> list[CodeLength]:
     ]
 
 
-_NAMES = {
-    "wq": "self_attn.q_proj",
-    "wk": "self_attn.k_proj",
-    "wv": "self_attn.v_proj",
-    "wo": "self_attn.o_proj",
-    "gate": "mlp.gate_proj",
-    "up": "mlp.up_proj",
-    "down": "mlp.down_proj",
-}
-
-
 def float32_weights(pin: Pin) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """The pin's 10-bit matrices under the names that transformers has for them."""
 
@@ -131,7 +121,7 @@ def float32_weights(pin: Pin) -> Iterator[tuple[str, NDArray[np.float32]]]:
     yield "model.embed_tokens.weight", embedding
     yield "lm_head.weight", embedding
     for layer in range(int(pin.manifest["shape"]["layers"])):
-        for ours, theirs in _NAMES.items():
+        for ours, theirs in PLACES.items():
             yield f"model.layers.{layer}.{theirs}.weight", whole(f"layers.{layer}.{ours}")
 
 

@@ -134,8 +134,8 @@ SMOLLM2_PATCH = replace(
     title="SmolLM2-135M-Instruct, specialised in patches",
     base=SMOLLM2.name,
     adapter="smollm2-135m-patch.adapter",
-    adapter_sha256="0" * 64,
-    pin_digest="0" * 64,
+    adapter_sha256="076c7a56d9d18e01dd1c61bdc7ada3e882e158dbfd97b10a0527759a80c5563d",
+    pin_digest="512e465dbff077bc47e798dfff2d85ac086eea2e1e0841f276cd453712baf9a8",
 )
 
 KNOWN = {model.name: model for model in (SMOLLM2_PATCH, SMOLLM2, QWEN)}

@@ -81,7 +81,7 @@ def test_no_file_names_a_machine_or_a_registry() -> None:
 
 
 def test_no_large_or_generated_file_is_tracked() -> None:
-    """Weights, archives and compiled files are fetched or built; adapters are there nowhere else."""
+    """Weights, archives and compiled files are fetched or built; adapters have no other place."""
     for path in tracked_files():
         limit_bytes = {".adapter": 8_000_000, ".csv": 2 << 20}.get(path.suffix, 1 << 20)
         assert path.stat().st_size < limit_bytes, path

@@ -14,6 +14,7 @@ import typer
 
 from groundstation.fetch import open_adapter, open_source
 from groundstation.git_history import parse_since
+from groundstation.sources import SourceModel
 from groundstation.specialise.adapter import Adapter
 from groundstation.specialise.course import Course, Limits
 from groundstation.specialise.curve import draw_curve
@@ -23,7 +24,7 @@ from groundstation.specialise.plan import Note, Plan, Thin
 from groundstation.specialise.run import Run
 from groundstation.vocabulary import vocabulary_of
 from shared.errors import InputError
-from shared.terminal import print_json, progress, reports_errors
+from shared.terminal import Report, print_json, progress, reports_errors
 
 LOG = "log.jsonl"
 CURVE = "curve.svg"
@@ -82,6 +83,10 @@ def specialise(
             "step takes a third less."
         ),
     ] = Plan.compiled,
+    finish: Annotated[
+        bool,
+        typer.Option(help="Train no further: write the adapter of the best validation so far."),
+    ] = False,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of torch; the numbers depend on it.")
     ] = None,
@@ -90,7 +95,8 @@ def specialise(
     """Train a model on patches; the result is an adapter of a few megabytes.
 
     Stop it with Ctrl-C, or let it be killed: the same command goes on from the last checkpoint,
-    to the same end. `groundstation model pin MODEL --adapter FILE` then pins what it made.
+    to the same end; with `--finish` it ends there, with what was best. `groundstation model pin
+    MODEL --adapter FILE` then pins what it made.
     """
     began = datetime.now(UTC)
     limits = Limits(batch_tokens=batch_tokens)
@@ -113,20 +119,16 @@ def specialise(
         _set_threads(threads)
         source = open_source(model, report=report)
         run = Run.begin(out, plan, source, material.digest, adapter)
-        vocabulary = vocabulary_of(source)
-        most = source.shape.max_positions
-        validation = validation_of(material, vocabulary, limits, most, report)
-        course = Course(material.train, vocabulary, limits, seed, most)
         went_on = run.step
         title = name or f"{Path(model).stem.lower()}-patch"
-        try:
-            for note in run.steps(course, validation, clock=time.monotonic, report=report):
-                report(_stage(run, note), note.step, plan.steps)
-                if note.validated is not None:
-                    _write_log(out, run.notes, title)
-        except KeyboardInterrupt:
-            run.save()
-            raise
+        if not finish:
+            _train(run, source, material, limits, title, report)
+        elif run.best is None:
+            raise InputError(
+                f"the run in {out} has not been validated yet",
+                expected="a run to finish",
+                remedy="train it first, without --finish",
+            )
         report("writing the adapter", 0, 0)
         made = run.adapter(title, source.source.sha256, _facts(plan, material, run, adapter))
         path = out / f"{title}.adapter"
@@ -137,6 +139,22 @@ def specialise(
         print_json(facts)
     else:
         typer.echo("\n".join(_lines(facts)))
+
+
+def _train(
+    run: Run, source: SourceModel, material: Material, limits: Limits, title: str, report: Report
+) -> None:
+    vocabulary, most = vocabulary_of(source), source.shape.max_positions
+    validation = validation_of(material, vocabulary, limits, most, report)
+    course = Course(material.train, vocabulary, limits, run.plan.seed, most)
+    try:
+        for note in run.steps(course, validation, clock=time.monotonic, report=report):
+            report(_stage(run, note), note.step, run.plan.steps)
+            if note.validated is not None:
+                _write_log(run.folder, run.notes, title)
+    except KeyboardInterrupt:
+        run.save()
+        raise
 
 
 def _material(
@@ -187,6 +205,7 @@ def _facts(plan: Plan, material: Material, run: Run, start: Adapter | None) -> d
         "patches_sha256": material.digest,
         "plan": asdict(plan),
         "start": None if start is None else start.digest,
+        "steps_done": run.step,
         "best_step": None if run.best is None else run.best[1],
         "held_back_bytes": None if run.best is None else round(run.best[0], 3),
         "held_back_bytes_before": None if first is None else round(first, 3),

@@ -21,6 +21,7 @@ from groundstation.hf_source import read_folder
 from groundstation.pin_model import write_pin
 from groundstation.plan import options
 from groundstation.sources import SourceModel
+from groundstation.specialise.adapter import read_adapter
 from groundstation.specialise.course import VALIDATED, Course, Limits, batched, pieces
 from groundstation.specialise.examples import examples
 from groundstation.specialise.network import build, load_thin, output_matrix, thin_matrices
@@ -127,7 +128,7 @@ def test_what_is_minimised_is_what_a_message_costs(source: SourceModel, tmp_path
     bits = token_bits(network, output_matrix(source, network), found)
     assert bits.dtype == torch.float32
     assert len(bits) == decisions.tally.tokens > 20
-    total = float(bits.sum())
+    total = float(bits.detach().sum())
     # what is excluded is left out of the objective, and the pin rounds
     assert decisions.tally.token_bits == pytest.approx(total, rel=0.01)
     recalled = np.concatenate([each.recalled for each in found])
@@ -298,3 +299,30 @@ def test_the_command_after_a_kill(tmp_path: Path) -> None:
     ).read_bytes()
     assert b"<svg" in (killed / "curve.svg").read_bytes()
     assert len((killed / "log.jsonl").read_text().splitlines()) == 9
+
+
+@pytest.mark.slow
+def test_finishing_early_takes_the_best_so_far(tmp_path: Path) -> None:
+    """Nothing to finish is refused; later the best validated state is written, untrained on."""
+    model = tmp_path / "model"
+    save_checkpoint(model, "llama", max_position_embeddings=4096)
+    repo = history(tmp_path / "repo")
+    out = tmp_path / "run"
+    early = subprocess.run(
+        command(out, model, repo, "--finish"), capture_output=True, text=True, check=False
+    )
+    assert early.returncode == InputError.exit_code
+    assert "not been validated yet" in json.loads(early.stdout)["found"]
+    with subprocess.Popen(command(out, model, repo), stdout=subprocess.DEVNULL) as process:
+        while not (out / "checkpoint.pt").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+    done = subprocess.run(
+        command(out, model, repo, "--finish"), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["steps"] == facts["went_on_from_step"] < 8
+    assert 2 <= facts["best_step"] <= facts["steps"]
+    assert read_adapter(out / "mission.adapter").facts["steps_done"] == facts["steps"]
