@@ -268,7 +268,7 @@ def test_a_key_before_its_time_leaves_what_was_closed_before_it() -> None:
 def test_a_slow_clock_that_an_early_key_betrays_closes_no_forgery() -> None:
     """The clock is 2 s behind, 0.15 s are allowed.  Key 2 is public from 1004 s; its hearer's
     forgery comes at 1024.1 s, by the probe's clock 1022.1 s and in time.  Disclosure 2 was lost;
-    key 3 comes at 1025.1 s, which the clock says is 1023.1 s: late for key 2, early for key 3."""
+    key 3 comes at 1025.1 s, which the clock says is 1023.1 s: early for key 3."""
     covered = b"forged"
     forged = covered + make_tail(IntervalKey(ROOT, CHAIN.key(2), 2), covered)
     pending = take(Pending(), 2, 1_022_100, forged)
@@ -276,6 +276,14 @@ def test_a_slow_clock_that_an_early_key_betrays_closes_no_forgery() -> None:
         after, exposed = disclosed(pending, ROOT, CHAIN.key(3), now_ms=late)
         assert [held.data for held in exposed] == [forged]
         assert not closes(after, forged)
+
+
+def test_a_schedule_in_which_honest_messages_could_be_late_is_refused() -> None:
+    """(3 - 1) x 1000 ms cover 1500 ms of light time and twice 250 ms of clock error, no more."""
+    assert replace(PLAN, clock_error_ms=250).delay == 3
+    for wider in ({"clock_error_ms": 251}, {"clock_error_ms": 250, "light_max_ms": 21_501}):
+        with pytest.raises(ValueError, match="raise delay or interval"):
+            replace(PLAN, **wider)
 
 
 def test_tag_and_key_are_24_bytes_and_the_link_carries_30() -> None:
