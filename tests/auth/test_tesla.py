@@ -70,6 +70,14 @@ def test_earlier_keys_do_not_lead_to_later_ones() -> None:
             make_chain(PLAN, salt, seed)
 
 
+def test_a_key_behind_the_last_interval_is_refused_though_it_hashes_to_the_root() -> None:
+    longer = make_chain(replace(PLAN, intervals=10), SALT, SEED)
+    cut = Commitment(PLAN, SALT, longer.commitment.root)
+    assert cut.accept(ChainKey(0, cut.root), longer.key(9)) == longer.key(9)
+    with pytest.raises(BadSignature, match="not of the trusted chain"):
+        cut.accept(ChainKey(0, cut.root), longer.key(10))
+
+
 @given(st.integers(0, 9), st.integers(1, 9))
 def test_a_key_is_accepted_from_any_known_one(known: int, shown: int) -> None:
     before = ChainKey(known, ROOT.root if not known else CHAIN.key(known).key)
