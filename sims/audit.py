@@ -14,6 +14,7 @@ from dataclasses import astuple, dataclass, field, fields, replace
 from probe.onboard import open_probe, roll_back
 from shared.diff import apply_patch
 from shared.errors import Refusal, StoreError
+from shared.terminal import Report, silent
 from shared.tree import Tree
 from sims.campaign import Campaign, Chunk, plan_of
 from sims.endpoints import Memo, Outcome, Spacecraft, scratch
@@ -22,6 +23,7 @@ from sims.scenario import Settings
 from sims.shipment import Parcel
 from sims.streams import Streams
 from sims.trace import Trace
+from sims.workers import do_all
 
 REPLAY_REFUSED = "counter"
 
@@ -52,6 +54,11 @@ class Verdict:
     replayed: int = 0
     damaged: int = 0
     forged: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything happened that must not."""
+        return bool(self.wrong or self.torn or self.replayed or self.forged)
 
     def as_dict(self) -> dict[str, int]:
         """For JSON."""
@@ -126,6 +133,28 @@ def _judged(probe: Spacecraft, wanted: Tree, base: Tree, target: Tree) -> tuple[
     except (StoreError, Refusal):
         return True, True
     return tree != wanted, left_open or tree not in (base, target)
+
+
+def audit_cells(campaign: Campaign, workers: int = 1, report: Report = silent) -> list[Verdict]:
+    """The verdict on every cell of a campaign, in order.
+
+    Args:
+        campaign: which.
+        workers: processes; 1 is this one.
+        report: told how many runs are done.
+
+    Raises:
+        InputError: workers were lost.
+    """
+    chunks = list(campaign.chunks())
+    total = sum(chunk.runs for chunk in chunks)
+    cells: list[list[Verdict]] = [[] for _ in range(chunks[-1].cell + 1)]
+    flown = 0
+    for chunk, verdicts in do_all(audit_chunk, campaign, chunks, workers):
+        cells[chunk.cell] += verdicts
+        flown += chunk.runs
+        report("runs", flown, total)
+    return [summed(each) for each in cells]
 
 
 def audit_chunk(campaign: Campaign, chunk: Chunk) -> Sequence[Verdict]:
