@@ -8,8 +8,20 @@ from typing import Any
 
 from shared.errors import InputError
 from sims.break_even import LARGEST_PAYLOAD, MESSAGE_BYTES, PROFILES, link_bytes
+from sims.cargo import OURS
 from sims.report import Row
-from sims.scenario import stack_of, strategy_of
+from sims.scenario import Settings, stack_of, strategy_of
+from sims.versus import Flown
+
+NAMES = {
+    OURS: "prompt + seed",
+    "diff": "raw diff",
+    "zstd-dict": "zstd, raw dictionary",
+    "zstd-dict-frame": "zstd, raw dictionary",
+    "hdiffpatch-tuz": "hdiffpatch",
+    "hdiffpatch-tamp": "hdiffpatch, tamp",
+}
+"""Of encodings, in figures."""
 
 _LINES = (":", "-.", "--", "-")
 
@@ -27,6 +39,58 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     Raises:
         InputError: matplotlib is not installed.
     """
+    _prepare()
+    made = [_times(rows, folder), _authentication(rows, folder)]
+    if len({row.settings["up_ber"] for row in rows}) > 1:
+        made.append(_success(rows, folder))
+    if len({row.settings["encoding"] for row in rows}) > 1:
+        made.append(_encodings(rows, folder))
+    return made
+
+
+def draw_run(preset: str, settings: Settings, flown: Sequence[Flown], folder: Path) -> Path:
+    """Draws what each form of a patch took in one history.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    _prepare()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.4, 0.9 + 0.5 * len(flown)), layout="constrained")
+    sizes, times = figure.subplots(1, 2, sharey=True)
+    names = [NAMES.get(each.encoding, each.encoding) for each in flown]
+    colors = ["C0" if each.encoding == OURS else "C7" for each in flown]
+    framed = sizes.barh(names, [each.link_bytes for each in flown], color="0.88")
+    inner = sizes.barh(names, [each.envelope_bytes for each in flown], color=colors)
+    sizes.bar_label(inner, label_type="center", color="white", fontsize=8)
+    sizes.bar_label(framed, padding=3, fontsize=8)
+    sizes.set_xlabel("bytes: signed envelope, and framed with BCH")
+    strategy = strategy_of(settings)
+    station = times.barh(names, [each.result.station_s for each in flown], color=colors)
+    labels = [f"{each.result.station_s:,.0f} s, {_applied(each)}" for each in flown]
+    times.bar_label(station, labels, padding=3, fontsize=8)
+    times.set_xlabel(f"station seconds on {preset}, {settings['up_bps']:g} bit/s, {strategy.name}")
+    for axes, widest in ((sizes, 1.15), (times, 1.75)):
+        axes.set_xlim(right=widest * axes.get_xlim()[1] / 1.05)
+        axes.grid(visible=False, axis="y")
+        axes.spines[["top", "right"]].set_visible(False)
+    sizes.invert_yaxis()
+    return _written(figure, folder / "run.svg")
+
+
+def _applied(each: Flown) -> str:
+    if each.result.applied_s < 0:
+        return "not applied"
+    return f"applied after {each.result.applied_s / 3600:.2f} h"
+
+
+def _prepare() -> None:
+    """The look of all figures, and no screen.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
     try:
         import matplotlib
     except ImportError as error:
@@ -37,12 +101,6 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     matplotlib.rcParams.update(
         {"svg.hashsalt": "linksim", "svg.fonttype": "none", "axes.grid": True, "grid.alpha": 0.3}
     )
-    made = [_times(rows, folder), _authentication(rows, folder)]
-    if len({row.settings["up_ber"] for row in rows}) > 1:
-        made.append(_success(rows, folder))
-    if len({row.settings["encoding"] for row in rows}) > 1:
-        made.append(_encodings(rows, folder))
-    return made
 
 
 def _success(rows: Sequence[Row], folder: Path) -> Path:

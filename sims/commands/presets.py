@@ -54,7 +54,7 @@ def presets(
     console.width = max(console.width, TABLE_WIDTH)
     console.print(table)
     console.print(
-        "\n* no source found, an assumption; --json names every figure's source and why the strategy"
+        "\n* no source found, an assumption; --json has all sources, and each strategy's reason"
     )
 
 
