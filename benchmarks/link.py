@@ -234,7 +234,8 @@ def _audits(
     yield (
         f"{each * len(RATES):,} runs of every preset, {each:,} at each bit error rate. An "
         "envelope of 300 B in two frames, sent as the preset advises; every bit is coded, "
-        "spoilt and decoded; CLTUs are cut, doubled, held up, lock is lost. Checks, regeneration, store and exchange of trees "
+        "spoilt and decoded; CLTUs are cut, doubled, held up, lock is lost. Checks, "
+        "regeneration, store and exchange of trees "
         "are the probe's own in every run; nothing is remembered from run to run. After each run "
         "the tree is read from disk, all that was recorded is played to the probe again, the "
         "message is rolled back and all of it is played once more."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from sims.commands.air import listen, send
 from sims.commands.audit import audit
 from sims.commands.plan import plan
 from sims.commands.presets import presets
@@ -16,5 +17,5 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (presets, run, sweep, plan, audit):
+for command in (presets, run, sweep, plan, audit, send, listen):
     app.command()(command)

@@ -23,7 +23,7 @@ NAMES = {
 }
 """Of encodings, in figures."""
 
-_LINES = (":", "-.", "--", "-")
+_LINES = ("-", "--", "-.", ":", (0, (1, 4)))
 
 
 def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
@@ -57,7 +57,7 @@ def draw_run(preset: str, settings: Settings, flown: Sequence[Flown], folder: Pa
     _prepare()
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.4, 0.9 + 0.5 * len(flown)), layout="constrained")
+    figure = Figure(figsize=(9, 0.9 + 0.5 * len(flown)), layout="constrained")
     sizes, times = figure.subplots(1, 2, sharey=True)
     names = [NAMES.get(each.encoding, each.encoding) for each in flown]
     colors = ["C0" if each.encoding == OURS else "C7" for each in flown]
@@ -65,13 +65,13 @@ def draw_run(preset: str, settings: Settings, flown: Sequence[Flown], folder: Pa
     inner = sizes.barh(names, [each.envelope_bytes for each in flown], color=colors)
     sizes.bar_label(inner, label_type="center", color="white", fontsize=8)
     sizes.bar_label(framed, padding=3, fontsize=8)
-    sizes.set_xlabel("bytes: signed envelope, and framed with BCH")
+    sizes.set_xlabel("bytes: envelope, and framed once")
     strategy = strategy_of(settings)
     station = times.barh(names, [each.result.station_s for each in flown], color=colors)
     labels = [f"{each.result.station_s:,.0f} s, {_applied(each)}" for each in flown]
     times.bar_label(station, labels, padding=3, fontsize=8)
-    times.set_xlabel(f"station seconds on {preset}, {settings['up_bps']:g} bit/s, {strategy.name}")
-    for axes, widest in ((sizes, 1.15), (times, 1.75)):
+    times.set_xlabel(f"station seconds, {preset}, {settings['up_bps']:g} bit/s, {strategy.name}")
+    for axes, widest in ((sizes, 1.15), (times, 2.1)):
         axes.set_xlim(right=widest * axes.get_xlim()[1] / 1.05)
         axes.grid(visible=False, axis="y")
         axes.spines[["top", "right"]].set_visible(False)
@@ -133,7 +133,13 @@ def _times(rows: Sequence[Row], folder: Path) -> Path:
             # a colour for what is sent, and how, and a kind of line for the noise
             color = f"C{groups.index(_name(row, 'up_ber')) % 10}"
             line = _LINES[bers.index(row.settings["up_ber"]) % len(_LINES)]
-            axes.step(times, shares, line, where="post", color=color, label=_name(row))
+            axes.step(times, shares, linestyle=line, where="post", color=color)
+    # what colours and lines stand for, each said once
+    for number, name in enumerate(groups):
+        axes.plot([], [], color=f"C{number % 10}", label=name)
+    if len(bers) > 1:
+        for number, ber in enumerate(bers):
+            axes.plot([], [], linestyle=_LINES[number % len(_LINES)], color="0.3", label=f"{ber:g}")
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("seconds from the decision to send to applied, one light time taken off")
     axes.set_ylabel("share of runs")
@@ -147,7 +153,7 @@ def _encodings(rows: Sequence[Row], folder: Path) -> Path:
     first = next(iter(groups.values()))
     figure = Figure(figsize=(8, 4), layout="constrained")
     sizes, minutes = figure.subplots(1, 2)
-    names = [row.settings["encoding"] for row in first]
+    names = [NAMES.get(row.settings["encoding"], row.settings["encoding"]) for row in first]
     sizes.barh(names, [row.link_bytes for row in first], color="0.75", label="framed and coded")
     sizes.barh(names, [row.envelope_bytes for row in first], color="C0", label="envelope")
     sizes.set_xlabel("bytes")
@@ -172,7 +178,8 @@ def _authentication(rows: Sequence[Row], folder: Path) -> Path:
         payload = each.envelope_bytes - MESSAGE_BYTES - PROFILES[each.settings["authentication"]][0]
         if 0 < payload <= LARGEST_PAYLOAD:
             axes.axvline(payload, color="0.6", linewidth=0.8)
-            axes.annotate(each.settings["encoding"], (payload, 0), rotation=90, fontsize=7)
+            name = NAMES.get(each.settings["encoding"], each.settings["encoding"])
+            axes.annotate(name, (payload + 2, 3), rotation=90, fontsize=7, va="bottom")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("payload bytes")
     axes.set_ylabel(f"seconds to send once at {rate:g} bit/s")
@@ -184,6 +191,8 @@ def _name(row: Row, but: str = "") -> str:
     for name, value in row.changed.items():
         if name == "strategy":
             parts.append(strategy_of(row.settings).name)
+        elif name == "encoding":
+            parts.append(NAMES.get(value, value))
         elif name != but:
             parts.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
     return ", ".join(parts) or "all runs"
@@ -206,7 +215,7 @@ def _axes() -> tuple[Any, Any]:
 
 def _save(figure: Any, axes: Any, path: Path) -> Path:
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, fontsize=7)
+        axes.legend(frameon=False, fontsize=8)
     return _written(figure, path)
 
 

@@ -208,7 +208,10 @@ def test_cop_1_gives_up_where_nothing_gets_through(campaign) -> None:
 
 
 def test_attempts_begin_again_only_without_an_answer(campaign) -> None:
-    text = ONCE + 'preset = "mars-direct"\nattempts = 5\n[link]\nup_ber = {ber}\n[message]\nbytes = 115\n'
+    text = (
+        ONCE
+        + 'preset = "mars-direct"\nattempts = 5\n[link]\nup_ber = {ber}\n[message]\nbytes = 115\n'
+    )
     quiet, _ = flown(campaign(text.format(ber=0.0)))
     assert quiet.cltus == 1
     hopeless, events = flown(campaign(text.format(ber=0.5)))
@@ -218,7 +221,11 @@ def test_attempts_begin_again_only_without_an_answer(campaign) -> None:
 
 
 def test_an_outage_takes_what_is_sent_into_it(campaign, tmp_path: Path) -> None:
-    text = ONCE + QUIET + "up_outage_between_s = 900\nup_outage_length_s = 100\n[message]\nbytes = 115\n"
+    text = (
+        ONCE
+        + QUIET
+        + "up_outage_between_s = 900\nup_outage_length_s = 100\n[message]\nbytes = 115\n"
+    )
     made = campaign(text)
     runs = 500
     found = sum(each.applied for each in shares(made, tmp_path, runs)) / runs
