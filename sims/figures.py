@@ -192,7 +192,7 @@ def _name(row: Row, but: str = "") -> str:
         if name == "strategy":
             parts.append(strategy_of(row.settings).name)
         elif name == "encoding":
-            parts.append(NAMES.get(value, value))
+            parts.append(NAMES.get(str(value), str(value)))
         elif name != but:
             parts.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
     return ", ".join(parts) or "all runs"
