@@ -105,7 +105,7 @@ def _prepare() -> None:
 
 def _success(rows: Sequence[Row], folder: Path) -> Path:
     figure, axes = _axes()
-    for name, group in _grouped(rows, "up_ber").items():
+    for name, group in grouped(rows, "up_ber").items():
         group.sort(key=lambda row: row.settings["up_ber"])
         values = [row.applied.value for row in group]
         limits = [
@@ -124,7 +124,7 @@ def _success(rows: Sequence[Row], folder: Path) -> Path:
 def _times(rows: Sequence[Row], folder: Path) -> Path:
     figure, axes = _axes()
     bers = sorted({row.settings["up_ber"] for row in rows})
-    groups = list(_grouped(rows, "up_ber"))
+    groups = list(grouped(rows, "up_ber"))
     for row in rows:
         if row.times_s:
             light = row.settings["one_way_light_s"]
@@ -149,7 +149,7 @@ def _times(rows: Sequence[Row], folder: Path) -> Path:
 def _encodings(rows: Sequence[Row], folder: Path) -> Path:
     from matplotlib.figure import Figure
 
-    groups = _grouped(rows, "encoding")
+    groups = grouped(rows, "encoding")
     first = next(iter(groups.values()))
     figure = Figure(figsize=(8, 4), layout="constrained")
     sizes, minutes = figure.subplots(1, 2)
@@ -174,12 +174,12 @@ def _authentication(rows: Sequence[Row], folder: Path) -> Path:
     for name, (tail, later) in PROFILES.items():
         seconds = [8 * link_bytes(name, payload, stack) / rate for payload in payloads]
         axes.step(payloads, seconds, where="post", label=f"{name}, {tail + later} B")
-    for each in _grouped(rows, "encoding").popitem()[1]:
+    for each in grouped(rows, "encoding").popitem()[1]:
         payload = each.envelope_bytes - MESSAGE_BYTES - PROFILES[each.settings["authentication"]][0]
         if 0 < payload <= LARGEST_PAYLOAD:
             axes.axvline(payload, color="0.6", linewidth=0.8)
-            name = NAMES.get(each.settings["encoding"], each.settings["encoding"])
-            axes.annotate(name, (payload + 2, 3), rotation=90, fontsize=7, va="bottom")
+            form = NAMES.get(each.settings["encoding"], each.settings["encoding"])
+            axes.annotate(form, (payload + 2, 3), rotation=90, fontsize=7, va="bottom")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("payload bytes")
     axes.set_ylabel(f"seconds to send once at {rate:g} bit/s")
@@ -189,16 +189,18 @@ def _authentication(rows: Sequence[Row], folder: Path) -> Path:
 def _name(row: Row, but: str = "") -> str:
     parts = []
     for name, value in row.changed.items():
+        if name == but:
+            continue
         if name == "strategy":
             parts.append(strategy_of(row.settings).name)
         elif name == "encoding":
             parts.append(NAMES.get(str(value), str(value)))
-        elif name != but:
+        else:
             parts.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
     return ", ".join(parts) or "all runs"
 
 
-def _grouped(rows: Sequence[Row], axis: str) -> dict[str, list[Row]]:
+def grouped(rows: Sequence[Row], axis: str) -> dict[str, list[Row]]:
     """Rows that differ in one setting alone, by what they have in common."""
     groups: dict[str, list[Row]] = {}
     for row in rows:

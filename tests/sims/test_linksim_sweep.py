@@ -14,7 +14,10 @@ from shared.errors import InputError
 from sims.break_even import charges, link_bytes
 from sims.campaign import fly_chunk
 from sims.cli import app
+from sims.figures import grouped
 from sims.journal import open_journal
+from sims.mission import Result
+from sims.report import row
 from sims.workers import fly_all
 
 TEXT = """
@@ -161,6 +164,17 @@ def test_plan_says_what_is_cheapest(scenario: Path) -> None:
     assert options[0]["coding"] in shown.stdout
     none = CliRunner().invoke(app, ["plan", str(scenario), "--within", "0.001", "--json"])
     assert none.exit_code == InputError.exit_code
+
+
+def test_figures_group_by_what_is_left(campaign) -> None:
+    """Rows of one setting but for an axis belong together, whichever axis it is."""
+    made = campaign(TEXT.replace("up_ber = [1e-3, 8e-3]", 'strategy = ["once", "AAABBB"]'))
+    none = [Result(1.0, 2.0, 3.0, 4, 1, 1, 0)]
+    rows = [row(made, changed, settings, none) for changed, settings in made.scenario.cells()]
+    groups = {name: len(group) for name, group in grouped(rows, "strategy").items()}
+    assert groups == {"bytes 90": 2, "bytes 200": 2}
+    groups = {name: len(group) for name, group in grouped(rows, "bytes").items()}
+    assert groups == {"once": 2, "AAABBB x2": 2}
 
 
 def test_what_authentication_costs_by_hand() -> None:
