@@ -17,7 +17,7 @@ from sims.cli import app
 from sims.figures import grouped
 from sims.journal import open_journal
 from sims.mission import Result
-from sims.report import row
+from sims.report import row as counted
 from sims.workers import fly_all
 
 TEXT = """
@@ -170,7 +170,7 @@ def test_figures_group_by_what_is_left(campaign) -> None:
     """Rows of one setting but for an axis belong together, whichever axis it is."""
     made = campaign(TEXT.replace("up_ber = [1e-3, 8e-3]", 'strategy = ["once", "AAABBB"]'))
     none = [Result(1.0, 2.0, 3.0, 4, 1, 1, 0)]
-    rows = [row(made, changed, settings, none) for changed, settings in made.scenario.cells()]
+    rows = [counted(made, changed, settings, none) for changed, settings in made.scenario.cells()]
     groups = {name: len(group) for name, group in grouped(rows, "strategy").items()}
     assert groups == {"bytes 90": 2, "bytes 200": 2}
     groups = {name: len(group) for name, group in grouped(rows, "bytes").items()}
