@@ -43,6 +43,8 @@ bench: model ## Measure sizes and speed anew (two hours; a rerun goes on where i
 	$(RUN)python -m benchmarks.quality
 	$(RUN)python -m benchmarks.ordinary
 	$(RUN)python -m benchmarks.speed
+	$(RUN)python -m benchmarks.ldpc
+	$(RUN)python -m benchmarks.link
 
 clean: ## Remove environments, caches and results of runs; fetched models stay in the user's cache.
 	rm -rf $(VENV) $(LIGHT) build demo-run *.egg-info shared/exact/*.so groundstation/*.so
