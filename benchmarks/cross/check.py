@@ -180,7 +180,7 @@ def main(
         bool, typer.Option("--with-downloads", help="The weights that `model fetch` has left here.")
     ] = False,
 ) -> None:
-    """Compute what benchmarks/cross/golden.json promises, and compare. Exit code 1: a difference."""
+    """Compute what golden.json promises, and compare. Exit code 1: a difference."""
     chosen = Selection(tuple(model or ()), tuple(kernel or KERNELS), tuple(name or ()))
     weights = cache_home() / "downloads" if with_cache else downloads
     places = Places(pins or pins_home(), weights, release)

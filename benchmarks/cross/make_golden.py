@@ -63,7 +63,9 @@ class Patch:
 def patches() -> tuple[Patch, ...]:
     """One small patch for each family, and the demo's."""
     packet = Tree({"seq.c": Entry(Mode.REGULAR, PACKET)})
-    wrapped = PACKET.replace(b"    return ++seq;", b"    seq = (seq + 1) & 0x3fff;\n    return seq;")
+    wrapped = PACKET.replace(
+        b"    return ++seq;", b"    seq = (seq + 1) & 0x3fff;\n    return seq;"
+    )
     limit = Tree({"limit.py": Entry(Mode.EXECUTABLE, LIMIT)})
     inclusive = LIMIT.replace(b"value < limit", b"value <= limit")
     releases = fetch_releases()
