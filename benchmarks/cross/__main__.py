@@ -62,7 +62,8 @@ def keys(golden: Golden) -> Iterator[Key]:
 
 def run(task: Task, wanted: list[Key], places: list[str], tell: Callable[[str], None]) -> Run:
     """Makes one machine do what it has not done yet."""
-    known = _known(task.results)
+    code = code_digest()
+    known = _known(task.results, code)
     task.results.parent.mkdir(parents=True, exist_ok=True)
     for key in wanted:
         if key in known:
@@ -71,7 +72,7 @@ def run(task: Task, wanted: list[Key], places: list[str], tell: Callable[[str], 
         words = ["--kernel", kernel, "--model", model, "--name", name, *places]
         facts, outcome = _one(task.command("-m", "benchmarks.cross.check", *words), key)
         known[key] = {"facts": facts, "outcome": outcome}
-        _write(task.results, known)
+        _write(task.results, known, code)
         tell(
             f"{task.title:13} {kernel:6} {model:19} {described(outcome):45} {verdict(outcome)}"
             f"  {outcome['seconds']:.0f} s"
@@ -97,19 +98,19 @@ def _one(command: list[str], key: Key) -> tuple[dict[str, Any], dict[str, Any]]:
     )
 
 
-def _known(results: Path) -> dict[Key, dict[str, Any]]:
+def _known(results: Path, code: str) -> dict[Key, dict[str, Any]]:
     """What was found before with the same code and digests."""
     try:
         value = json.loads(results.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    if value["code"] != code_digest():
+    if value["code"] != code:
         return {}
     return {tuple(each["key"]): each for each in value["found"]}
 
 
-def _write(results: Path, known: dict[Key, dict[str, Any]]) -> None:
-    value = {"code": code_digest(), "found": [{**each, "key": key} for key, each in known.items()]}
+def _write(results: Path, known: dict[Key, dict[str, Any]], code: str) -> None:
+    value = {"code": code, "found": [{**each, "key": key} for key, each in known.items()]}
     partial = results.with_suffix(".partial")
     partial.write_text(json.dumps(value, indent=1), "utf-8")
     partial.replace(results)
@@ -134,7 +135,8 @@ def _native(*arguments: str) -> list[str]:
 
 def _places(golden: Golden) -> list[str]:
     """Options that say where pins, weights and the demo's tree lie; fetches what is missing."""
-    for model in {each.model for each in (*golden.readings, *golden.sendings)}:
+    models = {each.model for each in golden.readings} | {each.model for each in golden.sendings}
+    for model in sorted(models):
         load_pin(resolve_pin(model))
     for making in golden.makings:
         fetch_weights(known_model(making.model), cache_home() / "downloads")

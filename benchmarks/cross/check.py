@@ -145,8 +145,8 @@ def _compared(
 
 def machine() -> dict[str, Any]:
     """What computes here."""
-    blas = np.show_config(mode="dicts")
-    blas = blas["Build Dependencies"]["blas"] if isinstance(blas, dict) else {}
+    settings: Any = np.show_config(mode="dicts")
+    blas = settings["Build Dependencies"]["blas"]
     return {
         "machine": platform.machine(),
         "byteorder": sys.byteorder,
