@@ -109,8 +109,8 @@ def install(folder: Path) -> Path:
             shutil.copy2(source, copy / name)
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     python = folder / "venv/bin/python"
-    command = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
-    command += ["install", "-c", copy / "constraints.txt", copy]
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
+    command += ["install", "-c", str(copy / "constraints.txt"), str(copy)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         told = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
@@ -143,7 +143,7 @@ def _told(python: Path, code: str) -> str:
 
 
 def _runs(python: Path, code: str) -> bool:
-    command = [python, "-I", "-c", code]
+    command = [str(python), "-I", "-c", code]
     return not subprocess.run(
         command, capture_output=True, check=False, cwd=python.parent
     ).returncode
@@ -168,9 +168,9 @@ def page(found: Measured) -> str:
         "Written by `python -m benchmarks.probe_environment`; do not edit. A new environment, this",
         "repository installed into it without extras, in the releases of constraints.txt; Python",
         f"{found.python}, {platform.machine()}, {platform.system()}. The model's pin comes on top.",
-        "rehydration-uplink has the ground's modules too, and 7.3 MB of adapter that a probe does not",
-        "read. huggingface_hub and what it needs are there because tokenizers asks for them; nothing",
-        "of them is imported. Compiled Python files are not counted.",
+        "rehydration-uplink has the ground's modules too, and 7.3 MB of adapter that a probe does",
+        "not read. huggingface_hub and what it needs are there because tokenizers asks for them; of",
+        "them nothing is imported. Compiled Python files are not counted.",
         "",
         "| package | MB | imported to regenerate a patch |",
         "|---|---|---|",
