@@ -46,6 +46,11 @@ REPEATS: Final = 7
 IMPORTS: Final[Mapping[str, str]] = {
     "nothing: the interpreter alone": "pass",
     "the commands (`probe.cli`)": "import probe.cli",
+    "the same, and runs one (`probe status`)": (
+        "import probe.cli\n"
+        "try: probe.cli.app(['status', '--state', 'nowhere'])\n"
+        "except SystemExit: pass"
+    ),
     "all that regeneration needs": (
         "import probe.cli, probe.model, shared.exact.pin, shared.prompts.pinned, shared.regenerate"
     ),
@@ -67,6 +72,8 @@ _LOADED = """
 import json, sys
 import probe.cli, probe.model, shared.exact.pin, shared.prompts.pinned, shared.regenerate
 from importlib import metadata
+from typer.testing import CliRunner
+assert CliRunner().invoke(probe.cli.app, ["status", "--state", "nowhere"]).exit_code == 30
 tops = {name.partition(".")[0] for name in sys.modules}
 owners = metadata.packages_distributions()
 print(json.dumps(sorted({owner.lower() for top in tops for owner in owners.get(top, [])})))
@@ -79,7 +86,7 @@ class Measured:
 
     Attributes:
         sizes: bytes by distribution, compiled Python not counted.
-        loaded: distributions of which something is imported to regenerate a patch.
+        loaded: distributions of which something is imported by a command that regenerates a patch.
         seconds: median wall time of a new process, by what it imports.
         importable: of ``ABSENT``, what can be imported nevertheless.
         python: its version.
@@ -168,8 +175,8 @@ def page(found: Measured) -> str:
         "Written by `python -m benchmarks.probe_environment`; do not edit. A new environment, this",
         "repository installed into it without extras, in the releases of constraints.txt; Python",
         f"{found.python}, {platform.machine()}, {platform.system()}. The model's pin comes on top.",
-        "rehydration-uplink has the ground's modules too, and 7.3 MB of adapter that a probe does",
-        "not read. huggingface_hub and what it needs are there because tokenizers asks for them; of",
+        "rehydration-uplink has the ground's modules too, and 7.3 MB of adapter, not for",
+        "a probe. huggingface_hub and what it needs are there because tokenizers asks for them; of",
         "them nothing is imported. Compiled Python files are not counted.",
         "",
         "| package | MB | imported to regenerate a patch |",

@@ -5,6 +5,7 @@ Runs where a probe runs: on this machine, in emulation, on a board.  One line of
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import sys
@@ -12,16 +13,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 
 from benchmarks.cross.compute import make, read, receive
 from benchmarks.cross.golden import Golden, Making, Reading, Sending, load_golden
 from shared.errors import RehydrationError
 from shared.exact.kernels import compiled_library
-from shared.exact.pin import cache_home, pins_home
+from shared.exact.pin import pins_home
 
 KERNELS = ("c", "numpy")
 
@@ -158,40 +158,33 @@ def machine() -> dict[str, Any]:
     }
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-@app.command()
-def main(
-    kernel: Annotated[list[str] | None, typer.Option(help="c or numpy; may be repeated.")] = None,
-    model: Annotated[list[str] | None, typer.Option(help="Only this pin; may be repeated.")] = None,
-    name: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this check: logits, pin, or an envelope's name; may be repeated."),
-    ] = None,
-    pins: Annotated[Path | None, typer.Option(help="Folder of pins by name.")] = None,
-    downloads: Annotated[
-        Path | None, typer.Option(help="Folder of published weights; then the pin is made too.")
-    ] = None,
-    release: Annotated[
-        Path | None, typer.Option(help="Folder with the demo's onboard tree, to apply its patch.")
-    ] = None,
-    with_cache: Annotated[
-        bool, typer.Option("--with-downloads", help="The weights that `model fetch` has left here.")
-    ] = False,
-) -> None:
-    """Compute what golden.json promises, and compare. Exit code 1: a difference."""
-    chosen = Selection(tuple(model or ()), tuple(kernel or KERNELS), tuple(name or ()))
-    weights = cache_home() / "downloads" if with_cache else downloads
-    places = Places(pins or pins_home(), weights, release)
+def main() -> int:
+    """Compute what golden.json promises, and compare; returns 1 if anything differs."""
+    # argparse: a board needs no package for it
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cross.check", description=__doc__)
+    parser.add_argument("--kernel", action="append", choices=KERNELS, help="both if not given")
+    parser.add_argument("--model", action="append", help="only this pin; may be repeated")
+    parser.add_argument(
+        "--name", action="append", help="only this: logits, pin, or an envelope's name"
+    )
+    parser.add_argument("--pins", type=Path, default=pins_home(), help="folder of pins by name")
+    parser.add_argument(
+        "--downloads", type=Path, help="folder of published weights; then the pin is made too"
+    )
+    parser.add_argument(
+        "--release", type=Path, help="the demo's onboard tree; then its patch is applied too"
+    )
+    given = parser.parse_args()
+    chosen = Selection(given.model or (), given.kernel or KERNELS, given.name or ())
+    places = Places(given.pins, given.downloads, given.release)
     print(json.dumps({"machine": machine()}), flush=True)
     count = wrong = 0
     for outcome in outcomes(load_golden(), chosen, places):
         count, wrong = count + 1, wrong + (not outcome.equal)
         print(json.dumps(asdict(outcome)), flush=True)
     print(json.dumps({"checks": count, "wrong": wrong}), flush=True)
-    raise typer.Exit(1 if wrong or not count else 0)
+    return 1 if wrong or not count else 0
 
 
 if __name__ == "__main__":
-    app()
+    sys.exit(main())
