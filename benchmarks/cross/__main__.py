@@ -23,7 +23,7 @@ from benchmarks.cross.debian import check_tools, mirror
 from benchmarks.cross.golden import Golden, load_golden
 from benchmarks.cross.machines import ARCHITECTURES, foreign
 from benchmarks.cross.report import Run, described, page, verdict
-from benchmarks.cross.userland import Userland, code_digest, cross_home, prepare
+from benchmarks.cross.userland import REPOSITORY, Userland, code_digest, cross_home, prepare
 from demo.release import fetch_releases
 from groundstation.catalogue import known_model
 from groundstation.fetch import fetch_weights
@@ -41,27 +41,35 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Task:
-    """One machine's part: how to run Python on it, and the file of its results."""
+    """One machine's part: how to run Python on it, where our code is, the file of its results."""
 
     title: str
     emulator: str
     command: Callable[..., list[str]]
+    code: Path
     results: Path
 
 
 def keys(golden: Golden) -> Iterator[Key]:
     """Every check, those first that take least."""
+    ordered = sorted(golden.sendings, key=lambda each: len(each.tokens))
     for kernel in KERNELS:
         for reading in golden.readings:
             yield kernel, reading.model, "logits"
-        for sending in sorted(golden.sendings, key=lambda each: len(each.tokens)):
-            yield kernel, sending.model, sending.name
+        for sending in ordered:
+            if kernel == "c" or not sending.release:
+                yield kernel, sending.model, sending.name
     for making in golden.makings:
         yield "numpy", making.model, "pin"
+    for sending in ordered:
+        if sending.release:
+            yield "numpy", sending.model, sending.name
 
 
-def run(task: Task, wanted: list[Key], places: list[str], tell: Callable[[str], None]) -> Run:
-    """Makes one machine do what it has not done yet."""
+def runs_of(
+    task: Task, wanted: list[Key], places: list[str], tell: Callable[[str], None]
+) -> Iterator[Run]:
+    """Makes one machine do what it has not done yet; all it has done, after each check."""
     code = code_digest()
     known = _known(task.results, code)
     task.results.parent.mkdir(parents=True, exist_ok=True)
@@ -70,22 +78,28 @@ def run(task: Task, wanted: list[Key], places: list[str], tell: Callable[[str], 
             continue
         kernel, model, name = key
         words = ["--kernel", kernel, "--model", model, "--name", name, *places]
-        facts, outcome = _one(task.command("-m", "benchmarks.cross.check", *words), key)
+        facts, outcome = _one(task, ["-m", "benchmarks.cross.check", *words], key)
         known[key] = {"facts": facts, "outcome": outcome}
         _write(task.results, known, code)
         tell(
             f"{task.title:13} {kernel:6} {model:19} {described(outcome):45} {verdict(outcome)}"
             f"  {outcome['seconds']:.0f} s"
         )
+        yield _so_far(task, known)
+    yield _so_far(task, known)
+
+
+def _so_far(task: Task, known: dict[Key, dict[str, Any]]) -> Run:
     done = [known[key] for key in keys(load_golden()) if key in known]
     outcomes = tuple(each["outcome"] for each in done)
     return Run(task.title, task.emulator, done[0]["facts"] if done else {}, outcomes)
 
 
-def _one(command: list[str], key: Key) -> tuple[dict[str, Any], dict[str, Any]]:
+def _one(task: Task, arguments: list[str], key: Key) -> tuple[dict[str, Any], dict[str, Any]]:
     """One check on one machine: what it is, and what it found."""
     nice = ["nice", "-n", "19"] if shutil.which("nice") else []
-    done = subprocess.run([*nice, *command], capture_output=True, text=True, check=False)
+    command = [*nice, *task.command(*arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=task.code)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     found = [line for line in lines if "check" in line]
     if found:
@@ -99,14 +113,14 @@ def _one(command: list[str], key: Key) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _known(results: Path, code: str) -> dict[Key, dict[str, Any]]:
-    """What was found before with the same code and digests."""
+    """What was found to be equal before with the same code and digests."""
     try:
         value = json.loads(results.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     if value["code"] != code:
         return {}
-    return {tuple(each["key"]): each for each in value["found"]}
+    return {tuple(each["key"]): each for each in value["found"] if each["outcome"]["equal"]}
 
 
 def _write(results: Path, known: dict[Key, dict[str, Any]], code: str) -> None:
@@ -125,6 +139,7 @@ def _emulated(made: Userland) -> Task:
         made.architecture.name,
         f"{emulator}, {made.architecture.cpu}",
         made.command,
+        made.code,
         made.folder / "results.json",
     )
 
@@ -191,13 +206,16 @@ def main(
         for key in keys(golden)
         if (not kernel or key[0] in kernel) and (not name or key[2] in name)
     ]
-    native = Task(NATIVE, "", _native, cross_home() / "native.json")
-    runs = []
+    native = Task(NATIVE, "", _native, REPOSITORY, cross_home() / "native.json")
+    runs: dict[str, Run] = {}
     for task in (native, *map(_emulated, made)):
-        runs.append(run(task, wanted, places, lambda line: typer.echo(line)))
-        out.write_text(page([each for each in runs if each.outcomes]), "utf-8")
-    wrong = sum(each.wrong for each in runs)
-    typer.echo(f"{sum(len(each.outcomes) for each in runs)} checks, {wrong} not equal: {out}")
+        for run in runs_of(task, wanted, places, typer.echo):
+            runs[task.title] = run
+            out.write_text(page([each for each in runs.values() if each.outcomes]), "utf-8")
+    wrong = sum(each.wrong for each in runs.values())
+    typer.echo(
+        f"{sum(len(each.outcomes) for each in runs.values())} checks, {wrong} not equal: {out}"
+    )
     raise typer.Exit(1 if wrong else 0)
 
 
