@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.cross import debian
+from benchmarks.cross.__main__ import Task, keys, runs_of
 from benchmarks.cross.check import Outcome, Places, Selection, outcomes
 from benchmarks.cross.compute import receive
 from benchmarks.cross.golden import Golden, Sending, described, load_golden, tree_of
@@ -190,3 +192,50 @@ def test_the_probe_page_has_nothing_heavy() -> None:
     text = (REPOSITORY / "benchmarks/PROBE.md").read_text("utf-8")
     for name in ABSENT:
         assert f"| {name} | no |" in text
+
+
+def pretended(tmp_path: Path, *, equal: bool) -> Task:
+    """A machine that answers at once, and counts how often it was asked."""
+    code = (
+        "import json, pathlib; log = pathlib.Path('log'); "
+        "log.write_text((log.read_text() if log.exists() else '') + '.'); "
+        "print(json.dumps({'machine': {'machine': 'm', 'byteorder': 'big', 'python': '3', "
+        "'numpy': '2', 'blas': 'b'}})); "
+        "print(json.dumps({'check': 'logits', 'name': 'logits', 'model': 'm', 'kernel': 'c', "
+        f"'equal': {equal}, 'different': [], 'seconds': 1.0}}))"
+    )
+    return Task(
+        "m", "", lambda *_: [sys.executable, "-c", code], tmp_path, tmp_path / "results.json"
+    )
+
+
+def test_what_was_equal_is_not_computed_again(tmp_path: Path) -> None:
+    wanted = list(keys(GOLDEN))[:2]
+    for _ in range(2):
+        *_, last = runs_of(pretended(tmp_path, equal=True), wanted, [], lambda _: None)
+        assert (len(last.outcomes), last.wrong) == (2, 0)
+    assert (tmp_path / "log").read_text() == ".."
+
+
+def test_what_was_different_is_computed_again_and_counts(tmp_path: Path) -> None:
+    wanted = list(keys(GOLDEN))[:2]
+    for _ in range(2):
+        *_, last = runs_of(pretended(tmp_path, equal=False), wanted, [], lambda _: None)
+        assert (len(last.outcomes), last.wrong) == (2, 2)
+    assert (tmp_path / "log").read_text() == "...."
+
+
+def test_a_machine_that_says_nothing_is_no_result(tmp_path: Path) -> None:
+    task = Task("m", "", lambda *_: [sys.executable, "-c", ""], tmp_path, tmp_path / "r.json")
+    with pytest.raises(InputError, match="did not end: exit code 0"):
+        list(runs_of(task, list(keys(GOLDEN))[:1], [], lambda _: None))
+
+
+def test_every_check_is_asked_of_every_machine_once() -> None:
+    asked = list(keys(GOLDEN))
+    both = [*((each.model, "logits") for each in GOLDEN.readings)]
+    both += [(each.model, each.name) for each in GOLDEN.sendings]
+    assert len(asked) == len(set(asked))
+    assert set(asked) == {(k, *each) for k in ("c", "numpy") for each in both} | {
+        ("numpy", SMOLLM2_PATCH.name, "pin")
+    }

@@ -71,22 +71,27 @@ def runs_of(
 ) -> Iterator[Run]:
     """Makes one machine do what it has not done yet; all it has done, after each check."""
     code = code_digest()
-    known = _known(task.results, code)
+    found: dict[Key, dict[str, Any]] = {}
+
+    def known() -> dict[Key, dict[str, Any]]:
+        # another run may have done others meanwhile; what differs is found anew by every run
+        return {**_known(task.results, code), **found}
+
     task.results.parent.mkdir(parents=True, exist_ok=True)
     for key in wanted:
-        if key in known:
+        if key in known():
             continue
         kernel, model, name = key
         words = ["--kernel", kernel, "--model", model, "--name", name, *places]
         facts, outcome = _one(task, ["-m", "benchmarks.cross.check", *words], key)
-        known[key] = {"facts": facts, "outcome": outcome}
-        _write(task.results, known, code)
+        found[key] = {"facts": facts, "outcome": outcome}
+        _write(task.results, known(), code)
         tell(
             f"{task.title:13} {kernel:6} {model:19} {described(outcome):45} {verdict(outcome)}"
             f"  {outcome['seconds']:.0f} s"
         )
-        yield _so_far(task, known)
-    yield _so_far(task, known)
+        yield _so_far(task, known())
+    yield _so_far(task, known())
 
 
 def _so_far(task: Task, known: dict[Key, dict[str, Any]]) -> Run:

@@ -116,9 +116,12 @@ def prepare(architecture: Architecture, host: str, source: str, report: Report) 
             unpack(place, machine, suites, packages, source)
             _keep(place, recipe)
     _add_wheels(made, report)
-    _copy_code(made)
-    report(f"{architecture.name}: compiling the kernel", 0, 0)
-    _compile(made)
+    code = code_digest()
+    if not _is_made(made.code, code):
+        report(f"{architecture.name}: compiling the kernel", 0, 0)
+        _copy_code(made)
+        _compile(made)
+        _keep(made.code, code)
     return made
 
 
@@ -182,7 +185,6 @@ def _plain(name: str) -> str:
 
 def _copy_code(made: Userland) -> None:
     """What would be copied to a board."""
-    shutil.rmtree(made.code, ignore_errors=True)
     skipped = shutil.ignore_patterns("__pycache__", "*.so", "*.o")
     for name in CODE:
         source, target = REPOSITORY / name, made.code / name
