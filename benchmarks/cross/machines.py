@@ -75,14 +75,14 @@ def _with_wheels(name: str, machine: str, cpu: str) -> Architecture:
     )
 
 
-def _with_debian(name: str) -> Architecture:
+def _with_debian(name: str, cpu: str) -> Architecture:
     """An architecture whose numpy, BLAS and cryptography are Debian's."""
     return Architecture(
         name=name,
         machine=name,
         suites=("trixie", "stable"),
         python="3.13",
-        cpu="max",
+        cpu=cpu,
         packages=(
             "libopenblas0-pthread",
             "libpython3-dev",
@@ -103,8 +103,8 @@ ARCHITECTURES: Final = {
     for each in (
         _with_wheels("arm64", "aarch64", "cortex-a72"),
         _with_wheels("amd64", "x86_64", "max"),
-        _with_debian("riscv64"),
-        _with_debian("s390x"),
+        _with_debian("riscv64", "rv64"),
+        _with_debian("s390x", "max"),
     )
 }
 
