@@ -174,9 +174,10 @@ def test_the_report_shows_a_difference() -> None:
     good = Outcome("logits", "logits", "m", "c", True, (), 1.4)
     bad = Outcome("envelope", "e", "m", "numpy", False, ("tokens", "tree"), 61.0)
     facts = {"machine": "s390x", "byteorder": "big", "python": "3", "numpy": "2", "blas": "b"}
-    text = page([Run("s390x", "qemu", facts, (asdict(good), asdict(bad)))])
+    text = page([Run("s390x", "qemu", facts, (asdict(good), asdict(bad)))], 5)
     assert "| s390x | c | m | logits and frequencies of given tokens | equal | 1 |" in text
     assert "| s390x | numpy | m | envelope: e | DIFFERENT: tokens; tree | 61 |" in text
+    assert "| qemu | 2 of 5 |" in text
     assert "2 checks, 1 equal, 1 not." in text
 
 

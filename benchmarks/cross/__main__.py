@@ -216,7 +216,8 @@ def main(
     for task in (native, *map(_emulated, made)):
         for run in runs_of(task, wanted, places, typer.echo):
             runs[task.title] = run
-            out.write_text(page([each for each in runs.values() if each.outcomes]), "utf-8")
+            done = [each for each in runs.values() if each.outcomes]
+            out.write_text(page(done, len(list(keys(golden)))), "utf-8")
     wrong = sum(each.wrong for each in runs.values())
     typer.echo(
         f"{sum(len(each.outcomes) for each in runs.values())} checks, {wrong} not equal: {out}"

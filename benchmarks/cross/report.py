@@ -41,18 +41,19 @@ class Run:
         return sum(not each["equal"] for each in self.outcomes)
 
 
-def page(runs: Sequence[Run]) -> str:
-    """The report."""
+def page(runs: Sequence[Run], asked: int) -> str:
+    """The report; ``asked`` is how many checks there are for each machine."""
     lines = [
         HEADING,
-        "| machine | byte order | Python | numpy | BLAS | emulator |",
-        "|" + "---|" * 6,
+        "| machine | byte order | Python | numpy | BLAS | emulator | checks done |",
+        "|" + "---|" * 7,
     ]
     for run in runs:
         facts = run.facts
         lines.append(
             f"| {run.title} ({facts['machine']}) | {facts['byteorder']} | {facts['python']} | "
-            f"{facts['numpy']} | {facts['blas']} | {run.emulator or 'none'} |"
+            f"{facts['numpy']} | {facts['blas']} | {run.emulator or 'none'} | "
+            f"{len(run.outcomes)} of {asked} |"
         )
     lines += ["", "| machine | kernel | pin | check | equal | seconds |", "|" + "---|" * 6]
     for run in runs:
