@@ -1,0 +1,71 @@
+"""T3: an ordinary picture file, for what no prompt regenerates well enough.
+
+The coarsest quality that passes the gate is searched by halving; of two formats the smaller file
+is kept.  If none passes, the original file itself goes: never worse, whatever happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from groundstation.media.gate import Gate, Verdict, judge
+from groundstation.media.images import decode_picture, encode_picture
+from shared.media.fixed import U8
+
+FORMATS: Final = ("AVIF", "JXL")
+QUALITIES: Final = (1, 100)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A picture file.
+
+    Attributes:
+        data: its bytes.
+        format_name: of Pillow, or "original".
+        quality: as the encoder counts, 0 for an original.
+        verdict: on what it decodes to.
+    """
+
+    data: bytes
+    format_name: str
+    quality: int
+    verdict: Verdict
+
+
+def smallest_file(
+    pixels: U8, original: bytes, gate: Gate, formats: Sequence[str] = FORMATS
+) -> Coded:
+    """The smallest file that passes the gate: of the formats, or the original."""
+    found = [coded for name in formats if (coded := coarsest(pixels, name, gate.passes))]
+    best = min(found, key=lambda coded: len(coded.data), default=None)
+    if best is None or len(best.data) >= len(original):
+        return Coded(original, "original", 0, judge(pixels, pixels))
+    return best
+
+
+def coarsest(pixels: U8, format_name: str, good: Callable[[Verdict], bool]) -> Coded | None:
+    """The file of the lowest quality whose verdict is good, if quality helps; None if none is.
+
+    The search assumes that a higher quality is no worse; what it returns has been judged itself.
+    """
+    low, high = QUALITIES
+    best = None
+    while low <= high:
+        quality = (low + high) // 2
+        coded = _coded(pixels, format_name, quality)
+        if good(coded.verdict):
+            best, high = coded, quality - 1
+        else:
+            low = quality + 1
+    return best
+
+
+def _coded(pixels: U8, format_name: str, quality: int) -> Coded:
+    data = encode_picture(pixels, format_name, quality=quality)
+    back = decode_picture(data)
+    if back.shape != pixels.shape:  # an encoder may drop an alpha of 255, or a reader add one
+        back = back[..., :3] if back.shape[2] > pixels.shape[2] else back
+    return Coded(data, format_name, quality, judge(pixels, back))
