@@ -96,8 +96,7 @@ def fitted_planes(design: F64, light: F32, weight: F32, ridge: float) -> F64:
     pairs = (rows[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
     left = (wide @ pairs).reshape(-1, terms, terms)
     left = left + (ridge * (wide.sum(axis=1) + 1e-9))[:, None, None] * np.eye(terms)
-    solved = np.linalg.solve(left, right[..., None])[..., 0].astype(np.float64)
-    return solved
+    return np.linalg.solve(left, right[..., None])[..., 0].astype(np.float64)
 
 
 def _owned(samples: Samples, attribute: int) -> I64:

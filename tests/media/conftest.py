@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,3 +98,14 @@ def pocket() -> Generator:
 def pocket_file(pocket: Generator) -> bytes:
     """The file of ``pocket``."""
     return write_generator(pocket)
+
+
+@pytest.fixture(scope="session")
+def folder(shown: tuple[Shown, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The family as files, whose names tell the attributes, in a folder without a table."""
+    images = pytest.importorskip("groundstation.media.images")
+    place = tmp_path_factory.mktemp("family")
+    for picture in shown:
+        stem = "_".join(f"{part}-{value}" for part, value in picture.values.items())
+        (place / f"{stem}.png").write_bytes(images.encode_picture(picture.pixels, "PNG"))
+    return place
