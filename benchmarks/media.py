@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from groundstation.media.fallback import coarsest
+from groundstation.media.fallback import coarsest, finest
 from groundstation.media.family import Family, Member, read_family
 from groundstation.media.gate import Gate, Verdict, judge
 from groundstation.media.images import read_picture
@@ -82,13 +82,13 @@ def drawn_row(name: str, loaded: Loaded, members: Sequence[Member], originals: l
 def file_row(
     name: str, format_name: str, originals: Sequence[U8], good: Sequence[Callable[[Verdict], bool]]
 ) -> Row:
-    """The pictures as the smallest files that are good; the best file where none is."""
-    found = []
-    for original, enough in zip(originals, good, strict=True):
-        coded = coarsest(original, format_name, enough)
-        found.append(coded or coarsest(original, format_name, lambda _: False) or coded)
-    kept = [coded for coded in found if coded is not None]
-    return Row(name, 0, [len(c.data) for c in kept], [c.verdict for c in kept])
+    """The pictures as the smallest files that are good, or the finest where none is."""
+    pairs = zip(originals, good, strict=True)
+    found = [
+        coarsest(original, format_name, enough) or finest(original, format_name)
+        for original, enough in pairs
+    ]
+    return Row(name, 0, [len(coded.data) for coded in found], [coded.verdict for coded in found])
 
 
 def learned(
@@ -133,7 +133,7 @@ def main(
         ours = drawn_row("T0, quadratic: chosen", loaded, test, originals)
         rows = [ours]
         for name, target in (
-            ("T0, quadratic, finer", Target(mean_score=94.0, least_score=90.0)),
+            ("T0, quadratic, coarser", Target(mean_score=91.0, least_score=86.0)),
             ("T0, linear alone", Target(degree=1)),
         ):
             other, _ = learned(family, learn, target, work, report)
@@ -179,13 +179,14 @@ Written by `python -m benchmarks.media`. Family `{family.name}`: {generator.widt
 {generator.height} pixels, {len(generator.tables)} attributes; the first {learned_from} pictures of
 its table to learn from, the last {tested}, which nothing has seen, to test.
 
-| way | bytes a picture | bytes once | SSIMULACRA2 mean | least | pass | worst block | PSNR dB | ms |
+| way | bytes each | bytes once | SSIMULACRA2 | least | pass | worst block | PSNR dB | ms |
 |---|---|---|---|---|---|---|---|---|
 {lines}
 
-- Bytes a picture of T0 are a whole record: a head, a check of 4 bytes, and a prompt of
-  {mean(prompts):.1f} bytes. Pass: SSIMULACRA2 of at least {gate.score:g} and no block of 8 x 8 with an
-  error above {gate.block_levels:g} levels, root mean square. Milliseconds: to pixels, one thread, median.
+- Bytes each of T0 are a whole record: a head, a check of 4 bytes, and a prompt of
+  {mean(prompts):.1f} bytes. SSIMULACRA2 is the mean over the pictures.
+- Pass: SSIMULACRA2 of at least {gate.score:g}, and no block of 8 x 8 with an error above
+  {gate.block_levels:g} levels, root mean square. Milliseconds: to pixels, one thread, median.
 - "Equal score": the coarsest file that scores as well as the chosen T0 on the same picture, or the
   best that the format gives. "T3 alone": the coarsest file that passes the gate.
 - Learning took {seconds:.0f} s. T0 pays from {even:.0f} pictures on, against the best of the files.

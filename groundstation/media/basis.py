@@ -46,10 +46,12 @@ class Fit:
     Attributes:
         blank: the generator with one block of nothing: everything but the planes.
         planes: ``[terms, height, width]``, 1.0 is white.
+        coarseness: of each plane, by how much its steps are larger.
     """
 
     blank: Generator
     planes: F32
+    coarseness: tuple[float, ...]
 
 
 def samples_of(pictures: Sequence[U8], choices: NDArray[np.int64], sizes: Sequence[int]) -> Samples:
@@ -112,7 +114,8 @@ def fit_basis(
         weight = light_weight(light) * samples.known[:, strip]
         planes[:, strip] = fitted_planes(design, light, weight, RIDGE).T
     report("planes", pixels, pixels)
-    return Fit(blank, planes.reshape(-1, size[1], size[0]))
+    shaped = planes.reshape(-1, size[1], size[0])
+    return Fit(blank, shaped, (1.0,) * len(blank.terms))
 
 
 def stored(fit: Fit, step: float) -> Generator:
@@ -125,12 +128,13 @@ def stored(fit: Fit, step: float) -> Generator:
     Raises:
         ValueError: the step is so small that coefficients do not fit 16 bits.
     """
-    whole = max(1, round(step * 2 ** (PLANE_BITS + EXTRA_BITS)))
+    unit = 2 ** (PLANE_BITS + EXTRA_BITS)
+    steps = tuple(max(1, round(step * coarse * unit)) for coarse in fit.coarseness)
     rows, columns = fit.blank.blocks
     _, height, width = fit.planes.shape
     margins = ((0, 0), (0, rows * BLOCK - height), (0, columns * BLOCK - width))
     coded, waves = [], []
-    for plane in fit.planes:
+    for plane, whole in zip(fit.planes, steps, strict=True):
         padded = np.pad(plane[None].astype(np.float64), margins, mode="edge")
         blocks = to_blocks(padded * 2.0**PLANE_BITS)[0]
         ratio = forward_blocks(blocks) / whole
@@ -143,7 +147,7 @@ def stored(fit: Fit, step: float) -> Generator:
         waves.append(flat[used].astype(np.int16))
     return replace(
         fit.blank,
-        steps=(whole,) * len(fit.planes),
+        steps=steps,
         coded=np.stack(coded),
         waves=np.concatenate(waves),
     )
@@ -189,48 +193,65 @@ def _blank(
 ) -> Generator:
     pictures, _, channels = samples.light.shape
     alpha = channels == 4
-    if alpha:
-        tables = [np.pad(table, ((0, 0), (0, 0), (0, 1))) for table in tables]
-        tables[0] = _with_alpha(tables[0])
-    terms = _terms(len(attributes), degree, alpha)
+    axes = constant_axes(alpha)
+    tables = [np.pad(table, ((0, 0), (0, 0), (0, int(alpha)))) for table in tables]
+    extra = np.rint(np.tile(axes, (len(tables[0]), 1, 1)) * 2**FACTOR_BITS).astype(np.int16)
+    tables[0] = np.concatenate([tables[0], extra], axis=1)
+    terms = _terms(len(attributes), degree, len(axes))
     if len(terms) * SAMPLES_PER_TERM > pictures * min(channels, 3):
-        terms = _terms(len(attributes), 1, alpha)
-    width, height = size
+        terms = _terms(len(attributes), 1, len(axes))
     curves = [colour_curve()] * min(channels, 3) + [plain_curve()] * alpha
+    return blank_generator(name, size, attributes, tables, terms, np.stack(curves), notes)
+
+
+def blank_generator(
+    name: str,
+    size: tuple[int, int],
+    attributes: tuple[Attribute, ...],
+    tables: Sequence[NDArray[np.int16]],
+    terms: tuple[Factors, ...],
+    curves: NDArray[np.int32],
+    notes: Mapping[str, str],
+) -> Generator:
+    """A generator all of whose planes are zero."""
+    width, height = size
     return Generator(
         name=name,
         width=width,
         height=height,
         grammar=Grammar(attributes),
         tables=tuple(tables),
-        gains=np.zeros((0, channels), np.int16),
+        gains=np.zeros((0, len(curves)), np.int16),
         terms=terms,
         steps=(1,) * len(terms),
         coded=np.zeros((len(terms), -(-height // BLOCK) * -(-width // BLOCK)), bool),
         waves=np.zeros((0, BLOCK * BLOCK), np.int16),
-        curves=np.stack(curves),
+        curves=curves,
         notes=notes,
     )
 
 
-def _with_alpha(table: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Two more factors, the same for every value: 1 for colours alone, and 1 for alpha alone.
+def constant_axes(alpha: bool) -> F64:
+    """What planes that do not depend on the prompt do to the channels: ``[planes, channels]``.
 
-    No colour acts on alpha, so that what does not depend on colour needs a plane for each.
+    A grey one and two of colour, orthogonal, so that a grey scene costs nothing for its colours;
+    and one of alpha, on which no colour acts.
     """
-    extra = np.zeros((len(table), 2, 4), np.int16)
-    extra[:, 0, :3] = extra[:, 1, 3] = 1 << FACTOR_BITS
-    return np.concatenate([table, extra], axis=1)
+    axes = np.zeros((3 + alpha, 3 + alpha))
+    axes[:3, :3] = [[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [0.5, -1.0, 0.5]]
+    if alpha:
+        axes[3, 3] = 1.0
+    return axes
 
 
-def _terms(attributes: int, degree: int, alpha: bool) -> tuple[Factors, ...]:
-    """1, each colour, each colour's second power, and each pair.
+def _terms(attributes: int, degree: int, constants: int) -> tuple[Factors, ...]:
+    """Constants, each colour, each colour's second power, and each pair.
 
     The factors of an attribute are its colour and the second power; those of the first attribute
-    are followed by the two of ``_with_alpha``, if there are any.
+    are followed by the axes of the constants.
     """
-    places = [2 * a + 2 * (alpha and a > 0) for a in range(attributes)]
-    ones: tuple[Factors, ...] = ((2,), (3,)) if alpha else ((),)
+    places = [2 * a + constants * (a > 0) for a in range(attributes)]
+    ones = tuple((2 + axis,) for axis in range(constants))
     singles = tuple((place,) for place in places)
     if degree == 1:
         return ones + singles

@@ -63,6 +63,11 @@ def coarsest(pixels: U8, format_name: str, good: Callable[[Verdict], bool]) -> C
     return best
 
 
+def finest(pixels: U8, format_name: str) -> Coded:
+    """The file of the highest quality."""
+    return _coded(pixels, format_name, QUALITIES[1])
+
+
 def _coded(pixels: U8, format_name: str, quality: int) -> Coded:
     data = encode_picture(pixels, format_name, quality=quality)
     back = decode_picture(data)

@@ -36,7 +36,7 @@ COARSEST: Final = 0.016
 MOST: Final = 0.25
 TRIALS: Final = 6
 """Halvings of the ratio between the two: the chosen step is within 6 % of the best."""
-_FITS: Final = "fit/1"
+_FITS: Final = "fit/2"
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Target:
         checked: how many pictures are held back to choose the step.
     """
 
-    mean_score: float = 92.0
-    least_score: float = 87.0
+    mean_score: float = 93.0
+    least_score: float = 88.0
     max_bytes: int = 500_000
     degree: int = 2
     checked: int = 8
@@ -240,7 +240,12 @@ def _write_fit(path: Path, fit: Fit) -> None:
     """A generator without planes and the planes, under another name until they are whole."""
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb") as file:
-        np.savez(file, blank=np.frombuffer(write_generator(fit.blank), np.uint8), planes=fit.planes)
+        np.savez(
+            file,
+            blank=np.frombuffer(write_generator(fit.blank), np.uint8),
+            planes=fit.planes,
+            coarseness=np.array(fit.coarseness),
+        )
     unfinished.replace(path)
 
 
@@ -248,7 +253,8 @@ def _read_fit(path: Path) -> Fit | None:
     """None where the file is damaged: then it is made again."""
     try:
         with np.load(path, allow_pickle=False) as found:
-            return Fit(read_generator(found["blank"].tobytes()).generator, found["planes"])
+            blank = read_generator(found["blank"].tobytes()).generator
+            return Fit(blank, found["planes"], tuple(map(float, found["coarseness"])))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, PinError):
         return None
 
