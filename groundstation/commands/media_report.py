@@ -38,6 +38,7 @@ def trained_dict(trained: Trained, loaded: Loaded, out: Path, pictures: int) -> 
         "out": str(out),
         "pictures": pictures,
         "tier": "T0",
+        "model": trained.model,
         "step": trained.step,
         "target_reached": trained.reached,
         "trials": [trial.as_dict() for trial in trained.trials],
@@ -48,14 +49,21 @@ def print_trained(trained: Trained, loaded: Loaded, out: Path, pictures: int) ->
     """What was learned, for people."""
     console = wide_console()
     rows = [
-        [f"{t.step:.5f}", cell(t.size_bytes), f"{t.mean_score:.2f}", f"{t.least_score:.2f}"]
+        [
+            t.model,
+            f"{t.step:.5f}",
+            cell(t.size_bytes),
+            f"{t.mean_score:.2f}",
+            f"{t.least_score:.2f}",
+        ]
         for t in trained.trials
     ]
-    console.print(table(("step", "generator bytes", "mean score", "least score"), rows))
+    console.print(table(("model", "step", "generator bytes", "mean score", "least score"), rows))
     console.print("scores: SSIMULACRA2 on pictures held back from the fit\n")
     print_pairs(
         {
             "generator": f"{out}, {loaded.size_bytes:,} bytes",
+            "model": f"{trained.model}, step {trained.step:.5f}",
             "learned from": f"{pictures} pictures",
             "digest": to_hex(loaded.digest),
         },

@@ -93,7 +93,7 @@ def _mean(pictures: Sequence[U8], choices: Sequence[int], value: int) -> F64:
 
 def _filled(picture: U8) -> F64:
     """A picture, 0 to 1, whose colours go on where it is transparent, so that blocks are smooth."""
-    levels = picture / 255.0
+    levels: F64 = picture.astype(np.float64) / 255.0
     if picture.shape[2] != 4:
         return levels
     height, width = picture.shape[:2]
@@ -104,4 +104,5 @@ def _filled(picture: U8) -> F64:
     count = np.maximum(seen.sum(axis=(1, 3), keepdims=True), 1)
     mean = (wide[..., :3] * seen).sum(axis=(1, 3), keepdims=True) / count
     wide[..., :3] = np.where(seen, wide[..., :3], mean)
-    return wide.reshape(rows * BLOCK, columns * BLOCK, 4)[:height, :width]
+    filled: F64 = wide.reshape(rows * BLOCK, columns * BLOCK, 4)[:height, :width]
+    return filled

@@ -21,7 +21,7 @@ from groundstation.media.encode import check_entry, encode_pictures, totals
 from groundstation.media.family import Family, Member, read_family
 from groundstation.media.gate import Gate, judge
 from groundstation.media.images import encode_picture, read_picture
-from groundstation.media.train import COARSEST, FINEST, Target, coarsest_step, train
+from groundstation.media.train import Target, coarsest_step, train
 from tests.media.conftest import COLOURS, Shown
 
 TARGET = Target(mean_score=93.0, least_score=88.0, checked=4)
@@ -172,13 +172,35 @@ def test_alpha_is_kept(tmp_path: Path) -> None:
         assert judge(original, made).score > 85
 
 
+def test_one_attribute_gives_components(tmp_path: Path) -> None:
+    """Pictures that differ in two directions, which no single colour explains."""
+    y, x = np.mgrid[0:64, 0:64]
+    base = np.dstack([90 + 60 * np.sin(x / 7), 120 + 50 * np.cos(y / 9), 100 + 0.0 * x])
+    hat, coat = (y < 24)[..., None], (y > 36)[..., None]
+    rng = np.random.default_rng(3)
+    for name in ("ash", "bay", "elm", "fir", "oak"):
+        hues = rng.uniform(-70, 70, (2, 3))
+        picture = np.clip(base + hat * hues[0] + coat * hues[1], 0, 255).astype(np.uint8)
+        (tmp_path / f"kind-{name}.png").write_bytes(encode_picture(picture, "PNG"))
+    family = read_family(tmp_path)
+    target = Target(mean_score=90, least_score=86)
+    trained = train(family, family.members, target, tmp_path / "w", {}, silent)
+    assert trained.reached
+    assert trained.model.endswith("components")
+    renderer = Renderer(read_generator(trained.data).generator)
+    for member, choice in zip(family.members, family.choices(family.members), strict=True):
+        verdict = judge(read_picture(member.path), renderer(Prompt(tuple(choice))))
+        assert verdict.score >= 86
+        assert verdict.block_levels < 12
+
+
 @pytest.mark.parametrize("limit", [0.0007, 0.003, 0.012])
 def test_the_step_is_found_by_halving(limit: float) -> None:
-    step, found = coarsest_step(lambda tried: tried <= limit)
+    step, found = coarsest_step(lambda tried: tried <= limit, 0.0005, 0.016)
     assert found
     assert limit / 1.06 < step <= limit
-    assert coarsest_step(lambda _: False) == (FINEST, False)
-    assert coarsest_step(lambda _: True)[0] > COARSEST / 1.06
+    assert coarsest_step(lambda _: False, 0.0005, 0.016) == (0.0005, False)
+    assert 0.016 / 1.06 < coarsest_step(lambda _: True, 0.0005, 0.016)[0] < 0.016
 
 
 def test_light_follows_the_standard() -> None:
