@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from groundstation.media.fallback import coarsest, finest
+from groundstation.media.fallback import Coded, coarsest, finest
 from groundstation.media.family import Family, Member, read_family
 from groundstation.media.gate import Gate, Verdict, judge
 from groundstation.media.images import read_picture
@@ -83,11 +83,11 @@ def file_row(
     name: str, format_name: str, originals: Sequence[U8], good: Sequence[Callable[[Verdict], bool]]
 ) -> Row:
     """The pictures as the smallest files that are good, or the finest where none is."""
-    pairs = zip(originals, good, strict=True)
-    found = [
-        coarsest(original, format_name, enough) or finest(original, format_name)
-        for original, enough in pairs
-    ]
+    found: list[Coded] = []
+    for original, enough in zip(originals, good, strict=True):
+        guess = found[-1].quality if found else None
+        coded = coarsest(original, format_name, enough, guess)
+        found.append(coded or finest(original, format_name))
     return Row(name, 0, [len(coded.data) for coded in found], [coded.verdict for coded in found])
 
 

@@ -87,8 +87,8 @@ def fit_components(
 def _mean(pictures: Sequence[U8], choices: Sequence[int], value: int) -> F64:
     """The mean of the pictures of a value, 0 to 1; of all pictures where none has it."""
     chosen = [p for p, choice in zip(pictures, choices, strict=True) if choice == value]
-    mean = np.mean([_filled(picture) for picture in chosen or pictures], axis=0)
-    return mean.astype(np.float64)
+    mean: F64 = np.stack([_filled(picture) for picture in chosen or pictures]).mean(axis=0)
+    return mean
 
 
 def _filled(picture: U8) -> F64:
