@@ -15,6 +15,7 @@ from groundstation.commands.media_report import (
     report_book,
     trained_dict,
 )
+from groundstation.commands.media_survey import survey
 from groundstation.commands.tables import wide_console
 from groundstation.media.book import Book, read_book, write_book
 from groundstation.media.encode import check_entry, drawn, encode_pictures
@@ -37,6 +38,8 @@ app = typer.Typer(
     help="Pictures that differ in a few attributes: learn the family once, send four bytes each.",
     no_args_is_help=True,
 )
+
+app.command()(survey)
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pictures.")]
 TableOption = Annotated[
