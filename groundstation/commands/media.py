@@ -1,0 +1,276 @@
+"""``groundstation media``: families of near-identical pictures as prompts of a few bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from groundstation.commands.media_report import (
+    info_dict,
+    print_pairs,
+    print_trained,
+    report_book,
+    trained_dict,
+)
+from groundstation.commands.media_survey import survey
+from groundstation.commands.tables import wide_console
+from groundstation.media.book import Book, read_book, write_book
+from groundstation.media.encode import check_entry, drawn, encode_pictures
+from groundstation.media.family import Family, Member, read_family
+from groundstation.media.files import checked_out, drawn_name, open_generator, parse_rows, write_new
+from groundstation.media.gate import Gate
+from groundstation.media.images import encode_picture, read_picture
+from groundstation.media.page import quality_page
+from groundstation.media.train import Target
+from groundstation.media.train import train as learn
+from shared.digest import to_hex
+from shared.errors import InputError
+from shared.media.generator import read_generator
+from shared.media.pixels import pixel_digest
+from shared.media.prompt import Prompt, encode_prompt
+from shared.media.render import Renderer
+from shared.terminal import print_json, progress, reports_errors
+
+app = typer.Typer(
+    help="Pictures that differ in a few attributes: learn the family once, send four bytes each.",
+    no_args_is_help=True,
+)
+
+app.command()(survey)
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pictures.")]
+TableOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--table",
+        help="CSV with a column `file` and one for each attribute. "
+        "[default: catalogue.csv in FOLDER, or file names like part-value_part-value.png]",
+    ),
+]
+RowsOption = Annotated[
+    str | None, typer.Option(help="Only these pictures of the table, counted from 1: 1-100.")
+]
+GeneratorOption = Annotated[Path, typer.Option(help="File of the generator.")]
+ScoreOption = Annotated[float, typer.Option(help="Least SSIMULACRA2 of a picture that is served.")]
+BlockOption = Annotated[
+    float, typer.Option(help="Largest error of any 8 x 8 block, root mean square, of 255 levels.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+FAILED = 3
+GATE = Gate()
+TARGET = Target()
+
+
+@app.command()
+@reports_errors
+def train(
+    folder: FolderArgument,
+    out: Annotated[Path, typer.Option(help="File to write the generator to.")],
+    table_file: TableOption = None,
+    rows: RowsOption = None,
+    name: Annotated[str | None, typer.Option(help="Of the family. [default: FOLDER's]")] = None,
+    score: Annotated[
+        float, typer.Option(help="Mean SSIMULACRA2 to reach on pictures held back.")
+    ] = TARGET.mean_score,
+    least_score: Annotated[
+        float, typer.Option(help="SSIMULACRA2 that the worst of them is to reach.")
+    ] = TARGET.least_score,
+    max_bytes: Annotated[
+        int, typer.Option(min=1000, help="Largest generator; wins over the scores.")
+    ] = TARGET.max_bytes,
+    linear: Annotated[
+        bool, typer.Option(help="Linear terms only: no light between parts.")
+    ] = False,
+    note: Annotated[
+        list[str] | None,
+        typer.Option(help="KEY=TEXT to keep in the file, as licence=... ; may be repeated."),
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(help="Folder for fits and previews; a rerun goes on. [default: OUT.work]"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn a family: which colours its attributes stand for, and how the parts share the light.
+
+    Nothing but the pictures and the names of their attributes is needed. A run that was stopped
+    goes on where it was.
+    """
+    family = read_family(folder, table_file, name)
+    members = _selected(family, rows)
+    target = Target(score, least_score, max_bytes, 1 if linear else 2)
+    checked_out(out)
+    with progress(quiet=as_json) as report:
+        trained = learn(
+            family, members, target, work or out.with_name(out.name + ".work"), _notes(note), report
+        )
+    out.write_bytes(trained.data)
+    loaded = read_generator(trained.data)
+    if as_json:
+        print_json(trained_dict(trained, loaded, out, len(members)))
+    else:
+        print_trained(trained, loaded, out, len(members))
+
+
+@app.command()
+@reports_errors
+def encode(
+    folder: FolderArgument,
+    generator: GeneratorOption,
+    out: Annotated[Path, typer.Option(help="File to write the book of prompts to.")],
+    table_file: TableOption = None,
+    rows: RowsOption = None,
+    score: ScoreOption = GATE.score,
+    block: BlockOption = GATE.block_levels,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn pictures into prompts; those that no prompt draws well enough become AVIF or JPEG XL.
+
+    Every picture is drawn and judged. A value that the family was not trained with, or a drawing
+    that fails, falls back to the smallest file that passes, and to the original if none does.
+    """
+    family = read_family(folder, table_file)
+    loaded = open_generator(generator)
+    members = _selected(family, rows)
+    checked_out(out)
+    with progress(quiet=as_json) as report:
+        book = encode_pictures(members, loaded, Gate(score, block), report)
+    write_book(book, out)
+    report_book(book, loaded, as_json, {"book": str(out)})
+
+
+@app.command()
+@reports_errors
+def qa(
+    folder: FolderArgument,
+    generator: GeneratorOption,
+    book_file: Annotated[Path, typer.Option("--book", help="Book of prompts of `media encode`.")],
+    page: Annotated[
+        Path | None, typer.Option("--html", help="Page to write: side by side, and flickering.")
+    ] = None,
+    shown: Annotated[int, typer.Option(min=0, help="Pictures on the page, the worst first.")] = 8,
+    score: ScoreOption = GATE.score,
+    block: BlockOption = GATE.block_levels,
+    as_json: JsonOption = False,
+) -> None:
+    """Regenerate every record of a book and judge it against its original in FOLDER.
+
+    Exit code 3 if one fails. SSIMULACRA2: 80 cannot be told apart side by side, 85 not when
+    flipping between the two, 90 is visually lossless.
+    """
+    loaded, book = open_generator(generator), read_book(book_file)
+    if book.generator != loaded.digest:
+        raise InputError(
+            f"the book was made with generator {to_hex(book.generator, characters=16)}...",
+            expected=f"{to_hex(loaded.digest, characters=16)}..., the one given",
+            remedy="give the generator that the book names, or encode the pictures again",
+        )
+    gate, renderer, checked = Gate(score, block), Renderer(loaded.generator), []
+    with progress(quiet=as_json) as report:
+        for number, entry in enumerate(book.entries.values()):
+            report("pictures", number, len(book.entries))
+            original = read_picture(folder / entry.key)
+            checked.append(check_entry(entry, original, renderer, gate))
+    if page is not None:
+        page.write_text(quality_page(book.family, checked, gate, shown), encoding="utf-8")
+    entries = {item.entry.key: item.entry for item in checked}
+    failed = [item.entry.key for item in checked if not item.passed]
+    extra: dict[str, object] = {"failed": failed} | ({"html": str(page)} if page else {})
+    report_book(Book(book.family, book.generator, entries), loaded, as_json, extra)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+@reports_errors
+def draw(
+    generator: GeneratorOption,
+    out: Annotated[Path, typer.Option(help="Picture to write; PNG, WEBP, AVIF or JXL by suffix.")],
+    chosen: Annotated[
+        list[str], typer.Option("--set", help="ATTRIBUTE=VALUE; one for each attribute.")
+    ],
+    kernel: Annotated[
+        str, typer.Option(help="auto, c or numpy; the pixels are the same.")
+    ] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="Threads; the pixels are the same.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw a picture of a family, also one that was never photographed."""
+    loaded = open_generator(generator)
+    values = dict(_pair(text) for text in chosen)
+    prompt = Prompt(
+        loaded.generator.grammar.choose(values), (0,) * len(loaded.generator.grammar.decays)
+    )
+    pixels = Renderer(loaded.generator, kernel=kernel, threads=threads)(prompt)
+    write_new(out, encode_picture(pixels, drawn_name(out), lossless=True))
+    stream = encode_prompt(loaded.generator.grammar, prompt)
+    found = {
+        "out": str(out),
+        "prompt": stream.hex(),
+        "prompt_bytes": len(stream),
+        "pixels_sha256": to_hex(pixel_digest(pixels)),
+    }
+    if as_json:
+        print_json(found)
+    else:
+        print_pairs(found)
+
+
+@app.command()
+@reports_errors
+def decode(
+    generator: GeneratorOption,
+    book_file: Annotated[Path, typer.Option("--book", help="Book of prompts.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the pictures to, as PNG.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Regenerate the pictures of a book; each is checked against the digest in its record."""
+    loaded, book = open_generator(generator), read_book(book_file)
+    renderer = Renderer(loaded.generator)
+    out.mkdir(parents=True, exist_ok=True)
+    with progress(quiet=as_json) as report:
+        for number, entry in enumerate(book.entries.values()):
+            report("pictures", number, len(book.entries))
+            pixels = drawn(entry.record, renderer)
+            write_new(out / (Path(entry.key).stem + ".png"), encode_picture(pixels, "PNG"))
+    if as_json:
+        print_json({"out": str(out), "pictures": len(book.entries)})
+    else:
+        wide_console().print(f"{len(book.entries)} pictures in {out}", markup=False)
+
+
+@app.command()
+@reports_errors
+def info(
+    generator: Annotated[Path, typer.Argument(metavar="FILE", help="File of the generator.")],
+    as_json: JsonOption = False,
+) -> None:
+    """What a generator draws: attributes and values, size, digest, notes."""
+    loaded = open_generator(generator)
+    made = loaded.generator
+    if as_json:
+        print_json(info_dict(loaded))
+        return
+    found = {key: value for key, value in info_dict(loaded).items() if key != "attributes"}
+    print_pairs(found | {a.name: ", ".join(a.values) for a in made.grammar.attributes})
+
+
+def _selected(family: Family, rows: str | None) -> Sequence[Member]:
+    if rows is None:
+        return family.members
+    first, last = parse_rows(rows, len(family.members))
+    return family.members[first - 1 : last]
+
+
+def _notes(note: Sequence[str] | None) -> dict[str, str]:
+    return dict(_pair(text) for text in note or ())
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise InputError(f"{text!r} names no value", expected="NAME=VALUE")
+    return key, value

@@ -1,0 +1,126 @@
+"""How the commands of the media mode report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from groundstation.commands.tables import cell, table, wide_console
+from groundstation.media.book import Book
+from groundstation.media.encode import totals
+from groundstation.media.train import Trained
+from shared.digest import to_hex
+from shared.media.generator import Loaded
+from shared.terminal import print_json
+
+
+def info_dict(loaded: Loaded) -> dict[str, object]:
+    """What a generator is, for ``--json``."""
+    made = loaded.generator
+    return {
+        "name": made.name,
+        "digest": to_hex(loaded.digest),
+        "generator_bytes": loaded.size_bytes,
+        "width": made.width,
+        "height": made.height,
+        "channels": made.channels,
+        "terms": len(made.terms),
+        "attributes": {a.name: list(a.values) for a in made.grammar.attributes},
+        **{f"note {key}": value for key, value in made.notes.items()},
+    }
+
+
+def trained_dict(trained: Trained, loaded: Loaded, out: Path, pictures: int) -> dict[str, object]:
+    """What was learned, for ``--json``."""
+    return {
+        **info_dict(loaded),
+        "out": str(out),
+        "pictures": pictures,
+        "tier": "T0",
+        "model": trained.model,
+        "step": trained.step,
+        "target_reached": trained.reached,
+        "trials": [trial.as_dict() for trial in trained.trials],
+    }
+
+
+def print_trained(trained: Trained, loaded: Loaded, out: Path, pictures: int) -> None:
+    """What was learned, for people."""
+    console = wide_console()
+    rows = [
+        [
+            t.model,
+            f"{t.step:.5f}",
+            cell(t.size_bytes),
+            f"{t.mean_score:.2f}",
+            f"{t.least_score:.2f}",
+        ]
+        for t in trained.trials
+    ]
+    console.print(table(("model", "step", "generator bytes", "mean score", "least score"), rows))
+    console.print("scores: SSIMULACRA2 on pictures held back from the fit\n")
+    print_pairs(
+        {
+            "generator": f"{out}, {loaded.size_bytes:,} bytes",
+            "model": f"{trained.model}, step {trained.step:.5f}",
+            "learned from": f"{pictures} pictures",
+            "digest": to_hex(loaded.digest),
+        },
+        console,
+    )
+    if not trained.reached:
+        console.print(
+            "the target was not reached: allow more bytes, or let `media encode` fall back to files"
+        )
+
+
+def report_book(book: Book, loaded: Loaded, as_json: bool, extra: dict[str, object]) -> None:
+    """A book, for ``--json`` or for people, with more at its end."""
+    entries = list(book.entries.values())
+    summed = totals(entries)
+    if as_json:
+        print_json(
+            {
+                "family": book.family,
+                "generator_bytes": loaded.size_bytes,
+                **summed.as_dict(),
+                **extra,
+                "entries": [
+                    {key: value for key, value in entry.as_dict().items() if key != "record"}
+                    for entry in entries
+                ],
+            }
+        )
+        return
+    console = wide_console()
+    rows = [
+        [
+            entry.tier,
+            cell(entry.size_bytes),
+            cell(entry.original_bytes),
+            f"{entry.verdict.score:.2f}",
+            f"{entry.verdict.block_levels:.1f}",
+            f"{entry.verdict.psnr_db:.1f}",
+        ]
+        for entry in entries
+    ]
+    headings = ("tier", "bytes", "original", "score", "worst block", "PSNR")
+    names = ("picture", [entry.key for entry in entries])
+    console.print(table(headings, rows, texts=names, width=console.width))
+    console.print(
+        f"\n{summed.by_prompt} of {summed.pictures} pictures by prompt; "
+        f"{summed.record_bytes:,} bytes for {summed.original_bytes:,}, and a generator of "
+        f"{loaded.size_bytes:,} bytes once; mean score {summed.mean_score:.2f}, least "
+        f"{summed.least_score:.2f}"
+    )
+    for key, value in extra.items():
+        console.print(f"{key}: {value}" if value else f"{key}: none", markup=False)
+
+
+def print_pairs(found: dict[str, object], console: Console | None = None) -> None:
+    """Names and values, a line each."""
+    console = console or wide_console()
+    width = max(len(key) for key in found) + 2
+    for key, value in found.items():
+        console.print(f"{key:{width}}{value}", markup=False)

@@ -1,0 +1,156 @@
+"""A family of pictures and what is known of each: from file names or from a table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shared.errors import InputError
+from shared.media.prompt import Attribute
+
+PICTURES: Final = frozenset(
+    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jxl", ".png", ".tif", ".tiff", ".webp"}
+)
+MAX_VALUES: Final = 4096
+
+
+@dataclass(frozen=True)
+class Member:
+    """A picture.
+
+    Attributes:
+        path: of its file.
+        values: its attributes by name.
+    """
+
+    path: Path
+    values: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix."""
+        return self.path.stem
+
+
+@dataclass(frozen=True)
+class Family:
+    """Pictures of one thing that differ in named attributes.
+
+    Attributes:
+        name: of the family.
+        attributes: in the order in which they were first named.
+        members: in the order of the table, or by file name.
+    """
+
+    name: str
+    attributes: tuple[Attribute, ...]
+    members: tuple[Member, ...]
+
+    def choices(self, members: Iterable[Member]) -> list[list[int]]:
+        """The positions of the members' values, a row each."""
+        places = [{v: n for n, v in enumerate(a.values)} for a in self.attributes]
+        return [
+            [
+                place[member.values[attribute.name]]
+                for place, attribute in zip(places, self.attributes, strict=True)
+            ]
+            for member in members
+        ]
+
+
+def read_family(folder: Path, table: Path | None = None, name: str | None = None) -> Family:
+    """The family in a folder.
+
+    Args:
+        folder: of the pictures.
+        table: CSV with a column ``file`` and a column for each attribute; a column ``sha256`` is
+            ignored.  Without it, ``catalogue.csv`` in the folder if there is one; otherwise the
+            file names are read: ``part-value_part-value.png``.
+        name: of the family; the folder's otherwise.
+
+    Raises:
+        InputError: there are no pictures, or their attributes cannot be told.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder} is no folder", expected="a folder of pictures", remedy="check the path"
+        )
+    found = table or folder / "catalogue.csv"
+    if table is not None or found.is_file():
+        members = _from_table(folder, found)
+    else:
+        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES)
+        members = [Member(path, values_in_name(path.stem)) for path in paths]
+    if len(members) < 2:
+        raise InputError(
+            f"{folder} has {len(members)} pictures",
+            expected="at least two of one family",
+            remedy="name the folder that holds the pictures",
+        )
+    return Family(name or folder.resolve().name, _attributes(members), tuple(members))
+
+
+def values_in_name(stem: str) -> dict[str, str]:
+    """The attributes in ``part-value_part-value``.
+
+    Raises:
+        InputError: the name has another form.
+    """
+    pairs = [piece.partition("-") for piece in stem.split("_")]
+    values = {part: value for part, dash, value in pairs if dash and part and value}
+    if len(values) != len(pairs):
+        raise InputError(
+            f"the file name {stem!r} does not tell attributes",
+            expected="part-value_part-value, every part once",
+            remedy="rename the files, or give a table with --table",
+        )
+    return values
+
+
+def _from_table(folder: Path, table: Path) -> list[Member]:
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table} cannot be read: {error}", expected="a CSV file") from None
+    members = []
+    for number, row in enumerate(rows, 2):
+        values = {
+            key: value
+            for key, value in row.items()
+            if key is not None and key not in ("file", "sha256")
+        }
+        path = folder / (row.get("file") or "")
+        if not row.get("file") or None in row or None in values.values() or not path.is_file():
+            raise InputError(
+                f"line {number} of {table} names no picture or lacks a value",
+                expected="the columns file (a name in the folder) and one for each attribute",
+                remedy="correct the table",
+            )
+        members.append(Member(path, values))
+    return members
+
+
+def _attributes(members: Sequence[Member]) -> tuple[Attribute, ...]:
+    names = list(members[0].values)
+    for member in members:
+        if set(member.values) != set(names):
+            raise InputError(
+                f"{member.path.name} has the attributes {', '.join(member.values)}",
+                expected=f"as {members[0].path.name}: {', '.join(names)}",
+                remedy="rename the file, or put it into a folder of its own",
+            )
+    found = []
+    for name in names:
+        values = tuple(sorted({member.values[name] for member in members}))
+        if len(values) > MAX_VALUES:
+            raise InputError(
+                f"the attribute {name} has {len(values)} values",
+                expected=f"at most {MAX_VALUES}",
+                remedy="leave out columns that are no property of the picture",
+            )
+        found.append(Attribute(name, values))
+    return tuple(found)

@@ -1,0 +1,91 @@
+"""Files that the commands of the media mode read and write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from shared.errors import InputError
+from shared.media.generator import Loaded, read_generator
+
+SUFFIXES: Final = {".png": "PNG", ".webp": "WEBP", ".avif": "AVIF", ".jxl": "JXL"}
+
+
+def open_generator(path: Path) -> Loaded:
+    """The generator in a file.
+
+    Raises:
+        InputError: the file cannot be read.
+        PinError: it is no generator, or damaged.
+    """
+    try:
+        return read_generator(path.read_bytes())
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}",
+            expected="a file that `media train` wrote",
+            remedy="check the path",
+        ) from None
+
+
+def parse_rows(text: str, count: int) -> tuple[int, int]:
+    """First and last of ``3-7``, ``3-`` or ``3``, counted from 1.
+
+    Raises:
+        InputError: no such rows.
+    """
+    first, dash, last = text.partition("-")
+    numbers = (first, (last or str(count)) if dash else first)
+    if all(number.isascii() and number.isdigit() for number in numbers):
+        begin, end = map(int, numbers)
+        if 1 <= begin <= end <= count:
+            return begin, end
+    raise InputError(
+        f"{text!r} names no rows",
+        expected=f"first and last of 1 to {count}, as 1-{count}",
+        remedy="correct --rows",
+    )
+
+
+def checked_out(path: Path) -> None:
+    """Refuses, before anything is computed, what could not be written afterwards.
+
+    Raises:
+        InputError: the folder is not there, or the path is a folder.
+    """
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(
+            f"{path} cannot be written",
+            expected="a file in a folder that is there",
+            remedy="make the folder first, or name a file in it",
+        )
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Writes a file.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror}", remedy="check folder and rights"
+        ) from None
+
+
+def drawn_name(path: Path) -> str:
+    """Pillow's name of the format that a file's suffix asks for.
+
+    Raises:
+        InputError: none that can hold pixels without loss.
+    """
+    name = SUFFIXES.get(path.suffix.lower())
+    if name is None:
+        raise InputError(
+            f"the suffix {path.suffix!r} names no format",
+            expected=f"one of {', '.join(SUFFIXES)}",
+            remedy="rename the output",
+        )
+    return name

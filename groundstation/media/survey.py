@@ -1,0 +1,185 @@
+"""A walk through an inventory of pictures: families, and what each is worth."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from groundstation.media.describe import SIDE, edges, thumbnail
+from groundstation.media.family import PICTURES
+from groundstation.media.grouping import Likeness, group
+from groundstation.media.images import read_picture
+from groundstation.media.worth import Prices, QuickFit, Worth, quick_fit, worth
+from shared.errors import InputError
+from shared.media.fixed import U8
+from shared.terminal import Report
+
+
+@dataclass(frozen=True, eq=False)
+class Inventory:
+    """Pictures as a survey sees them.
+
+    Attributes:
+        names: paths within the folder.
+        sizes: of the files, bytes.
+        shapes: width, height and channels.
+        thumbnails: ``[pictures, 64, 64, 3]``.
+        unreadable: names of files that are no pictures.
+    """
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    shapes: tuple[tuple[int, int, int], ...]
+    thumbnails: U8
+    unreadable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A family.
+
+    Attributes:
+        members: positions in the inventory.
+        fit: what its thumbnails tell.
+        worth: what it saves.
+    """
+
+    members: tuple[int, ...]
+    fit: QuickFit
+    worth: Worth
+
+    def as_dict(self, inventory: Inventory) -> dict[str, Any]:
+        """For ``--json``."""
+        found = self.worth
+        months = found.break_even_months
+        return {
+            "pictures": found.pictures,
+            "stored_bytes": found.stored_bytes,
+            "estimated_generator_bytes": found.generator_bytes,
+            "estimated_saved_bytes": found.saved_bytes,
+            "wire_bytes_month": round(found.wire_bytes_month),
+            "components": self.fit.components,
+            "chance": round(self.fit.chance, 3),
+            "saved_month": found.saved_month,
+            "once": found.once,
+            "total": found.total,
+            "break_even_months": None if months == float("inf") else months,
+            "files": [inventory.names[n] for n in self.members],
+        }
+
+
+def take_inventory(folder: Path, report: Report) -> Inventory:
+    """Reads every picture in a folder and below it, whatever the format.
+
+    Raises:
+        InputError: there is none.
+    """
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+    names, sizes, shapes, small, unreadable = [], [], [], [], []
+    for number, path in enumerate(paths):
+        report("reading", number, len(paths))
+        name = path.relative_to(folder).as_posix()
+        try:
+            pixels = read_picture(path)
+        except InputError:
+            unreadable.append(name)
+            continue
+        height, width, channels = pixels.shape
+        names.append(name)
+        sizes.append(path.stat().st_size)
+        shapes.append((width, height, channels))
+        small.append(thumbnail(pixels))
+    report("reading", len(paths), len(paths))
+    if not names:
+        raise InputError(
+            f"{folder} has no picture that can be read",
+            expected=f"files with one of the suffixes {', '.join(sorted(PICTURES))}",
+            remedy="name the folder that holds them",
+        )
+    stacked = np.stack(small).reshape(-1, SIDE, SIDE, 3)
+    return Inventory(tuple(names), tuple(sizes), tuple(shapes), stacked, tuple(unreadable))
+
+
+def find_families(
+    inventory: Inventory,
+    requests: Mapping[str, float],
+    prices: Prices,
+    likeness: Likeness,
+    report: Report,
+) -> tuple[Found, ...]:
+    """The families of an inventory, the most valuable first.
+
+    Pictures of one shape whose sizes or channels differ go into families of their own.
+
+    Args:
+        inventory: what was read.
+        requests: by name, a month; for others what ``prices`` says.
+        prices: of the user.
+        likeness: when two pictures are of one shape.
+        report: told about progress.
+    """
+    maps = np.stack([edges(small) for small in inventory.thumbnails])
+    numbers = group(maps, likeness, report)
+    by_group: dict[tuple[int, tuple[int, int, int]], list[int]] = {}
+    for place, (number, shape) in enumerate(zip(numbers, inventory.shapes, strict=True)):
+        by_group.setdefault((int(number), shape), []).append(place)
+    found = []
+    for members in by_group.values():
+        if len(members) < 2:
+            continue
+        fit = quick_fit(inventory.thumbnails[members])
+        sizes = [inventory.sizes[n] for n in members]
+        counts = [requests.get(inventory.names[n], prices.requests) for n in members]
+        found.append(Found(tuple(members), fit, worth(sizes, counts, fit, prices)))
+    return tuple(sorted(found, key=lambda family: (-family.worth.total, family.members)))
+
+
+def read_requests(path: Path) -> dict[str, float]:
+    """Requests by name, from a CSV with the columns ``file`` and ``requests``.
+
+    Raises:
+        InputError: the file is none, or a count is no number.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        counts = {row["file"]: float(row["requests"]) for row in rows}
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} does not tell requests: {type(error).__name__} {error}",
+            expected="a CSV with the columns file and requests",
+            remedy="count the requests of the access log by path",
+        ) from None
+    if any(not 0 <= count < 1e15 for count in counts.values()):
+        raise InputError(f"{path} has a count below 0 or without end", expected="0 and more")
+    return counts
+
+
+def agreement(groups: Sequence[Sequence[str]], truth: Mapping[str, str]) -> tuple[float, float]:
+    """Precision and recall over pairs of pictures.
+
+    Args:
+        groups: names of the pictures of each family found.
+        truth: the true family of every picture.
+    """
+    true_sizes: dict[str, int] = {}
+    for family in truth.values():
+        true_sizes[family] = true_sizes.get(family, 0) + 1
+    right = 0
+    for names in groups:
+        inside: dict[str, int] = {}
+        for name in names:
+            inside[truth[name]] = inside.get(truth[name], 0) + 1
+        right += sum(map(_pairs, inside.values()))
+    found = sum(_pairs(len(names)) for names in groups)
+    wanted = sum(map(_pairs, true_sizes.values()))
+    return (right / found if found else 1.0), (right / wanted if wanted else 1.0)
+
+
+def _pairs(count: int) -> int:
+    return count * (count - 1) // 2

@@ -1,0 +1,151 @@
+"""The prompt of an image: what of a family it is, in a few bytes.
+
+Attributes are choices among listed values; latents are small integers that a generator may ask for
+beside them.  Both go into one interval code (``shared.seeds.interval``), so that there is one
+rounding to whole bytes an image: eight parts in twelve colours are 28.7 bits, four bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.errors import InputError, RegenerationError
+from shared.seeds.interval import IntervalDecoder, IntervalEncoder
+
+LATENT_LIMIT: Final = 127
+_PEAK: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A property in which the images of a family differ.
+
+    Attributes:
+        name: as users write it.
+        values: what it can be.
+    """
+
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a generator is told.
+
+    Attributes:
+        choices: for each attribute the position of its value.
+        latents: for each latent an integer within ``LATENT_LIMIT``.
+    """
+
+    choices: tuple[int, ...]
+    latents: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What prompts a generator understands.
+
+    Attributes:
+        attributes: in the order in which they are coded.
+        decays: for each latent how fast frequencies fall with magnitude, 1 to 255 in 256ths.
+    """
+
+    attributes: tuple[Attribute, ...]
+    decays: tuple[int, ...] = ()
+
+    def choose(self, values: Mapping[str, str]) -> tuple[int, ...]:
+        """The choices of named values.
+
+        Raises:
+            InputError: an attribute is missing, or unknown, or has no such value.
+        """
+        names = [attribute.name for attribute in self.attributes]
+        unknown = sorted(set(values) - set(names))
+        if unknown or len(values) < len(names):
+            missing = [name for name in names if name not in values]
+            raise InputError(
+                f"the attribute {(unknown or missing)[0]!r} is "
+                + ("none of this family" if unknown else "not given"),
+                expected=f"a value for each of {', '.join(names)}",
+                remedy="name every attribute once, as `media info` lists them",
+            )
+        return tuple(_position(attribute, values[attribute.name]) for attribute in self.attributes)
+
+    def named(self, prompt: Prompt) -> dict[str, str]:
+        """The values that a prompt chooses, by the names of their attributes."""
+        pairs = zip(self.attributes, prompt.choices, strict=True)
+        return {attribute.name: attribute.values[choice] for attribute, choice in pairs}
+
+
+def encode_prompt(grammar: Grammar, prompt: Prompt) -> bytes:
+    """The shortest bytes of a prompt; they do not end in a zero byte.
+
+    Raises:
+        ValueError: the prompt is not of this grammar.
+    """
+    encoder = IntervalEncoder()
+    for attribute, choice in zip(grammar.attributes, prompt.choices, strict=True):
+        encoder.encode(choice, 1, len(attribute.values))
+    for decay, latent in zip(grammar.decays, prompt.latents, strict=True):
+        starts = _cumulative(decay)
+        position = latent + LATENT_LIMIT
+        if not 0 <= position < len(starts) - 1:
+            raise ValueError(f"a latent of {latent}")
+        start = starts[position]
+        encoder.encode(start, starts[position + 1] - start, starts[-1])
+    return encoder.finish()
+
+
+def decode_prompt(grammar: Grammar, stream: bytes) -> Prompt:
+    """Reads a prompt that must be in its one encoding.
+
+    Raises:
+        RegenerationError: the bytes are not what ``encode_prompt`` gives for any prompt.
+    """
+    decoder = IntervalDecoder(stream)
+    choices = []
+    for attribute in grammar.attributes:
+        choice = decoder.target(len(attribute.values))
+        decoder.consume(choice, 1, len(attribute.values))
+        choices.append(choice)
+    latents = []
+    for decay in grammar.decays:
+        starts = _cumulative(decay)
+        target = decoder.target(starts[-1])
+        position = next(i for i in range(len(starts) - 1) if target < starts[i + 1])
+        decoder.consume(starts[position], starts[position + 1] - starts[position], starts[-1])
+        latents.append(position - LATENT_LIMIT)
+    if not decoder.is_whole():
+        raise RegenerationError(
+            f"the prompt {stream.hex() or '(empty)'} is not in its shortest form",
+            remedy="encode it again with this generator",
+        )
+    return Prompt(tuple(choices), tuple(latents))
+
+
+def latent_frequencies(decay: int) -> tuple[int, ...]:
+    """Frequencies of the latents -127 to 127, which fall by ``decay / 256`` a step, at least 1."""
+    side = [_PEAK]
+    for _ in range(LATENT_LIMIT):
+        side.append(max(1, side[-1] * decay >> 8))
+    return tuple(side[:0:-1] + side)
+
+
+def _cumulative(decay: int) -> Sequence[int]:
+    starts = [0]
+    for frequency in latent_frequencies(decay):
+        starts.append(starts[-1] + frequency)
+    return starts
+
+
+def _position(attribute: Attribute, value: str) -> int:
+    if value not in attribute.values:
+        raise InputError(
+            f"{attribute.name} has no value {value!r}",
+            expected=f"one of {', '.join(attribute.values)}",
+            remedy="choose a value that the family was trained with, or train it anew with more",
+        )
+    return attribute.values.index(value)
