@@ -14,8 +14,9 @@ import typer
 from probe import report
 from probe.garbage import collect
 from probe.holding import disclose, take_in, waits
+from probe.listening import listen
 from probe.onboard import confirm, roll_back
-from probe.options import File, Json, MaxMemory, MaxSeconds, MaxTokens, State, opened, show
+from probe.options import File, Json, LowMemory, MaxMemory, MaxSeconds, MaxTokens, State, opened, show
 from probe.rotating import rotate
 from probe.selftest import judge
 from probe.setup import DEFAULT_IGNORE, Setup, initialise
@@ -110,6 +111,7 @@ def regenerate_command(
     max_tokens: MaxTokens = 200_000,
     max_seconds: MaxSeconds = 24 * 3600.0,
     max_memory: MaxMemory = 4096,
+    low_memory: LowMemory = False,
     as_json: Json = False,
 ) -> None:
     """Verify an envelope and write out the patch it becomes; the tree stays as it is."""
@@ -120,7 +122,7 @@ def regenerate_command(
     with opened(state) as probe, progress() as tell:
         data = read_envelope(file, probe.config.max_envelope_bytes)
         budget = budget_of(max_tokens, max_seconds, max_memory)
-        done = regenerate(verify(probe, data), regenerator(probe.config, budget, tell))
+        done = regenerate(verify(probe, data), regenerator(probe.config, budget, tell, low_memory=low_memory))
     if out == "-":
         sys.stdout.buffer.write(done.patch)
         return
@@ -136,6 +138,7 @@ def apply_command(
     max_tokens: MaxTokens = 200_000,
     max_seconds: MaxSeconds = 24 * 3600.0,
     max_memory: MaxMemory = 4096,
+    low_memory: LowMemory = False,
     as_json: Json = False,
 ) -> None:
     """Verify an envelope, regenerate its patch, and put the new tree in place: all or nothing.
@@ -150,7 +153,7 @@ def apply_command(
             show(report.of_held(take_in(probe, data, time.time)), as_json)
             return
         budget = budget_of(max_tokens, max_seconds, max_memory)
-        done = apply(probe, data, regenerator(probe.config, budget, tell), time.time)
+        done = apply(probe, data, regenerator(probe.config, budget, tell, low_memory=low_memory), time.time)
     tested = judge(state, time.time)
     show({**report.of_applied(done), **report.of_trial(done.entry, tested)}, as_json)
 
@@ -163,6 +166,7 @@ def disclose_command(
     max_tokens: MaxTokens = 200_000,
     max_seconds: MaxSeconds = 24 * 3600.0,
     max_memory: MaxMemory = 4096,
+    low_memory: LowMemory = False,
     as_json: Json = False,
 ) -> None:
     """Take in a disclosed key of a TESLA chain, and apply the held messages that it closes.
@@ -174,7 +178,7 @@ def disclose_command(
     with opened(state) as probe, progress() as tell:
         data = read_envelope(file, DISCLOSURE_BYTES)
         budget = budget_of(max_tokens, max_seconds, max_memory)
-        done = disclose(probe, data, regenerator(probe.config, budget, tell), time.time)
+        done = disclose(probe, data, regenerator(probe.config, budget, tell, low_memory=low_memory), time.time)
     show(report.of_disclosed(done), as_json)
 
 
@@ -191,6 +195,9 @@ def rotate_command(
         rotate(probe, data, time.time)
     with opened(state) as probe:
         show(report.of_rotated(probe), as_json)
+
+
+app.command("listen")(listen)
 
 
 @app.command("confirm")

@@ -13,9 +13,6 @@ from probe.trial import check_settled
 DRAFT = ".new"
 """Ends the names of files that were being written (``probe.filesystem.durable_write``)."""
 
-INBOX = "inbox"
-"""Folder of the state with what ``probe listen`` has received and not dealt with yet."""
-
 
 @dataclass(frozen=True)
 class Collected:
@@ -53,9 +50,8 @@ def collect(probe: Probe, *, previous: bool = False) -> Collected:
         store.write(ledger)
     slots.clear(store.files, keep=ledger.previous_slot)
     with storing("remove drafts"):
-        for folder in (store.folder, store.folder / INBOX):
-            for draft in sorted(folder.glob(f"*{DRAFT}")):
-                durable_remove(store.files, draft)
+        for draft in sorted(store.folder.glob(f"*{DRAFT}")):
+            durable_remove(store.files, draft)
     after = _taken(probe)
     return Collected(before - after, after, probe.config.max_disk_bytes)
 

@@ -40,7 +40,9 @@ def budget_of(max_tokens: int, max_seconds: float, max_memory_mib: int) -> Budge
     return Budget(max_tokens, max_seconds, max_memory_mib << 20)
 
 
-def regenerator(config: Config, budget: Budget, report: Report) -> Regenerator:
+def regenerator(
+    config: Config, budget: Budget, report: Report, *, low_memory: bool = False
+) -> Regenerator:
     """What ``update`` calls to follow a message: the shared regeneration, within a budget.
 
     The pin's files are checked in full when the model is opened, that is, when the first token is

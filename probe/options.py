@@ -20,6 +20,9 @@ MaxTokens = Annotated[
     int, typer.Option(min=1, help="Most tokens that the model may read or write.")
 ]
 MaxSeconds = Annotated[float, typer.Option(min=0.1, help="Longest time to regenerate, seconds.")]
+LowMemory = Annotated[
+    bool, typer.Option("--low-memory", help="Take less memory and more time to regenerate.")
+]
 MaxMemory = Annotated[int, typer.Option(min=16, help="Most memory to take, MiB.")]
 
 
