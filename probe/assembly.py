@@ -11,7 +11,7 @@ message that was put together wrongly fails at its signature.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from probe.units import Piece
@@ -72,7 +72,8 @@ def take(assembly: Assembly, kept: Kept, stack: Stack) -> Taken:
         return Taken(assembly, gone=(kept,))
     others = [k for k in assembly.kept if k not in copies]
     # After so many others its number means another frame by now.
-    stale = [k for k in others if k.order < kept.order - NUMBERS]
+    oldest = kept.order - NUMBERS
+    stale = [k for k in others if k.piece.number is not None and k.order < oldest]
     copies += stale
     waiting = (*(k for k in others if k not in stale), kept)
     unit = _numbered(waiting, kept) if piece.number is not None else _in_order(waiting, kept)
@@ -109,7 +110,7 @@ def _numbered(waiting: Sequence[Kept], newest: Kept) -> tuple[Kept, ...]:
 
 
 def _run(
-    places: dict[int | None, Kept], start: Kept, step: int, end: SequenceFlags, wall: SequenceFlags
+    places: Mapping[int, Kept], start: Kept, step: int, end: SequenceFlags, wall: SequenceFlags
 ) -> list[Kept]:
     """From a piece to the end of its unit in one direction; nothing if that is not there yet."""
     run = [start]

@@ -16,7 +16,17 @@ from probe.garbage import collect
 from probe.holding import disclose, take_in, waits
 from probe.listening import listen
 from probe.onboard import confirm, roll_back
-from probe.options import File, Json, LowMemory, MaxMemory, MaxSeconds, MaxTokens, State, opened, show
+from probe.options import (
+    File,
+    Json,
+    LowMemory,
+    MaxMemory,
+    MaxSeconds,
+    MaxTokens,
+    State,
+    opened,
+    show,
+)
 from probe.rotating import rotate
 from probe.selftest import judge
 from probe.setup import DEFAULT_IGNORE, Setup, initialise
@@ -122,7 +132,9 @@ def regenerate_command(
     with opened(state) as probe, progress() as tell:
         data = read_envelope(file, probe.config.max_envelope_bytes)
         budget = budget_of(max_tokens, max_seconds, max_memory)
-        done = regenerate(verify(probe, data), regenerator(probe.config, budget, tell, low_memory=low_memory))
+        done = regenerate(
+            verify(probe, data), regenerator(probe.config, budget, tell, low_memory=low_memory)
+        )
     if out == "-":
         sys.stdout.buffer.write(done.patch)
         return
@@ -153,7 +165,9 @@ def apply_command(
             show(report.of_held(take_in(probe, data, time.time)), as_json)
             return
         budget = budget_of(max_tokens, max_seconds, max_memory)
-        done = apply(probe, data, regenerator(probe.config, budget, tell, low_memory=low_memory), time.time)
+        done = apply(
+            probe, data, regenerator(probe.config, budget, tell, low_memory=low_memory), time.time
+        )
     tested = judge(state, time.time)
     show({**report.of_applied(done), **report.of_trial(done.entry, tested)}, as_json)
 
@@ -178,7 +192,9 @@ def disclose_command(
     with opened(state) as probe, progress() as tell:
         data = read_envelope(file, DISCLOSURE_BYTES)
         budget = budget_of(max_tokens, max_seconds, max_memory)
-        done = disclose(probe, data, regenerator(probe.config, budget, tell, low_memory=low_memory), time.time)
+        done = disclose(
+            probe, data, regenerator(probe.config, budget, tell, low_memory=low_memory), time.time
+        )
     show(report.of_disclosed(done), as_json)
 
 

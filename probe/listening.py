@@ -39,9 +39,10 @@ def listen(
     scid: Annotated[int, typer.Option(min=0, max=1023, help="ccsds: spacecraft.")] = 1,
     vcid: Annotated[int, typer.Option(min=0, max=63, help="ccsds: virtual channel.")] = 0,
     apid: Annotated[int, typer.Option(min=0, max=2046, help="Application process.")] = 1,
-    telemetry: Annotated[str, typer.Option(help="json (lines) or packet (46 bytes each).")] = "json",
+    telemetry: Annotated[str, typer.Option(help="json lines, or packet: 46 bytes each.")] = "json",
     telemetry_to: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="udp: where telemetry goes; else to the sender.")
+        str,
+        typer.Option(metavar="HOST:PORT", help="udp: where telemetry goes, else the sender."),
     ] = "",
     max_tokens: MaxTokens = 200_000,
     max_seconds: MaxSeconds = 24 * 3600.0,

@@ -22,8 +22,8 @@ from probe.receiver import Receiver
 from probe.records import Config
 from probe.routing import Dealt, deal
 from probe.selftest import judge
-from probe.telemetry import Event, Telemetry
 from probe.space import free_bytes
+from probe.telemetry import Event, Telemetry
 from probe.update import Regenerator
 from probe.usage import peak_memory_kib
 from shared.digest import sha256
@@ -225,6 +225,4 @@ def completed(telemetry: Telemetry, doing: Doing) -> Telemetry:
         disk = free_bytes(doing.state) >> 10
     except OSError:
         disk = 0
-    return replace(
-        telemetry, time_s=doing.clock(), memory_kib=peak_memory_kib(), disk_kib=disk
-    )
+    return replace(telemetry, time_s=doing.clock(), memory_kib=peak_memory_kib(), disk_kib=disk)

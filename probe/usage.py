@@ -13,7 +13,8 @@ def peak_memory_kib() -> int:
     Where the system does not tell, what getrusage(2) says; that may be a parent's.
     """
     try:
-        found = re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+        status = Path("/proc/self/status").read_text()
     except OSError:
-        found = None
+        status = ""
+    found = re.search(r"^VmHWM:\s*(\d+) kB", status, re.MULTILINE)
     return int(found[1]) if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

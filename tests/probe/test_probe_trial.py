@@ -117,9 +117,7 @@ def test_without_a_trial_nothing_is_different(world: World) -> None:
 
 
 def test_records_of_the_version_before_are_read() -> None:
-    body = (
-        b'{"counter":6,"history":[],"previous":"","previous_slot":"","sequence":2,"tree":"aa"}'
-    )
+    body = b'{"counter":6,"history":[],"previous":"","previous_slot":"","sequence":2,"tree":"aa"}'
     data = b'{"body":%s,"sha256":"%s"}\n' % (body, sha256(body).hex().encode())
     ledger = decode(data, Ledger)
     assert asdict(ledger) == {
@@ -145,7 +143,10 @@ def shell(code: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("code", "operation"),
     [
-        ("import pathlib; assert pathlib.Path('new/deep/er.txt').read_text() == 'new\\n'", "confirm"),
+        (
+            "import pathlib; assert pathlib.Path('new/deep/er.txt').read_text() == 'new\\n'",
+            "confirm",
+        ),
         ("raise SystemExit(3)", "revert"),
         ("import time; time.sleep(60)", "revert"),
     ],
