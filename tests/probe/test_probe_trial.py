@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import mmap
+import signal
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from powercut import Quick
 from world import BASE, KEY, TARGET, THIRD, World, classical, envelope, regenerator
 
+from probe.budget import limited_time
+from probe.frugal import frugal, mapping_of
 from probe.garbage import collect
 from probe.onboard import Probe, confirm, open_probe, roll_back
 from probe.records import Ledger, Operation, decode, encode
@@ -19,6 +25,7 @@ from probe.space import BLOCK_BYTES, staged_bytes, taken_bytes
 from probe.update import apply
 from shared.digest import sha256
 from shared.errors import BudgetExceeded, InputError, Refusal
+from shared.regenerate import resident_bytes
 from shared.tree import Entry, Mode, Tree, write_tree
 
 TRIAL_S = 300.0
@@ -228,3 +235,52 @@ def test_the_way_back_from_a_trial_is_not_collected(trying: World) -> None:
 def test_setup_defaults_are_as_before() -> None:
     setup = Setup(Path("r"), Path("m"), bytes(32), [KEY.public_key().public_bytes_raw()])
     assert (setup.trial_s, setup.self_test, setup.max_disk_bytes) == (0.0, (), 0)
+
+
+# --- wall time ------------------------------------------------------------------------------------
+
+
+def test_a_step_that_does_not_come_back_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probe.budget.GRACE_S", 0.0)
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(BudgetExceeded, match="more time"), limited_time(0.05):
+        while True:
+            pass
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    with limited_time(60.0):
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 50
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+# --- less memory ----------------------------------------------------------------------------------
+
+
+def read_all(path: Path, *, frugally: bool) -> tuple[int, float]:
+    """How far the process grows while it reads a mapped file, bytes, and the sum of the file."""
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    array = np.frombuffer(mapped, np.uint8).reshape(-1, 1 << 20)
+    assert mapping_of(array[3:, 5:]) is mapped
+    before, most, total = resident_bytes(), 0, 0.0
+    with frugal(mapping_of(array) if frugally else None):
+        for row in array:
+            total += float(row.sum())
+            most = max(most, resident_bytes() - before)
+            time.sleep(0.004)
+    return most, total
+
+
+def test_pages_of_a_map_are_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "map"
+    data = np.random.default_rng(5).integers(0, 255, 160 << 20, dtype=np.uint8)
+    data.tofile(path)
+    wanted = float(data.sum(dtype=np.int64))
+    plain, same = read_all(path, frugally=False), read_all(path, frugally=True)
+    assert (plain[1], same[1]) == (wanted, wanted)
+    assert plain[0] > 150 << 20
+    assert same[0] < 110 << 20
+
+
+def test_an_array_of_its_own_has_no_map() -> None:
+    assert mapping_of(np.zeros(5)[1:]) is None
