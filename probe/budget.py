@@ -24,6 +24,9 @@ watches the resident memory too, gives the clearer refusal."""
 GRACE_S = 5.0
 """How long the loop's own look at the clock, which tells more, has to be the first."""
 
+MOST_S = 1e8
+"""Three years: a timer of the system cannot be set to any number."""
+
 
 @contextmanager
 def limited_memory(max_bytes: int) -> Iterator[None]:
@@ -77,7 +80,7 @@ def limited_time(max_seconds: float) -> Iterator[None]:
         )
 
     before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, max_seconds + GRACE_S)
+    signal.setitimer(signal.ITIMER_REAL, min(max_seconds, MOST_S) + GRACE_S)
     try:
         yield
     finally:

@@ -34,6 +34,8 @@ from shared.ccsds.segmentation import decode_segment
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import FrameType
 from shared.errors import MalformedMessage, RehydrationError, StoreError
+from shared.regenerate import resident_bytes
+from shared.tree import Entry, Mode
 
 FIRST = envelope(classical(BASE, TARGET), 5)
 SECOND = envelope(classical(TARGET, THIRD), 6)
@@ -248,6 +250,51 @@ def test_a_line_full_of_noise(world: World) -> None:
     cut = [stream[at : at + 37] for at in range(0, len(stream), 37)]
     listen(world, Line(cut, datagrams=False), Ccsds(STACK))
     assert world.tree() == TARGET
+
+
+@pytest.mark.slow
+def test_five_hundred_messages_over_a_lossy_line(world: World) -> None:
+    """Valid ones in copies, noise, forgeries and replays; a line that loses and damages frames."""
+    choose = random.Random(21)
+    trees = [BASE]
+    for turn in range(1, 21):
+        new = Entry(Mode.REGULAR, b"turn %d\n" % turn)
+        trees.append(trees[-1].replace({"turn.txt": new}))
+    valid = [
+        envelope(classical(old, new), counter)
+        for counter, (old, new) in enumerate(itertools.pairwise(trees), 1)
+    ]
+    number, count, sent, units = 0, 0, [], 0
+    for data in valid:
+        hostile = [choose.randbytes(choose.randint(1, 30)) for _ in range(17)]
+        hostile += [valid[0], data[:20] + bytes([data[20] ^ 1]) + data[21:], data[:-1], b"\xff"]
+        for message in [*hostile, data]:
+            frames = cltus(message, number, count % 16384)
+            copies = 4 if message is data else 1
+            units += copies
+            sent += [
+                damaged(frame, choose)
+                for _ in range(copies)
+                for frame in frames
+                if choose.random() > 0.1
+            ]
+            number, count = (number + len(frames)) % 256, count + 1
+    assert units >= 500
+    line = Line(sent)
+    before = resident_bytes()
+    said = listen(world, line, Ccsds(STACK))
+    applied = [one.digest for one in said if one.event is Event.APPLIED]
+    assert applied == [tree.digest[:8] for tree in trees[1:]]
+    assert world.tree() == trees[-1]
+    assert resident_bytes() - before < 20 << 20
+
+
+def damaged(frame: bytes, choose: random.Random) -> bytes:
+    """One frame in ten with a burst in it."""
+    if choose.random() > 0.1:
+        return frame
+    at = choose.randrange(len(frame))
+    return frame[:at] + choose.randbytes(3) + frame[at + 3 :]
 
 
 def unnumbered(data: bytes, map_id: int = 0) -> list[Piece]:
