@@ -169,7 +169,12 @@ def apply_command(
             probe, data, regenerator(probe.config, budget, tell, low_memory=low_memory), time.time
         )
     tested = judge(state, time.time)
-    show({**report.of_applied(done), **report.of_trial(done.entry, tested)}, as_json)
+    facts = {
+        **report.of_applied(done),
+        **report.of_usage(done),
+        **report.of_trial(done.entry, tested),
+    }
+    show(facts, as_json)
 
 
 @app.command("disclose")

@@ -14,6 +14,7 @@ from probe.pending import Held, Pending, known_key
 from probe.records import Entry, Ledger
 from probe.selftest import Tested
 from probe.update import Applied, Verified, pin_digest
+from probe.usage import peak_memory_kib
 from shared import errors
 from shared.auth.keys import fingerprint, from_text, key_id, profile_of
 from shared.auth.profiles import Profile
@@ -71,6 +72,14 @@ def of_applied(applied: Applied) -> Report:
         "new_tree": applied.entry.new_tree,
         "patch_bytes": len(applied.regenerated.patch),
         "tokens": applied.regenerated.tokens,
+    }
+
+
+def of_usage(applied: Applied) -> Report:
+    """What a change of trees took: wall time of regeneration, and memory of this process."""
+    return {
+        "seconds": round(applied.regenerated.seconds, 3),
+        "peak_memory_kib": peak_memory_kib(),
     }
 
 
