@@ -3,14 +3,15 @@
 Nothing that comes may stop it or keep the next message waiting: a refusal, a full disk and a defect
 of this program end in telemetry.  A message that may do later is *parked*: one that names another
 tree (an earlier message may still be on its way), comes while a tree is on trial, or finds a disk
-that refuses.  Parked messages are tried again when the ledger has changed.
+that refuses.  Parked messages are tried again when the ledger has changed, and those that a disk
+refused also from time to time.
 """
 
 from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from probe.inbox import Inbox, Waiting
 from probe.onboard import Clock, Probe, open_probe
 from probe.receiver import Receiver
 from probe.records import Config
-from probe.routing import Dealt, deal
+from probe.routing import STEPS, Dealt, deal
 from probe.selftest import judge
 from probe.space import free_bytes
 from probe.telemetry import Event, Telemetry
@@ -33,6 +34,8 @@ from shared.terminal import Report
 MAX_PARKED = 16
 IDLE_S = 1.0
 PROGRESS_S = 1.0
+DISK_S = 60.0
+"""From one attempt to the next where a disk refused."""
 BUSY_S = 30.0
 """How long another command may hold the state folder before a message is parked."""
 
@@ -67,6 +70,8 @@ class Service:
         self._inbox = inbox
         self._receiver = receiver
         self._parked: list[Waiting] = []
+        self._refused_by_disk: dict[Waiting, float] = {}
+        """Of the parked, those that a disk refused, and when, by the monotonic clock."""
         self._sequence = -1
         self._told_s = 0.0
 
@@ -93,8 +98,8 @@ class Service:
     def _deal(self, waiting: Waiting) -> bool:
         """Whether the message is done with, one way or the other."""
         dealt = self._attempt(waiting.data)
-        if dealt.later and waiting not in self._parked:
-            self._park(waiting)
+        if dealt.later:
+            self._park(waiting, dealt)
         done = not dealt.later
         if done:
             self._drop(waiting)
@@ -129,13 +134,26 @@ class Service:
         digest = dealt.telemetry.digest if any(dealt.telemetry.digest) else sha256(data)[:8]
         return replace(dealt, telemetry=replace(dealt.telemetry, digest=digest))
 
-    def _park(self, waiting: Waiting) -> None:
+    def _park(self, waiting: Waiting, dealt: Dealt) -> None:
+        if dealt.telemetry.step == STEPS[StoreError]:
+            self._refused_by_disk[waiting] = time.monotonic()
+        else:
+            self._refused_by_disk.pop(waiting, None)
+        if waiting in self._parked:
+            return
         self._parked.append(waiting)
         if len(self._parked) > MAX_PARKED:
-            given_up = self._parked.pop(0)
-            self._drop(given_up)
+            # Anybody can have messages parked that name another tree.
+            others = (one for one in self._parked if one not in self._refused_by_disk)
+            given_up = next(others, self._parked[0])
+            self._leave(given_up)
             reason = f"more than {MAX_PARKED} messages are parked: the oldest is given up"
             self._emit(Telemetry(Event.REFUSED, digest=sha256(given_up.data)[:8], reason=reason))
+
+    def _leave(self, waiting: Waiting) -> None:
+        self._parked.remove(waiting)
+        self._refused_by_disk.pop(waiting, None)
+        self._drop(waiting)
 
     def _retry(self) -> None:
         """Try parked messages as long as that changes anything."""
@@ -144,16 +162,28 @@ class Service:
             if self._sequence_of_parked == sequence:
                 return
             tried = self._sequence_of_parked = sequence
-            for waiting in list(self._parked):
-                dealt = self._attempt(waiting.data)
-                if dealt.later:
-                    continue
-                self._parked.remove(waiting)
-                self._drop(waiting)
-                self._emit(dealt.telemetry)
-                if dealt.telemetry.event is Event.APPLIED:
-                    self._judge()
-                    break
+            self._try(self._parked)
+
+    def _retry_disk(self) -> None:
+        """Try those again that a disk refused a while ago."""
+        now_s = time.monotonic()
+        due = [one for one, then_s in self._refused_by_disk.items() if now_s >= then_s + DISK_S]
+        if self._try(due):
+            self._retry()
+
+    def _try(self, messages: Sequence[Waiting]) -> bool:
+        """Each once, until one is applied; whether one was."""
+        for waiting in list(messages):
+            dealt = self._attempt(waiting.data)
+            if dealt.later:
+                self._park(waiting, dealt)
+                continue
+            self._leave(waiting)
+            self._emit(dealt.telemetry)
+            if dealt.telemetry.event is Event.APPLIED:
+                self._judge()
+                return True
+        return False
 
     _sequence_of_parked = -1
 
@@ -185,6 +215,7 @@ class Service:
             self._judge()
             return
         self._retry()
+        self._retry_disk()
 
     def _judge(self) -> None:
         """Run the self-test of a tree on trial, if there is one."""

@@ -14,14 +14,20 @@ BLOCK_BYTES = 4096
 
 
 def taken_bytes(folder: Path) -> int:
-    """What a folder and all below it take, in whole blocks; 0 if there is none.  Raises OSError."""
+    """What a folder and all below it take, in whole blocks; 0 if there is none.  Raises OSError.
+
+    What goes while it is counted takes nothing: a listener clears its inbox beside this.
+    """
     if not os.path.lexists(folder):
         return 0
     total = BLOCK_BYTES
     for parent, folders, names in os.walk(folder):
         total += BLOCK_BYTES * len(folders)
         for name in names:
-            status = Path(parent, name).lstat()
+            try:
+                status = Path(parent, name).lstat()
+            except FileNotFoundError:
+                continue
             total += blocks(status.st_size if stat.S_ISREG(status.st_mode) else 1)
     return total
 

@@ -25,7 +25,7 @@ from probe.filesystem import Filesystem
 from probe.inbox import Inbox, open_inbox
 from probe.onboard import confirm, open_probe
 from probe.receiver import Receiver
-from probe.service import Doing, Service
+from probe.service import MAX_PARKED, Doing, Service
 from probe.telemetry import Event, Telemetry, json_line, packet, read_packet
 from probe.units import Ccsds, Datagrams, Piece, Slip, slip
 from shared.auth.rotation import encode_rotation
@@ -198,6 +198,34 @@ def test_a_full_disk_parks_the_message_and_not_the_next(world: World) -> None:
     assert world.tree() == BASE
     disk.full = False
     assert "applied" in events(listen(world, Line([]), files=disk))
+    assert world.tree() == TARGET
+
+
+def test_forgeries_do_not_push_out_a_message_that_a_full_disk_keeps_waiting(world: World) -> None:
+    disk = FullSlots()
+    forged = [SECOND[:-1] + bytes([SECOND[-1] ^ number]) for number in range(1, 40)]
+    said = listen(world, Line([FIRST, *forged]), files=disk)
+    assert sum("the oldest is given up" in one.reason for one in said) == 40 - MAX_PARKED
+    disk.full = False
+    assert "applied" in events(listen(world, Line([]), files=disk))
+    assert world.tree() == TARGET
+
+
+def test_a_disk_that_has_room_again_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a restart, and though nothing else has come."""
+    monkeypatch.setattr("probe.service.DISK_S", 0.0)
+
+    class FullOnce(FullSlots):
+        def copy_file(self, source: Path, path: Path) -> None:
+            try:
+                super().copy_file(source, path)
+            finally:
+                self.full = False
+
+    said = events(listen(world, Line([FIRST]), files=FullOnce()))
+    assert said == ["ready", "parked", "applied"]
     assert world.tree() == TARGET
 
 

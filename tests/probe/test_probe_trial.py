@@ -195,6 +195,15 @@ def test_what_a_tree_takes_is_foreseen(tmp_path: Path) -> None:
         assert found <= foreseen <= found + 4 * BLOCK_BYTES
 
 
+def test_what_goes_while_it_is_counted_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").write_bytes(bytes(BLOCK_BYTES + 1))
+    walk = [(str(tmp_path), [], ["gone", "here"])]
+    monkeypatch.setattr("probe.space.os.walk", lambda _: walk)
+    assert taken_bytes(tmp_path) == 3 * BLOCK_BYTES
+
+
 def test_the_quota_is_kept(world: World) -> None:
     taken = taken_bytes(world.root) + taken_bytes(world.state)
     big = BASE.replace({"big": Entry(Mode.REGULAR, bytes(100_000))})
