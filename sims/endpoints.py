@@ -16,12 +16,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from groundstation.peers import PEERS
 from probe.holding import Disclosed, disclose, take_in, waits
 from probe.model import budget_of, regenerator
-from probe.onboard import Probe, open_probe
+from probe.onboard import Clock, Probe, open_probe
 from probe.records import Config
 from probe.setup import Setup, initialise
 from probe.update import Regenerator, apply
@@ -149,10 +150,11 @@ class Spacecraft:
             self._touched = False
 
     def receive(self, data: bytes, memo: Memo, time_s: float) -> Outcome:
-        """What ``probe apply`` and ``probe disclose`` do, with a patch from the memo if known."""
+        """See ``take``; with a patch from the memo if it is known."""
         with open_probe(self.state) as probe:
             true = true_regenerator(self._cargo, probe.config)
-            outcome = _take(probe, data, remembering(memo, self._cargo.pin, true), time_s)
+            known = remembering(memo, self._cargo.pin, true)
+            outcome = take(probe, data, known, partial(_on_board, time_s))
         # a disclosure is remembered on board even where it closes nothing
         self._touched |= outcome.applied or self._cargo.later is not None
         return outcome
@@ -170,14 +172,14 @@ class Spacecraft:
                 self._cargo.pin, true_regenerator(self._cargo, probe.config), found
             )
             for data, time_s in self._cargo.punctually():
-                outcome = _take(probe, data, recorder, time_s)
+                outcome = take(probe, data, recorder, partial(_on_board, time_s))
         if not outcome.applied:
             raise Refusal(f"the probe does not take what is to be sent: {outcome.found}")
         return found
 
 
-def _take(probe: Probe, data: bytes, regenerator: Regenerator, time_s: float) -> Outcome:
-    clock = lambda: _on_board(time_s)  # noqa: E731
+def take(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> Outcome:
+    """What ``probe apply`` and ``probe disclose`` do with a message, whichever it is."""
     try:
         if len(data) == DISCLOSURE_BYTES:
             return _closed(disclose(probe, data, regenerator, clock))
