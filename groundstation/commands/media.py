@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from groundstation.commands.media_author import author
 from groundstation.commands.media_report import (
     info_dict,
     print_pairs,
@@ -20,7 +21,14 @@ from groundstation.commands.tables import wide_console
 from groundstation.media.book import Book, read_book, write_book
 from groundstation.media.encode import check_entry, drawn, encode_pictures
 from groundstation.media.family import Family, Member, read_family
-from groundstation.media.files import checked_out, drawn_name, open_generator, parse_rows, write_new
+from groundstation.media.files import (
+    checked_out,
+    drawn_name,
+    named_values,
+    open_generator,
+    parse_rows,
+    write_new,
+)
 from groundstation.media.gate import Gate
 from groundstation.media.images import encode_picture, read_picture
 from groundstation.media.page import quality_page
@@ -40,6 +48,7 @@ app = typer.Typer(
 )
 
 app.command()(survey)
+app.command()(author)
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pictures.")]
 TableOption = Annotated[
@@ -105,7 +114,12 @@ def train(
     checked_out(out)
     with progress(quiet=as_json) as report:
         trained = learn(
-            family, members, target, work or out.with_name(out.name + ".work"), _notes(note), report
+            family,
+            members,
+            target,
+            work or out.with_name(out.name + ".work"),
+            named_values(note or ()),
+            report,
         )
     out.write_bytes(trained.data)
     loaded = read_generator(trained.data)
@@ -200,7 +214,7 @@ def draw(
 ) -> None:
     """Draw a picture of a family, also one that was never photographed."""
     loaded = open_generator(generator)
-    values = dict(_pair(text) for text in chosen)
+    values = named_values(chosen)
     prompt = Prompt(
         loaded.generator.grammar.choose(values), (0,) * len(loaded.generator.grammar.decays)
     )
@@ -263,14 +277,3 @@ def _selected(family: Family, rows: str | None) -> Sequence[Member]:
         return family.members
     first, last = parse_rows(rows, len(family.members))
     return family.members[first - 1 : last]
-
-
-def _notes(note: Sequence[str] | None) -> dict[str, str]:
-    return dict(_pair(text) for text in note or ())
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise InputError(f"{text!r} names no value", expected="NAME=VALUE")
-    return key, value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,21 @@ def parse_rows(text: str, count: int) -> tuple[int, int]:
         expected=f"first and last of 1 to {count}, as 1-{count}",
         remedy="correct --rows",
     )
+
+
+def named_values(chosen: Sequence[str]) -> dict[str, str]:
+    """Names and values of texts like ``lid=red``.
+
+    Raises:
+        InputError: one has another form.
+    """
+    found = {}
+    for text in chosen:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"{text!r} names no value", expected="NAME=VALUE")
+        found[name] = value
+    return found
 
 
 def checked_out(path: Path) -> None:
