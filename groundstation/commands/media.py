@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from groundstation.commands.media_archive import archive, restore
 from groundstation.commands.media_author import author
 from groundstation.commands.media_report import (
     info_dict,
@@ -20,13 +20,13 @@ from groundstation.commands.media_survey import survey
 from groundstation.commands.tables import wide_console
 from groundstation.media.book import Book, read_book, write_book
 from groundstation.media.encode import check_entry, drawn, encode_pictures
-from groundstation.media.family import Family, Member, read_family
+from groundstation.media.family import read_family
 from groundstation.media.files import (
     checked_out,
     drawn_name,
     named_values,
     open_generator,
-    parse_rows,
+    selected,
     write_new,
 )
 from groundstation.media.gate import Gate
@@ -48,6 +48,8 @@ app = typer.Typer(
 )
 
 app.command()(survey)
+app.command()(archive)
+app.command()(restore)
 app.command()(author)
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pictures.")]
@@ -109,7 +111,7 @@ def train(
     goes on where it was.
     """
     family = read_family(folder, table_file, name)
-    members = _selected(family, rows)
+    members = selected(family, rows)
     target = Target(score, least_score, max_bytes, 1 if linear else 2)
     checked_out(out)
     with progress(quiet=as_json) as report:
@@ -148,7 +150,7 @@ def encode(
     """
     family = read_family(folder, table_file)
     loaded = open_generator(generator)
-    members = _selected(family, rows)
+    members = selected(family, rows)
     checked_out(out)
     with progress(quiet=as_json) as report:
         book = encode_pictures(members, loaded, Gate(score, block), report)
@@ -270,10 +272,3 @@ def info(
         return
     found = {key: value for key, value in info_dict(loaded).items() if key != "attributes"}
     print_pairs(found | {a.name: ", ".join(a.values) for a in made.grammar.attributes})
-
-
-def _selected(family: Family, rows: str | None) -> Sequence[Member]:
-    if rows is None:
-        return family.members
-    first, last = parse_rows(rows, len(family.members))
-    return family.members[first - 1 : last]
