@@ -9,6 +9,7 @@ import typer
 
 from groundstation.commands.media_archive import archive, restore
 from groundstation.commands.media_author import author
+from groundstation.commands.media_bundle import bundle
 from groundstation.commands.media_report import (
     info_dict,
     print_pairs,
@@ -50,6 +51,7 @@ app = typer.Typer(
 app.command()(survey)
 app.command()(archive)
 app.command()(restore)
+app.command()(bundle)
 app.command()(author)
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pictures.")]
