@@ -130,7 +130,7 @@ def contents(data: bytes) -> tuple[list[str], dict[str, bytes], set[str]]:
     found, lost = {}, set()
     for picture in archive.index.pictures:
         try:
-            found[picture.name] = archive.restore(picture).data
+            found[picture.name] = archive.restore(picture).file()
         except ArchiveDamaged:
             lost.add(picture.name)
     return archive.damage, found, lost
@@ -269,7 +269,7 @@ def test_names_that_would_meet_are_kept_apart(
 def test_every_byte_that_flips_is_noticed_and_costs_no_other_picture(whole: bytes) -> None:
     _, before, _ = contents(whole)
     archive = Archive(io.BytesIO(whole))
-    start = archive._locator.after_head
+    start = archive.body
     owners = {
         place: picture.name
         for picture in archive.index.pictures
@@ -315,7 +315,7 @@ def test_every_truncation_is_noticed(whole: bytes) -> None:
 def test_a_gap_costs_what_stood_in_it(whole: bytes) -> None:
     archive = Archive(io.BytesIO(whole))
     (file,) = (p for p in archive.index.pictures if p.kind is Kind.FILE)
-    place = archive._locator.after_head + file.offset
+    place = archive.body + file.offset
     damage, found, lost = contents(whole[: place + 5] + whole[place + 9 :])
     assert lost == {file.name}
     assert len(found) == 5
@@ -330,7 +330,7 @@ def test_a_gap_costs_what_stood_in_it(whole: bytes) -> None:
 def test_a_lost_generator_leaves_the_files(whole: bytes) -> None:
     archive = Archive(io.BytesIO(whole))
     layout = Layout(archive.index.generator_bytes)
-    place = archive._locator.after_head
+    place = archive.body
     burst = bytearray(whole)
     burst[place : place + layout.parity * (8 + layout.shard_bytes)] = bytes(
         layout.parity * (8 + layout.shard_bytes)
@@ -533,7 +533,7 @@ def test_a_picture_that_is_lost_keeps_its_original(
     archive = Archive(io.BytesIO(whole))
     (file,) = (p for p in archive.index.pictures if p.kind is Kind.FILE)
     damaged = bytearray(whole)
-    damaged[archive._locator.after_head + file.offset + 7] ^= 1
+    damaged[archive.body + file.offset + 7] ^= 1
     out.write_bytes(damaged)
     pruned = remove_originals(open_archive(out), folder, silent, Disk())
     assert list(pruned.kept) == [file.name] == [path.name for path in folder.iterdir()]

@@ -52,13 +52,23 @@ class Restored:
 
     Attributes:
         picture: what it was.
-        data: its file.
+        stored: its file; None of a drawn picture.
         pixels: of a drawn picture; None of a file.
     """
 
     picture: Picture
-    data: bytes
-    pixels: U8 | None
+    stored: bytes | None = None
+    pixels: U8 | None = None
+
+    def file(self) -> bytes:
+        """The file to write: a PNG of a drawn picture."""
+        if self.pixels is not None:
+            return write_png(self.pixels)
+        return self.stored or b""
+
+    def shown(self) -> U8:
+        """The pixels."""
+        return decode_picture(self.file()) if self.pixels is None else self.pixels
 
 
 class Archive:
@@ -80,6 +90,26 @@ class Archive:
         """What was found damaged so far, though it may have been mended."""
         self._locator = self._find_locator()
         self.index: Index = self._read_index()
+
+    @property
+    def body(self) -> int:
+        """Where the first index ends, which offsets of pictures count from."""
+        return self._locator.after_head
+
+    def parts(self) -> dict[str, int]:
+        """How many bytes each part takes."""
+        index, section = Layout(self._locator.index_bytes), 0
+        if self.index.generator:
+            section = Layout(self.index.generator_bytes).stored_bytes
+        return {
+            "generator": self.index.generator_bytes,
+            "its checks and parity": section - self.index.generator_bytes,
+            "index": index.size_bytes,
+            "its checks and parity, its second copy, locators": 2 * index.stored_bytes
+            - index.size_bytes
+            + (HEAD_COPIES + 1) * LOCATOR_BYTES,
+            "bytes of pictures": sum(picture.size_bytes for picture in self.index.pictures),
+        }
 
     def check_frame(self) -> None:
         """Looks at all that does not belong to one picture, so that ``damage`` lists it."""
@@ -128,7 +158,7 @@ class Archive:
         if not index.generator:
             raise ArchiveDamaged("the archive holds no generator", expected="pictures as files")
         size = index.generator_bytes
-        copies = list(self._near(self._locator.after_head, Layout(size).stored_bytes))
+        copies = list(self._near(self.body, Layout(size).stored_bytes))
         found = recovered(copies, size)
         self._note("generator", size, found.bad[:1])
         if found.data is None or sha256(found.data) != index.generator:
@@ -149,11 +179,11 @@ class Archive:
             stored = self._stored(picture)
             if picture.kind in (Kind.PROMPT, Kind.RESIDUAL):
                 pixels = self._drawn(picture, stored)
-                found = Restored(picture, write_png(pixels), pixels)
+                found = Restored(picture, pixels=pixels)
                 digest = pixel_digest(pixels)
             else:
                 data = stored if picture.kind is Kind.FILE else _unpacked(stored, picture)
-                found, digest = Restored(picture, data, None), sha256(data)
+                found, digest = Restored(picture, data), sha256(data)
         except (RehydrationError, ValueError, lzma.LZMAError) as error:
             reason = error.found if isinstance(error, RehydrationError) else str(error)
             raise ArchiveDamaged(
@@ -179,7 +209,7 @@ class Archive:
     def _stored(self, picture: Picture) -> bytes:
         if picture.kind is Kind.PROMPT:
             return b""
-        for data in self._near(self._locator.after_head + picture.offset, picture.size_bytes):
+        for data in self._near(self.body + picture.offset, picture.size_bytes):
             if sha256(data)[:DIGEST_BYTES] == picture.check:
                 return data
         raise ArchiveDamaged("its bytes are damaged or missing")

@@ -89,7 +89,7 @@ def restore_all(
         except ArchiveDamaged as error:
             outcome.lost[picture.name] = error.found
             continue
-        if out is not None and not _put(out / picture.restored_as, found.data, disk):
+        if out is not None and not _put(out / picture.restored_as, found.file(), disk):
             outcome.there.append(picture.restored_as)
         else:
             outcome.restored.append(picture.restored_as)
@@ -155,11 +155,10 @@ def _gives_back(archive: Archive, picture: Picture, original: bytes, found: Rest
 
     Within the gate: by their digests, both are the pictures whose verdict the index has.
     """
-    if archive.index.keep is Keep.EXACT or found.data == original:
-        return found.data == original
+    if found.stored == original or archive.index.keep is Keep.EXACT:
+        return found.stored == original
     if archive.index.keep is Keep.PIXELS:
-        digest = pixel_digest(decode_picture(original))
-        return digest == pixel_digest(decode_picture(found.data))
+        return pixel_digest(decode_picture(original)) == pixel_digest(found.shown())
     gate = archive.index.gate
     return picture.score >= gate.score and picture.block_levels <= gate.block_levels
 
