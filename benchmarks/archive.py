@@ -35,7 +35,8 @@ from shared.media.generator import read_generator
 from shared.terminal import Report, progress, reports_errors
 
 OUT: Final = Path(__file__).with_name("ARCHIVE.md")
-FLIPS: Final = 200
+FLIPS: Final = {Keep.QUALITY: 200, Keep.PIXELS: 30, Keep.EXACT: 200}
+"""How many; a residual takes ten times as long to restore as a prompt."""
 SEED: Final = 20260131
 WHEN: Final = "2026-01-31T00:00:00Z"
 
@@ -134,14 +135,15 @@ def flipped(path: Path, index: Index, report: Report) -> Flips:
     archive = Archive(io.BytesIO(bytes(whole)))
     before = {p.name: _content(archive.restore(p)) for p in index.pictures}
     outcomes = Counter[str]()
-    for number in range(FLIPS):
-        report("flips", number, FLIPS)
+    tried = FLIPS[index.keep]
+    for number in range(tried):
+        report("flips", number, tried)
         place, bit = choose.randrange(len(whole)), 1 << choose.randrange(8)
         whole[place] ^= bit
         outcomes[_flip(bytes(whole), index, place, before)] += 1
         whole[place] ^= bit
     return Flips(
-        FLIPS, outcomes["unnoticed"], outcomes["mended"], outcomes["lost"], outcomes["spread"]
+        tried, outcomes["unnoticed"], outcomes["mended"], outcomes["lost"], outcomes["spread"]
     )
 
 

@@ -18,18 +18,23 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 from powercut import FailingDisk, PowerCut, Quick
+from test_probe_holding import CHAIN
 from typer.testing import CliRunner
 from world import BASE, KEY, TARGET, World, classical, envelope
 
 from groundstation.cli import app as ground
 from groundstation.keys import write_key_pair
 from probe.cli import app as probe
+from probe.holding import take_in
 from probe.onboard import open_probe
 from probe.picture import draw
+from shared.auth.keys import IntervalKey, TrustedKey
+from shared.envelope import sign
 from shared.errors import (
     BadSignature,
     DigestMismatch,
     InputError,
+    NotClosed,
     PinError,
     Refusal,
     RegenerationError,
@@ -44,6 +49,7 @@ from shared.media.pixels import pixel_digest
 from shared.media.png import write_png
 from shared.media.prompt import Attribute, Grammar, Prompt
 from shared.media.render import Renderer
+from shared.wire import encode_message
 
 RUNNER = CliRunner()
 PROMPT = Prompt((2, 1))
@@ -251,6 +257,22 @@ def test_the_probe_keeps_its_own_places(
                 draw(opened, message(loaded, pixels, 3), file, place, lambda: 2.5)
     assert world.ledger().counter == -1
     assert world.tree() == BASE
+
+
+def test_pictures_are_not_held_for_a_chain(
+    world: World, tmp_path: Path, file: bytes, loaded: Loaded, pixels: NDArray[np.uint8]
+) -> None:
+    keys: list[bytes | TrustedKey] = [KEY.public_key().public_bytes_raw(), CHAIN.commitment]
+    world.initialise(renew=True, keys=keys)
+    recipe = prompt_recipe(loaded, PROMPT, pixels)
+    key = IntervalKey(CHAIN.commitment, CHAIN.key(3), 3)
+    data = sign(encode_message(recipe, 5), recipe.pin, recipe.baseline, key)
+    with open_probe(world.state, Quick()) as opened:
+        with pytest.raises(NotClosed):
+            draw(opened, data, file, tmp_path / "x.png", lambda: 2.5)
+        with pytest.raises(UnsupportedVersion):
+            take_in(opened, data, lambda: 2.5)
+    assert not (tmp_path / "x.png").exists()
 
 
 @pytest.mark.parametrize("old", [b"", b"an older picture"])
