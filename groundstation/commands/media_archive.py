@@ -82,7 +82,7 @@ def archive(
     there = out.exists()
     with progress(quiet=as_json) as report:
         if not there:
-            index = write_archive(
+            write_archive(
                 folder,
                 selected(read_family(folder, table_file), rows),
                 generator_file(generator),
@@ -94,17 +94,8 @@ def archive(
                 report=report,
                 disk=Disk(),
             )
-        pruned = None
-        if delete_originals:
-            opened = open_archive(out)
-            index = opened.index
-            opened.check_frame()
-            if opened.damage:
-                raise InputError(
-                    f"{out} is damaged: {'; '.join(opened.damage)}",
-                    remedy="no original was touched; archive them again under another name",
-                )
-            pruned = remove_originals(opened, folder, report, Disk())
+        pruned = remove_originals(out, folder, report, Disk()) if delete_originals else None
+    index = open_archive(out).index
     facts = archive_facts(index, out, out.stat().st_size)
     if pruned is not None:
         facts |= {"went_on": there, **_pruned_facts(pruned)}

@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,7 +31,7 @@ from groundstation.media.cold.index import (
     is_safe,
 )
 from groundstation.media.cold.locator import LOCATOR_BYTES, decode_locator, encode_locator
-from groundstation.media.cold.opened import Archive, ArchiveDamaged, open_archive
+from groundstation.media.cold.opened import Archive, ArchiveDamaged
 from groundstation.media.cold.parity import filled, parity_of
 from groundstation.media.cold.restored import remove_originals
 from groundstation.media.cold.shards import Layout, protected, recovered
@@ -452,7 +453,7 @@ def both(folder: Path, generator: bytes, out: Path, disk: Disk) -> restored.Prun
     """What ``media archive --delete-originals`` does, first time and again."""
     if not out.exists():
         archived(folder, generator, out, disk=disk)
-    return remove_originals(open_archive(out), folder, silent, disk)
+    return remove_originals(out, folder, silent, disk)
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -487,6 +488,49 @@ def test_power_may_fail_at_any_time(
     assert not kept or {(True, n) for n in range(1, 6)} <= outcomes
 
 
+def test_a_kill_and_then_a_power_cut(
+    originals: Path, pocket_file: bytes, whole: bytes, tmp_path: Path
+) -> None:
+    """What a killed run had not synced may still go when the next one has begun to remove."""
+    names = {path.name for path in originals.iterdir()}
+    _, pictures, _ = contents(whole)
+    removing = 0
+    for first, second in itertools.product(range(6, 11), range(1, 13)):
+        place = tmp_path / f"{first} {second}"
+        folder, out = place / "o", place / "a.rhma"
+        shutil.copytree(originals, folder)
+        disk = CutDisk(first, kept=False)
+        with pytest.raises(PowerCut):
+            both(folder, pocket_file, out, disk)
+        disk.at = disk.operations + second
+        try:
+            both(folder, pocket_file, out, disk)
+        except PowerCut:
+            removing += 0 < len(list(folder.iterdir())) < len(names)
+        disk.settle()
+        left = {path.name for path in folder.iterdir()}
+        if left < names:
+            assert contents(out.read_bytes()) == ([], pictures, set())
+        shutil.rmtree(place)
+    assert removing > 10
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_indexes_of_others_never_break_the_program(whole: bytes, data: st.DataObject) -> None:
+    text = zlib.decompress(encode_index(Archive(io.BytesIO(whole)).index)).decode()
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 40)))
+    new = data.draw(
+        st.sampled_from(["", "0", "-1", "[]", "{}", "null", '"', ",", "1e999", "\\ud800"])
+    )
+    changed = zlib.compress((text[:start] + new + text[end:]).encode())
+    try:
+        decode_index(changed)
+    except InputError as error:
+        assert error.remedy
+
+
 def test_a_disk_that_lies_costs_no_original(
     originals: Path, pocket_file: bytes, tmp_path: Path
 ) -> None:
@@ -519,7 +563,7 @@ def test_what_changed_since_stays(originals: Path, pocket_file: bytes, tmp_path:
     moved.rename(tmp_path / "elsewhere.png")
     moved.symlink_to(tmp_path / "elsewhere.png")
     (folder / "lid-elm_foot-in.png").unlink()
-    pruned = remove_originals(open_archive(out), folder, silent, Disk())
+    pruned = remove_originals(out, folder, silent, Disk())
     assert set(pruned.kept) == {changed.name, moved.name}
     assert pruned.gone == ["lid-elm_foot-in.png"]
     assert {path.name for path in folder.iterdir()} == {changed.name, moved.name}
@@ -535,7 +579,7 @@ def test_a_picture_that_is_lost_keeps_its_original(
     damaged = bytearray(whole)
     damaged[archive.body + file.offset + 7] ^= 1
     out.write_bytes(damaged)
-    pruned = remove_originals(open_archive(out), folder, silent, Disk())
+    pruned = remove_originals(out, folder, silent, Disk())
     assert list(pruned.kept) == [file.name] == [path.name for path in folder.iterdir()]
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from groundstation.media.gate import Gate
 from shared.errors import InputError
+from shared.media.container import MAX_BODY_BYTES
 
 FORMAT: Final = "rehydration-archive/1"
 ABOUT: Final = (
@@ -142,7 +143,14 @@ def decode_index(data: bytes) -> Index:
         if value["format"] != FORMAT:
             raise ValueError(f"its format is {value['format']!r}")
         return _index(value)
-    except (zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (
+        zlib.error,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise InputError(
             f"the archive's index cannot be read: {type(error).__name__} {error}",
             expected=f"an index of format {FORMAT}",
@@ -152,10 +160,10 @@ def decode_index(data: bytes) -> Index:
 
 def is_safe(name: str) -> bool:
     """Whether a name stays inside a folder and is one name on every system."""
+    if not name.isprintable() or "\\" in name:  # what UTF-8 has no bytes for is not printable
+        return False
     parts = name.split("/")
-    plain = name.isprintable() and "\\" not in name
-    sized = all(0 < len(part.encode()) <= 255 for part in parts)
-    return plain and sized and all(part not in (".", "..") for part in parts)
+    return all(0 < len(part.encode()) <= 255 and part not in (".", "..") for part in parts)
 
 
 def _index(value: Mapping[str, Any]) -> Index:
@@ -163,6 +171,8 @@ def _index(value: Mapping[str, Any]) -> Index:
     if len({p.restored_as for p in pictures}) < len(pictures):
         raise ValueError("two pictures come back under one name")
     gate, generator = value["gate"], value["generator"]
+    if _count(generator["bytes"]) > MAX_BODY_BYTES:
+        raise ValueError("a generator larger than any")
     return Index(
         family=str(value["family"]),
         keep=Keep(value["keep"]),

@@ -14,6 +14,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from groundstation.media.cold.index import MAX_INDEX_BYTES
 from groundstation.media.cold.shards import Layout
 from shared.digest import sha256
 from shared.errors import InputError
@@ -80,5 +81,7 @@ def decode_locator(data: bytes) -> Locator | None:
             remedy="update this program",
         )
     locator = Locator(index_bytes, archive_bytes, tail_index, digest)
-    end = index_bytes and tail_index + Layout(index_bytes).stored_bytes + LOCATOR_BYTES
-    return locator if end == archive_bytes and tail_index >= locator.after_head else None
+    if not 0 < index_bytes <= MAX_INDEX_BYTES or tail_index < locator.after_head:
+        return None
+    end = tail_index + Layout(index_bytes).stored_bytes + LOCATOR_BYTES
+    return locator if end == archive_bytes else None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from groundstation.media.cold.disk import Disk, durable_new
 from groundstation.media.cold.index import DIGEST_BYTES, Keep, Picture
-from groundstation.media.cold.opened import Archive, ArchiveDamaged, Restored
+from groundstation.media.cold.opened import Archive, ArchiveDamaged, Restored, open_archive
 from groundstation.media.images import decode_picture
 from shared.digest import sha256
 from shared.errors import InputError
@@ -97,32 +97,37 @@ def restore_all(
     return outcome
 
 
-def remove_originals(archive: Archive, folder: Path, report: Report, disk: Disk) -> Pruned:
+def remove_originals(path: Path, folder: Path, report: Report, disk: Disk) -> Pruned:
     """Takes away each original that the archive, as it lies on disk, gives back.
 
     Of each picture in turn: the original is read and must be the one that was archived; the picture
     is restored from the archive and compared with it; then the original goes.  Whatever differs
-    stays.  The archive must be durable before.
+    stays.
 
     Args:
-        archive: open; its name on disk is durable.
+        path: of the archive.
         folder: of the originals.
         report: told how far it is.
         disk: does what is done to files.
+
+    Raises:
+        InputError: the archive is none, or anything in it is damaged; no original was touched.
+        ArchiveDamaged: too much of it is lost; likewise.
     """
+    archive = secured(path, disk)
     pruned, touched = Pruned(), set()
     pictures = archive.index.pictures
     for number, picture in enumerate(pictures):
         report("originals", number, len(pictures))
-        path = folder / picture.name
-        if not path.exists() and not path.is_symlink():
+        original = folder / picture.name
+        if not original.exists() and not original.is_symlink():
             pruned.gone.append(picture.name)
             continue
-        reason = _reason_to_keep(archive, picture, path, disk)
+        reason = _reason_to_keep(archive, picture, original, disk)
         if not reason:
             try:
-                disk.remove(path)
-                touched.add(path.parent)
+                disk.remove(original)
+                touched.add(original.parent)
                 pruned.removed.append(picture.name)
                 continue
             except OSError as error:
@@ -132,6 +137,31 @@ def remove_originals(archive: Archive, folder: Path, report: Report, disk: Disk)
         disk.sync_folder(parent)
     report("originals", len(pictures), len(pictures))
     return pruned
+
+
+def secured(path: Path, disk: Disk) -> Archive:
+    """The archive in a file, opened once bytes and name would survive a power cut.
+
+    A run that was killed between the naming of an archive and the sync of its folder may have left
+    one that is there now and gone tomorrow.
+
+    Raises:
+        InputError: it is none, or anything in it is damaged.
+        ArchiveDamaged: too much of it is lost.
+    """
+    try:
+        disk.sync(path)
+        disk.sync_folder(path.parent)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made durable: {error}") from error
+    archive = open_archive(path)
+    archive.check_frame()
+    if archive.damage:
+        raise InputError(
+            f"{path} is damaged: {'; '.join(archive.damage)}",
+            remedy="no original was touched; archive them again under another name",
+        )
+    return archive
 
 
 def _reason_to_keep(archive: Archive, picture: Picture, path: Path, disk: Disk) -> str:

@@ -134,10 +134,13 @@ def _kept(
 ) -> tuple[Picture, ...]:
     """The pictures; their offsets count from the start of the spool."""
     found: list[Picture] = []
-    place, taken = 0, {_name(folder, member) for member in members}
+    names = [_name(folder, member) for member in members]
+    place, taken = 0, set(names)
+    if len(taken) < len(names):
+        raise InputError("a picture is there twice", remedy="correct the table")
     for number, member in enumerate(members):
         report("pictures", number, len(members))
-        name = _name(folder, member)
+        name = names[number]
         kept = keep_picture(member, disk.read(member.path), name, renderer, gate, keep)
         picture = _apart(kept, taken)
         taken.add(picture.restored_as)
