@@ -197,7 +197,7 @@ def draw_command(
     with opened(state) as probe:
         data = read_envelope(file, probe.config.max_envelope_bytes)
         made = draw(probe, data, read_generator_file(generator), out, time.time, threads=threads)
-        show(report.of_drawn(made, out), as_json)
+        show(report.of_drawn(made), as_json)
 
 
 @app.command("disclose")

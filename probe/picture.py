@@ -16,9 +16,11 @@ from probe.filesystem import durable_write
 from probe.onboard import Clock, Probe
 from probe.records import Entry, Operation, noted
 from probe.store import storing
-from probe.update import on_record
+from probe.update import on_record, trusted_keys
+from shared.codec import binding
 from shared.digest import sha256
-from shared.errors import InputError, PinError
+from shared.envelope import parse_envelope, profile_named
+from shared.errors import BadSignature, InputError, PinError, Refusal
 from shared.media.container import MAX_BODY_BYTES
 from shared.media.generator import read_generator
 from shared.media.message import NO_BASELINE, carried_image, regenerate_image
@@ -26,9 +28,17 @@ from shared.media.pixels import pixel_digest
 from shared.media.png import write_png
 from shared.media.render import Renderer
 from shared.recipe import Kind
-from shared.wire import Message
+from shared.wire import PIN_PREFIX_BYTES, Message
 
 _MODE: Final = 0o644
+_SUFFIXES: Final = (
+    (0, b"\x89PNG", ".png"),
+    (0, b"\xff\xd8\xff", ".jpg"),
+    (8, b"WEBP", ".webp"),
+    (4, b"ftypavif", ".avif"),
+    (0, b"\xff\x0a", ".jxl"),
+    (4, b"JXL ", ".jxl"),
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class Drawn:
 
     Attributes:
         message: that brought it.
+        out: where it was written.
         file: its bytes.
         pixels_sha256: the digest of its pixels, 32 bytes; empty if the message carried a file.
         shape: height, width and channels; empty likewise.
@@ -44,6 +55,7 @@ class Drawn:
     """
 
     message: Message
+    out: Path
     file: bytes
     pixels_sha256: bytes
     shape: tuple[int, ...]
@@ -57,6 +69,19 @@ class Picture:
     file: bytes
     pixels_sha256: bytes = b""
     shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Where pictures go that come on a line.
+
+    Attributes:
+        folder: they are named by their message's counter.
+        generators: files, at least one.
+    """
+
+    folder: Path
+    generators: tuple[Path, ...]
 
 
 def draw(
@@ -81,9 +106,51 @@ def draw(
         InputError: ``out`` lies where the probe keeps its own.
         StoreError: the disk refuses.
     """
-    _check_place(probe, out)
+    check_place(probe, out)
     message = authentic(probe, data, sha256(generator))
-    picture = regenerated(message, generator, threads)
+    return _written(probe, data, message, regenerated(message, generator, threads), out, clock)
+
+
+def hang(probe: Probe, data: bytes, gallery: Gallery, clock: Clock) -> Drawn:
+    """As ``draw``, into a gallery, under the message's counter; any of its generators may be meant.
+
+    Raises:
+        Refusal: the message is refused; nothing is written, and the counter is as before.
+        PinError: a generator cannot be read, or the one meant is damaged.
+        StoreError: the disk refuses.
+    """
+    envelope = parse_envelope(data, profile_named(data, trusted_keys(probe.config)))
+    files = [read_generator_file(path) for path in gallery.generators]
+    prefix = envelope.message.pin_prefix
+    meant = [file for file in files if binding(sha256(file))[:PIN_PREFIX_BYTES] == prefix]
+    *others, last = meant or files[:1]
+    for file in others:  # prefixes may be equal by chance; the signature tells
+        try:
+            message = authentic(probe, data, sha256(file))
+            break
+        except BadSignature:
+            continue
+    else:
+        file, message = last, authentic(probe, data, sha256(last))
+    picture = regenerated(message, file, threads=1)
+    out = gallery.folder / f"{message.counter:010}{_suffix(picture.file)}"
+    return _written(probe, data, message, picture, out, clock)
+
+
+def is_picture(probe: Probe, data: bytes) -> bool:
+    """Whether a message says that it is a picture; nothing about it is checked."""
+    if len(data) > probe.config.max_envelope_bytes:
+        return False
+    try:
+        envelope = parse_envelope(data, profile_named(data, trusted_keys(probe.config)))
+    except Refusal:
+        return False
+    return envelope.message.kind is Kind.MEDIA
+
+
+def _written(
+    probe: Probe, data: bytes, message: Message, picture: Picture, out: Path, clock: Clock
+) -> Drawn:
     with storing(f"write {out}"):
         durable_write(probe.store.files, out, picture.file, _MODE)
     ledger = probe.store.ledger()
@@ -97,7 +164,7 @@ def draw(
         recovered=False,
     )
     probe.store.write(noted(ledger, entry))
-    return Drawn(message, picture.file, picture.pixels_sha256, picture.shape, entry)
+    return Drawn(message, out, picture.file, picture.pixels_sha256, picture.shape, entry)
 
 
 def authentic(probe: Probe, data: bytes, generator: bytes) -> Message:
@@ -151,7 +218,12 @@ def read_generator_file(path: Path) -> bytes:
     return data
 
 
-def _check_place(probe: Probe, out: Path) -> None:
+def check_place(probe: Probe, out: Path) -> None:
+    """That a picture may be written there.
+
+    Raises:
+        InputError: it may not, or the folder is missing.
+    """
     place = Path(os.path.realpath(out))
     for owned in (probe.config.root, probe.config.slots, probe.store.folder):
         if place.is_relative_to(os.path.realpath(owned)):
@@ -166,3 +238,11 @@ def _check_place(probe: Probe, out: Path) -> None:
             expected="a file in a folder that is there",
             remedy="make the folder first",
         )
+
+
+def _suffix(file: bytes) -> str:
+    """What the first bytes of a picture file say that it is."""
+    for start, mark, suffix in _SUFFIXES:
+        if file[start : start + len(mark)] == mark:
+            return suffix
+    return ".bin"

@@ -124,10 +124,10 @@ def of_rotated(probe: Probe) -> Report:
     }
 
 
-def of_drawn(drawn: Drawn, out: Path) -> Report:
+def of_drawn(drawn: Drawn) -> Report:
     """A picture written."""
     message = drawn.message
-    facts: dict[str, Any] = {"drawn": True, "out": str(out), "counter": message.counter}
+    facts: dict[str, Any] = {"drawn": True, "out": str(drawn.out), "counter": message.counter}
     if drawn.shape:
         height, width, channels = drawn.shape
         facts |= {

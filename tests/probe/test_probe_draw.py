@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import random
 import shutil
@@ -19,16 +20,24 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 from powercut import FailingDisk, PowerCut, Quick
 from test_probe_holding import CHAIN
+from test_probe_listen import STACK, Line
 from typer.testing import CliRunner
-from world import BASE, KEY, TARGET, World, classical, envelope
+from world import BASE, KEY, TARGET, World, classical, envelope, regenerator
 
 from groundstation.cli import app as ground
 from groundstation.keys import write_key_pair
 from probe.cli import app as probe
+from probe.filesystem import Filesystem
 from probe.holding import take_in
+from probe.inbox import open_inbox
 from probe.onboard import open_probe
-from probe.picture import draw
+from probe.picture import Gallery, draw
+from probe.receiver import Receiver
+from probe.service import Doing, Service
+from probe.telemetry import Telemetry
+from probe.units import Datagrams, slip
 from shared.auth.keys import IntervalKey, TrustedKey
+from shared.codec import binding
 from shared.envelope import sign
 from shared.errors import (
     BadSignature,
@@ -273,6 +282,115 @@ def test_pictures_are_not_held_for_a_chain(
         with pytest.raises(UnsupportedVersion):
             take_in(opened, data, lambda: 2.5)
     assert not (tmp_path / "x.png").exists()
+
+
+def listened(
+    world: World, pieces: list[bytes], gallery: Gallery | None, files: Filesystem | None = None
+) -> list[tuple[str, int, int]]:
+    """Events, exit codes and counters of a service that gets these messages."""
+    said: list[Telemetry] = []
+    disk = files or Quick()
+    doing = Doing(world.state, disk, lambda: 9.0, lambda *_: regenerator, said.append, gallery)
+    with open_inbox(world.state, disk) as inbox:
+        line = Line(pieces)
+        receiver = Receiver(line, Datagrams(), STACK, inbox, 1 << 20, lambda _: None)
+        Service(doing, inbox, receiver).run()
+    return [(one.event.name.lower(), one.exit_code, one.counter) for one in said]
+
+
+def test_pictures_come_on_a_line_between_patches(
+    world: World, tmp_path: Path, file: bytes, loaded: Loaded, pixels: NDArray[np.uint8]
+) -> None:
+    folder, other = tmp_path / "hung", write_generator(lamp(1))
+    folder.mkdir()
+    files = (tmp_path / "other.gen", tmp_path / "lamp.gen")
+    files[0].write_bytes(other)
+    files[1].write_bytes(file)
+    gallery = Gallery(folder, files)
+    first, carried = message(loaded, pixels, 4), b"\x89PNG as it came"
+    forged = bytes([*first[:9], first[9] ^ 4, *first[10:]])
+    patch = envelope(classical(BASE, TARGET), 5)
+    sent = envelope(image_recipe(loaded.digest, carried), 6)
+    said = listened(world, [forged, first, first, patch, sent, message(loaded, pixels, 3)], gallery)
+    assert said[0][0] == "ready"
+    assert [event for event, _, _ in said[1:]] == [
+        *("refused", "drawn", "refused", "applied", "drawn", "refused"),
+    ]
+    assert [counter for event, _, counter in said if event == "drawn"] == [4, 6]
+    assert [code for event, code, _ in said if event == "refused"][1:] == [16, 16]
+    assert sorted(path.name for path in folder.iterdir()) == ["0000000004.png", "0000000006.png"]
+    assert (read_png((folder / "0000000004.png").read_bytes()) == pixels).all()
+    assert (folder / "0000000006.png").read_bytes() == carried
+    assert (world.tree(), world.ledger().counter) == (TARGET, 6)
+    refused = listened(world, [message(loaded, pixels, 7)], None)
+    assert [(event, code) for event, code, _ in refused[1:]] == [("refused", 13)]
+    missing = Gallery(folder, (tmp_path / "none.gen",))
+    refused = listened(world, [message(loaded, pixels, 7)], missing)
+    assert [(event, code) for event, code, _ in refused[1:]] == [("refused", 7)]
+    assert world.ledger().counter == 6
+
+
+def test_the_line_as_a_process(
+    world: World, tmp_path: Path, file: bytes, loaded: Loaded, pixels: NDArray[np.uint8]
+) -> None:
+    folder, generator = tmp_path / "hung", tmp_path / "lamp.gen"
+    folder.mkdir()
+    generator.write_bytes(file)
+    command = [sys.executable, "-m", "probe", "listen", "--state", str(world.state), "--stdin"]
+
+    def run(*options: object) -> tuple[int, str]:
+        done = subprocess.run(
+            [*command, *map(str, options)],
+            input=slip(message(loaded, pixels, 4)),
+            capture_output=True,
+            timeout=300,
+        )
+        return done.returncode, done.stdout.decode()
+
+    assert run("--pictures", folder)[0] == 2
+    assert run("--pictures", world.root, "--generator", generator)[0] == 4
+    assert run("--pictures", folder, "--generator", tmp_path / "none")[0] == 7
+    code, out = run("--pictures", folder, "--generator", generator)
+    assert code == 0
+    drawn = next(one for one in map(json.loads, out.splitlines()) if one["event"] == "drawn")
+    assert drawn["digest"] == pixel_digest(pixels)[:8].hex()
+    assert (folder / "0000000004.png").read_bytes() == write_png(pixels)
+
+
+def test_generators_with_one_prefix_are_told_apart_by_the_signature(
+    world: World, tmp_path: Path, file: bytes, loaded: Loaded, pixels: NDArray[np.uint8]
+) -> None:
+    folder = tmp_path / "hung"
+    folder.mkdir()
+    wanted = binding(loaded.digest)[:1]
+    many = (write_generator(dataclasses.replace(lamp(), notes={"n": str(n)})) for n in range(5000))
+    twin = next(data for data in many if binding(generator_digest(data))[:1] == wanted)
+    files = (tmp_path / "twin.gen", tmp_path / "lamp.gen")
+    files[0].write_bytes(twin)
+    files[1].write_bytes(file)
+    for counter, order in enumerate((files, files[::-1]), 4):
+        said = listened(world, [message(loaded, pixels, counter)], Gallery(folder, order))
+        assert said[1:] == [("drawn", 0, counter)]
+
+
+def test_a_full_disk_keeps_the_message(
+    world: World, tmp_path: Path, file: bytes, loaded: Loaded, pixels: NDArray[np.uint8]
+) -> None:
+    folder, generator = tmp_path / "hung", tmp_path / "lamp.gen"
+    folder.mkdir()
+    generator.write_bytes(file)
+
+    class Full(Quick):
+        def write_file(self, path: Path, data: bytes, mode: int) -> None:
+            if path.parent == folder:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super().write_file(path, data, mode)
+
+    gallery = Gallery(folder, (generator,))
+    said = listened(world, [message(loaded, pixels, 4)], gallery, Full())
+    assert said[1:] == [("parked", 30, -1)]
+    assert listened(world, [], gallery)[1:] == [("drawn", 0, 4)]  # it outlived the restart
+    assert (folder / "0000000004.png").read_bytes() == write_png(pixels)
 
 
 @pytest.mark.parametrize("old", [b"", b"an older picture"])
