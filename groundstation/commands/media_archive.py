@@ -160,6 +160,8 @@ def archive_facts(index: Index, path: Path, size_bytes: int) -> dict[str, object
         "original_bytes": original_bytes,
         "share": round(size_bytes / max(1, original_bytes), 4),
     }
+    if pictures and not index.generator and index.keep is not Keep.EXACT:
+        facts["remark"] = "the generator takes more than drawing saves: none is drawn"
     if pictures:
         facts |= {
             "mean_ssimulacra2": round(sum(p.score for p in pictures) / len(pictures), 3),

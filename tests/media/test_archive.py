@@ -245,6 +245,22 @@ def test_exact_means_exact(keep: Keep, originals: Path, pocket_file: bytes, tmp_
         assert Kind.PACKED in kinds
 
 
+@pytest.mark.parametrize("keep", [Keep.QUALITY, Keep.PIXELS])
+def test_a_generator_that_does_not_pay_is_left_out(
+    keep: Keep, originals: Path, pocket_file: bytes, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "two", tmp_path / "a.rhma"
+    folder.mkdir()
+    for name in ("lid-ash_foot-in.png", "lid-elm_foot-in.png"):
+        shutil.copy(originals / name, folder / name)
+    index = archived(folder, pocket_file, out, keep)
+    assert (index.generator, {picture.kind for picture in index.pictures}) == (b"", {Kind.FILE})
+    damage, found, lost = contents(out.read_bytes())
+    assert (damage, lost) == ([], set())
+    for name, data in found.items():
+        assert (decode_picture(data) == read_picture(folder / name)).all()
+
+
 def test_names_that_would_meet_are_kept_apart(
     originals: Path, pocket_file: bytes, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from groundstation.media.cold.index import DIGEST_BYTES, Keep, Kind, Picture
 from groundstation.media.cold.opened import MIDDLE
 from groundstation.media.encode import encode_original
+from groundstation.media.fallback import smallest_file
 from groundstation.media.family import Member
 from groundstation.media.gate import Gate
 from groundstation.media.images import decode_picture, encode_picture
@@ -40,7 +41,7 @@ class Kept:
 
 
 def keep_picture(
-    member: Member, original: bytes, name: str, renderer: Renderer, gate: Gate, keep: Keep
+    member: Member, original: bytes, name: str, renderer: Renderer | None, gate: Gate, keep: Keep
 ) -> Kept:
     """The smallest of the ways that ``keep`` allows.
 
@@ -48,7 +49,7 @@ def keep_picture(
         member: whose picture it is.
         original: the bytes of its file.
         name: under which it is kept.
-        renderer: draws prompts.
+        renderer: draws prompts; None to draw nothing.
         gate: what a picture that is not exact has to pass.
         keep: what is to come back.
 
@@ -66,14 +67,19 @@ def keep_picture(
 
 
 def _within_gate(
-    member: Member, original: bytes, name: str, renderer: Renderer, gate: Gate
+    member: Member, original: bytes, name: str, renderer: Renderer | None, gate: Gate
 ) -> Kept:
-    entry = encode_original(member, original, renderer, gate)
-    if entry.record.image:
-        kept = _file(original, name, entry.record.image)
+    if renderer is None:
+        coded = smallest_file(decode_picture(original, str(member.path)), original, gate)
+        kept, verdict = _file(original, name, coded.data), coded.verdict
     else:
-        kept = _prompted(original, name, entry.record.stream, renderer)
-    score, block = round(entry.verdict.score, 3), round(entry.verdict.block_levels, 3)
+        entry = encode_original(member, original, renderer, gate)
+        verdict = entry.verdict
+        if entry.record.image:
+            kept = _file(original, name, entry.record.image)
+        else:
+            kept = _prompted(original, name, entry.record.stream, renderer)
+    score, block = round(verdict.score, 3), round(verdict.block_levels, 3)
     return replace(kept, picture=replace(kept.picture, score=score, block_levels=block))
 
 
@@ -83,11 +89,15 @@ def _prompted(original: bytes, name: str, stream: bytes, renderer: Renderer) -> 
     return Kept(replace(picture, prompt=stream, restored_as=_suffixed(name, ".png")), b"")
 
 
-def _same_pixels(member: Member, original: bytes, name: str, renderer: Renderer) -> list[Kept]:
+def _same_pixels(
+    member: Member, original: bytes, name: str, renderer: Renderer | None
+) -> list[Kept]:
     """Lossless JPEG XL of the pixels, and of what a drawing lacks; as far as they come back."""
     pixels = decode_picture(original, str(member.path))
     plain = encode_picture(pixels, "JXL", **_LOSSLESS)
     ways = [_file(original, name, plain)] if _equal(decode_picture(plain), pixels) else []
+    if renderer is None:
+        return ways
     grammar = renderer.generator.grammar
     try:
         prompt = Prompt(grammar.choose(member.values), (0,) * len(grammar.decays))

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from groundstation.media.cold.disk import Disk
 from groundstation.media.cold.index import Index, Keep, Kind, Picture, encode_index, is_safe
@@ -36,6 +36,7 @@ from shared.terminal import Report
 
 DRAFT: Final = ".part"
 SPOOL: Final = ".pictures.part"
+DRAWN: Final = (Kind.PROMPT, Kind.RESIDUAL)
 
 
 def write_archive(
@@ -52,6 +53,8 @@ def write_archive(
     disk: Disk,
 ) -> Index:
     """The archive of a family, proven before it bears its name; all of it or nothing.
+
+    If the generator takes more than drawing saves against the originals, nothing is drawn.
 
     Args:
         folder: that the names of the pictures start from.
@@ -72,9 +75,12 @@ def write_archive(
     draft, spool = out.with_name(out.name + DRAFT), out.with_name(out.name + SPOOL)
     renderer = Renderer(read_generator(generator).generator)
     try:
-        with disk.create(spool) as file:
-            pictures = _kept(folder, members, renderer, gate, keep, file, report, disk)
-        needed = any(picture.kind in (Kind.PROMPT, Kind.RESIDUAL) for picture in pictures)
+        pictures = _kept(folder, members, renderer, gate, keep, spool, report, disk)
+        drawn = [picture for picture in pictures if picture.kind in DRAWN]
+        saved = sum(picture.original_bytes - picture.size_bytes for picture in drawn)
+        needed = saved > Layout(len(generator)).stored_bytes
+        if drawn and not needed:  # never worse: then none of them is drawn
+            pictures = _kept(folder, members, None, gate, keep, spool, report, disk)
         before = Layout(len(generator)).stored_bytes if needed else 0
         index = Index(
             family=renderer.generator.name,
@@ -125,28 +131,28 @@ def prove(path: Path, index: Index, report: Report) -> None:
 def _kept(
     folder: Path,
     members: Sequence[Member],
-    renderer: Renderer,
+    renderer: Renderer | None,
     gate: Gate,
     keep: Keep,
-    spool: BinaryIO,
+    spool: Path,
     report: Report,
     disk: Disk,
 ) -> tuple[Picture, ...]:
-    """The pictures; their offsets count from the start of the spool."""
+    """The pictures, in a spool, from whose start their offsets count."""
     found: list[Picture] = []
     names = [_name(folder, member) for member in members]
     place, taken = 0, set(names)
     if len(taken) < len(names):
         raise InputError("a picture is there twice", remedy="correct the table")
-    for number, member in enumerate(members):
-        report("pictures", number, len(members))
-        name = names[number]
-        kept = keep_picture(member, disk.read(member.path), name, renderer, gate, keep)
-        picture = _apart(kept, taken)
-        taken.add(picture.restored_as)
-        spool.write(kept.stored)
-        found.append(replace(picture, offset=place if kept.stored else 0))
-        place += len(kept.stored)
+    with disk.create(spool) as file:
+        for number, (member, name) in enumerate(zip(members, names, strict=True)):
+            report("pictures", number, len(members))
+            kept = keep_picture(member, disk.read(member.path), name, renderer, gate, keep)
+            picture = _apart(kept, taken)
+            taken.add(picture.restored_as)
+            file.write(kept.stored)
+            found.append(replace(picture, offset=place if kept.stored else 0))
+            place += len(kept.stored)
     report("pictures", len(members), len(members))
     return tuple(found)
 
