@@ -258,7 +258,9 @@ def test_a_generator_that_does_not_pay_is_left_out(
     damage, found, lost = contents(out.read_bytes())
     assert (damage, lost) == ([], set())
     for name, data in found.items():
-        assert (decode_picture(data) == read_picture(folder / name)).all()
+        verdict = judge(read_picture(folder / name), decode_picture(data))
+        assert Gate().passes(verdict)
+        assert keep is Keep.QUALITY or verdict.block_levels == 0
 
 
 def test_names_that_would_meet_are_kept_apart(
