@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import itertools
 import json
+import math
 import shutil
+import struct
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -197,6 +200,50 @@ def test_sections_mend_what_their_parity_covers(size: int) -> None:
         damaged[number * step] ^= 1 << number % 8
     assert recovered([bytes(damaged)], size).data is None
     assert recovered([bytes(damaged), section], size).data == data
+
+
+def by_the_page(section: bytes, size: int) -> bytes:
+    """What a whole section protects, read as docs/media-archive.md says."""
+    length = max(64, math.ceil(size / 200))
+    data = math.ceil(size / length)
+    parity = max(2, math.ceil(data / 8))
+    assert len(section) == (data + parity) * (8 + length)
+    shards = []
+    for number in range(data + parity):
+        start = number * (8 + length)
+        shard = section[start + 8 : start + 8 + length]
+        domain = b"rehydration-archive/1 shard\n" + struct.pack("<I", number)
+        assert section[start : start + 8] == hashlib.sha256(domain + shard).digest()[:8]
+        shards.append(shard)
+    whole = b"".join(shards[:data])
+    assert set(whole[size:]) <= {0}
+    return whole[:size]
+
+
+def test_the_file_is_as_the_page_says(whole: bytes, pocket_file: bytes, originals: Path) -> None:
+    first = whole[:68]
+    magic, version, index_size, total, tail, digest = struct.unpack("<4sB3xIQQ32s", first[:60])
+    assert (magic, version, total) == (b"RHMA", 1, len(whole))
+    assert first[60:] == hashlib.sha256(first[:60]).digest()[:8]
+    assert whole[68:136] == whole[-68:] == first
+    section = len(whole) - 68 - tail
+    assert whole[136 : 136 + section] == whole[tail : tail + section]
+    packed = by_the_page(whole[tail : tail + section], index_size)
+    assert hashlib.sha256(packed).digest() == digest
+    index = json.loads(zlib.decompress(packed))
+    assert index["generator"]["sha256"] == hashlib.sha256(pocket_file).hexdigest()
+    files = [item for item in index["pictures"] if item["kind"] == "file"]
+    body = 136 + section
+    start = body + min(item["offset"] for item in files)
+    assert by_the_page(whole[body:start], index["generator"]["bytes"]) == pocket_file
+    for item in files:
+        data = whole[body + item["offset"] : body + item["offset"] + item["bytes"]]
+        assert item["check"] == item["result"] == hashlib.sha256(data).hexdigest()[:32]
+    assert tail == start + sum(item["bytes"] for item in files)
+    for item in index["pictures"]:
+        original = (originals / item["name"]).read_bytes()
+        assert item["original"] == hashlib.sha256(original).hexdigest()[:32]
+        assert item["original_bytes"] == len(original)
 
 
 def test_a_quarter_megabyte_costs_an_eighth() -> None:
