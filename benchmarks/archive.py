@@ -139,7 +139,8 @@ def _coarsest_avif(pixels: U8, gate: Gate, colour: str) -> tuple[int, Verdict]:
     low, high, best = 1, 100, None
     while low <= high:
         quality = (low + high) // 2
-        data = encode_picture(pixels, "AVIF", quality=quality, subsampling="4:4:4", max_threads=1)
+        options = {"quality": quality, "subsampling": colour, "max_threads": 1}
+        data = encode_picture(pixels, "AVIF", **options)
         verdict = judge(pixels, decode_picture(data))
         if gate.passes(verdict):
             best, high = (len(data), verdict), quality - 1
