@@ -99,12 +99,12 @@ class Filesystem:
             raise OSError(number, os.strerror(number), str(one), None, str(other))
 
 
-def durable_write(files: Filesystem, path: Path, data: bytes) -> None:
+def durable_write(files: Filesystem, path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replace a small file so that after a crash it is wholly the old or wholly the new one."""
     draft = path.with_name(path.name + ".new")
     if os.path.lexists(draft):
         files.remove_file(draft)
-    files.write_file(draft, data, 0o600)
+    files.write_file(draft, data, mode)
     files.sync_file(draft)
     files.rename(draft, path)
     files.sync_folder(path.parent)

@@ -19,6 +19,7 @@ from pathlib import Path
 from probe.filesystem import Filesystem
 from probe.inbox import Inbox, Waiting
 from probe.onboard import Clock, Probe, open_probe
+from probe.picture import Gallery
 from probe.receiver import Receiver
 from probe.records import Config
 from probe.routing import STEPS, Dealt, deal
@@ -53,6 +54,7 @@ class Doing:
         clock: Unix time, seconds.
         follow: makes the regenerator for a state's configuration; told where to report progress.
         emit: takes telemetry; may be called from two threads.
+        gallery: where pictures go, and what draws them; None to refuse them.
     """
 
     state: Path
@@ -60,6 +62,7 @@ class Doing:
     clock: Clock
     follow: Follow
     emit: Emit
+    gallery: Gallery | None = None
 
 
 class Service:
@@ -116,7 +119,8 @@ class Service:
                 with self._open() as probe:
                     self._sequence = probe.store.ledger().sequence
                     follow = self._doing.follow(probe.config, self._progress)
-                    dealt = deal(probe, data, follow, self._doing.clock)
+                    gallery = self._doing.gallery
+                    dealt = deal(probe, data, follow, self._doing.clock, gallery)
                 break
             except StoreError as error:
                 if "another probe command" in error.found and time.monotonic() < began_s + BUSY_S:

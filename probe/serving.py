@@ -14,6 +14,7 @@ from probe.filesystem import Filesystem
 from probe.inbox import open_inbox
 from probe.model import regenerator
 from probe.onboard import open_probe
+from probe.picture import Gallery, check_place, read_generator_file
 from probe.receiver import Receiver
 from probe.records import Config
 from probe.service import Doing, Service, completed
@@ -44,15 +45,27 @@ class Options:
     telemetry_to: str
 
 
-def serve(state: Path, options: Options, budget: Budget, *, low_memory: bool) -> None:
+def serve(
+    state: Path,
+    options: Options,
+    budget: Budget,
+    *,
+    low_memory: bool,
+    gallery: Gallery | None = None,
+) -> None:
     """Listen until the input ends or a signal comes.
 
     Raises:
-        InputError: the line cannot be opened.
+        InputError: the line cannot be opened, or pictures may not be put where they should.
+        PinError: a generator cannot be read.
         StoreError: there is no state folder, or another listener has it.
     """
     with open_probe(state) as probe:
         max_bytes = probe.config.max_envelope_bytes
+        if gallery is not None:
+            check_place(probe, gallery.folder / "picture")
+            for path in gallery.generators:
+                read_generator_file(path)
     stack = Stack(scid=options.scid, vcid=options.vcid, apid=options.apid)
 
     def follow(config: Config, report: Report) -> Regenerator:
@@ -62,7 +75,7 @@ def serve(state: Path, options: Options, budget: Budget, *, low_memory: bool) ->
     with open_inbox(state, files) as inbox:
         line = transport(options)
         say = speaker(line, options.telemetry, options.apid)
-        doing = Doing(state, files, time.time, follow, say)
+        doing = Doing(state, files, time.time, follow, say, gallery)
 
         def fault(reason: str) -> None:
             say(completed(Telemetry(Event.FRAMES, reason=reason), doing))

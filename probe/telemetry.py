@@ -43,6 +43,7 @@ class Event(IntEnum):
     FRAMES = 8
     STORAGE = 9
     SETTLED = 10
+    DRAWN = 11
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class Telemetry:
         milliseconds: of regeneration.
         memory_kib: resident memory of the probe at its highest.
         disk_kib: what the disk has left.
-        digest: first 8 bytes of: the new tree (APPLIED), the tree in place (READY, SETTLED), else
-            the bytes that came.
+        digest: first 8 bytes of: the new tree (APPLIED), the tree in place (READY, SETTLED), the
+            pixels (DRAWN), else the bytes that came.
         reason: in words; not in the packet.
     """
 
