@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from probe import report
+from probe.edge.cli import app as edge
 from probe.holding import disclose, take_in, waits
 from probe.onboard import Probe, open_probe, roll_back
 from probe.rotating import rotate
@@ -32,6 +33,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(edge, name="edge")
 
 State = Annotated[Path, typer.Option("--state", help="The probe's state folder.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The received envelope.")]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from groundstation.commands.media_publish import publish
 from groundstation.commands.media_report import (
     info_dict,
     print_pairs,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 
 app.command()(survey)
+app.command()(publish)
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pictures.")]
 TableOption = Annotated[
