@@ -43,6 +43,7 @@ def application(edge: Edge) -> Starlette:
             query=request.scope["query_string"],
             accept=", ".join(header.getlist("accept")) or None,
             if_none_match=", ".join(header.getlist("if-none-match")) or None,
+            head=request.method == "HEAD",
         )
         return _response(await edge.picture(asked))
 

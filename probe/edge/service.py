@@ -73,12 +73,14 @@ class Asked:
         path: of the URL as it came, percent-encoded.
         query: likewise.
         accept, if_none_match: fields of its header.
+        head: only the header is asked for.
     """
 
     path: bytes
     query: bytes = b""
     accept: str | None = None
     if_none_match: str | None = None
+    head: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ class Edge:
         """The answer to a request; every request is counted here."""
         began = time.perf_counter()
         answer = await self._answer(asked)
-        self.metrics.answered(answer.outcome, time.perf_counter() - began, len(answer.body))
+        sent_bytes = 0 if asked.head else len(answer.body)
+        self.metrics.answered(answer.outcome, time.perf_counter() - began, sent_bytes)
         self.metrics.memory_bytes.set(self.memory.size_bytes)
         self.metrics.waiting.set(self._turnstile.waiting)
         return answer
