@@ -14,7 +14,7 @@ TESTS := tests
 CHECKED := shared groundstation probe sims benchmarks demo tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup model demo test lint bench clean
+.PHONY: help setup model demo test lint bench cross clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,13 @@ bench: model ## Measure sizes and speed anew (two hours; a rerun goes on where i
 	$(RUN)python -m benchmarks.quality
 	$(RUN)python -m benchmarks.ordinary
 	$(RUN)python -m benchmarks.speed
+	$(RUN)python -m benchmarks.ldpc
+	$(RUN)python -m benchmarks.link
+	$(RUN)python -m benchmarks.probe_environment
+
+cross: model ## Compute the golden digests on other processors, emulated (Debian; hours).
+	@$(RUN)groundstation model fetch qwen2.5-coder-0.5b
+	@$(RUN)python -m benchmarks.cross $(CROSS)
 
 clean: ## Remove environments, caches and results of runs; fetched models stay in the user's cache.
 	rm -rf $(VENV) $(LIGHT) build demo-run *.egg-info shared/exact/*.so shared/media/*.so groundstation/*.so

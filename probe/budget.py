@@ -1,4 +1,4 @@
-"""What regeneration may use, enforced from outside: the memory of this process.
+"""What regeneration may use, enforced from outside: memory and wall time of this process.
 
 Tokens, seconds and resident memory are watched token by token in ``shared.regenerate``.  That comes
 too late for a single allocation that is too large.  So the system's own limit on address space is
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 import resource
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,12 @@ from shared.errors import BudgetExceeded
 LEAST_BYTES = 256 << 20
 """No tighter limit is set: below it libraries fail in ways of their own, and regeneration, which
 watches the resident memory too, gives the clearer refusal."""
+
+GRACE_S = 5.0
+"""How long the loop's own look at the clock, which tells more, has to be the first."""
+
+MOST_S = 1e8
+"""Three years: a timer of the system cannot be set to any number."""
 
 
 @contextmanager
@@ -48,6 +56,36 @@ def limited_memory(max_bytes: int) -> Iterator[None]:
         ) from error
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@contextmanager
+def limited_time(max_seconds: float) -> Iterator[None]:
+    """Let what follows take so long by the wall clock, watched by the system (setitimer(2)).
+
+    Regeneration looks at the clock itself, token by token; this is for a step that does not come
+    back.  Only the main thread of a program can have it; elsewhere nothing is set.
+
+    Raises:
+        BudgetExceeded: the time is over.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def over(*_: object) -> None:
+        raise BudgetExceeded(
+            "regeneration needs more time",
+            expected=f"at most {max_seconds:g} seconds",
+            remedy="raise --max-seconds, or author the patch with fewer lines around the hunks",
+        )
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, min(max_seconds, MOST_S) + GRACE_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _address_space_bytes() -> int:

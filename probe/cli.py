@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -13,15 +13,29 @@ import typer
 
 from probe import report
 from probe.edge.cli import app as edge
+from probe.garbage import collect
 from probe.holding import disclose, take_in, waits
-from probe.onboard import Probe, open_probe, roll_back
+from probe.listening import listen
+from probe.onboard import confirm, roll_back
+from probe.options import (
+    File,
+    Json,
+    LowMemory,
+    MaxMemory,
+    MaxSeconds,
+    MaxTokens,
+    State,
+    opened,
+    show,
+)
 from probe.rotating import rotate
+from probe.selftest import judge
 from probe.setup import DEFAULT_IGNORE, Setup, initialise
 from probe.update import apply, read_envelope, regenerate, verify
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.envelope import Limits
 from shared.errors import InputError
-from shared.terminal import print_json, progress, reports_errors
+from shared.terminal import progress, reports_errors
 from shared.trust import load_trusted_keys
 
 _CODES = "\n\n".join(f"{code:3}  {meaning}" for code, meaning in report.exit_codes())
@@ -35,15 +49,6 @@ app = typer.Typer(
 )
 
 app.add_typer(edge, name="edge")
-
-State = Annotated[Path, typer.Option("--state", help="The probe's state folder.")]
-File = Annotated[Path, typer.Argument(metavar="FILE", help="The received envelope.")]
-Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
-MaxTokens = Annotated[
-    int, typer.Option(min=1, help="Most tokens that the model may read or write.")
-]
-MaxSeconds = Annotated[float, typer.Option(min=0.1, help="Longest time to regenerate, seconds.")]
-MaxMemory = Annotated[int, typer.Option(min=16, help="Most memory to take, MiB.")]
 
 
 @app.command()
@@ -67,6 +72,16 @@ def init(
     max_envelope_bytes: Annotated[
         int, typer.Option(min=1, help="Largest accepted envelope.")
     ] = Limits().max_envelope_bytes,
+    trial: Annotated[
+        float,
+        typer.Option(min=0, max=1e9, help="Seconds to confirm a new tree in; 0 for no trial."),
+    ] = 0.0,
+    self_test: Annotated[
+        str, typer.Option(help="Command that confirms a new tree by ending with 0.")
+    ] = "",
+    max_disk: Annotated[
+        int, typer.Option(min=0, help="MiB for root, slots and state together; 0 for no quota.")
+    ] = 0,
     renew: Annotated[
         bool, typer.Option(help="Take the decisions anew, keep counter and history.")
     ] = False,
@@ -84,17 +99,20 @@ def init(
         counter=counter,
         ignore=(*DEFAULT_IGNORE, *(ignore or ())),
         limits=Limits(max_envelope_bytes, max_counter_jump),
+        trial_s=trial,
+        self_test=_words(self_test),
+        max_disk_bytes=max_disk << 20,
     )
-    _show(report.of_setup(initialise(state, setup, now_s=time.time(), renew=renew), state), as_json)
+    show(report.of_setup(initialise(state, setup, now_s=time.time(), renew=renew), state), as_json)
 
 
 @app.command("verify")
 @reports_errors
 def verify_command(file: File, state: State, as_json: Json = False) -> None:
     """Check an envelope: size, form, key, signature, counter, model, tree. Opens no model."""
-    with _opened(state) as probe:
+    with opened(state) as probe:
         data = read_envelope(file, probe.config.max_envelope_bytes)
-        _show(report.of_verified(verify(probe, data), len(data)), as_json)
+        show(report.of_verified(verify(probe, data), len(data)), as_json)
 
 
 @app.command("regenerate")
@@ -106,6 +124,7 @@ def regenerate_command(
     max_tokens: MaxTokens = 200_000,
     max_seconds: MaxSeconds = 24 * 3600.0,
     max_memory: MaxMemory = 4096,
+    low_memory: LowMemory = False,
     as_json: Json = False,
 ) -> None:
     """Verify an envelope and write out the patch it becomes; the tree stays as it is."""
@@ -113,15 +132,17 @@ def regenerate_command(
         raise typer.BadParameter("--json needs --out FILE, since both go to standard output")
     from probe.model import budget_of, regenerator
 
-    with _opened(state) as probe, progress() as tell:
+    with opened(state) as probe, progress() as tell:
         data = read_envelope(file, probe.config.max_envelope_bytes)
         budget = budget_of(max_tokens, max_seconds, max_memory)
-        done = regenerate(verify(probe, data), regenerator(probe.config, budget, tell))
+        done = regenerate(
+            verify(probe, data), regenerator(probe.config, budget, tell, low_memory=low_memory)
+        )
     if out == "-":
         sys.stdout.buffer.write(done.patch)
         return
     _write(Path(out), done.patch)
-    _show(report.of_regenerated(done), as_json)
+    show(report.of_regenerated(done), as_json)
 
 
 @app.command("apply")
@@ -132,6 +153,7 @@ def apply_command(
     max_tokens: MaxTokens = 200_000,
     max_seconds: MaxSeconds = 24 * 3600.0,
     max_memory: MaxMemory = 4096,
+    low_memory: LowMemory = False,
     as_json: Json = False,
 ) -> None:
     """Verify an envelope, regenerate its patch, and put the new tree in place: all or nothing.
@@ -140,14 +162,22 @@ def apply_command(
     """
     from probe.model import budget_of, regenerator
 
-    with _opened(state) as probe, progress() as tell:
+    with opened(state) as probe, progress() as tell:
         data = read_envelope(file, probe.config.max_envelope_bytes)
         if waits(probe, data):
-            _show(report.of_held(take_in(probe, data, time.time)), as_json)
+            show(report.of_held(take_in(probe, data, time.time)), as_json)
             return
         budget = budget_of(max_tokens, max_seconds, max_memory)
-        done = apply(probe, data, regenerator(probe.config, budget, tell), time.time)
-    _show(report.of_applied(done), as_json)
+        done = apply(
+            probe, data, regenerator(probe.config, budget, tell, low_memory=low_memory), time.time
+        )
+    tested = judge(state, time.time)
+    facts = {
+        **report.of_applied(done),
+        **report.of_usage(done),
+        **report.of_trial(done.entry, tested),
+    }
+    show(facts, as_json)
 
 
 @app.command("disclose")
@@ -158,6 +188,7 @@ def disclose_command(
     max_tokens: MaxTokens = 200_000,
     max_seconds: MaxSeconds = 24 * 3600.0,
     max_memory: MaxMemory = 4096,
+    low_memory: LowMemory = False,
     as_json: Json = False,
 ) -> None:
     """Take in a disclosed key of a TESLA chain, and apply the held messages that it closes.
@@ -166,11 +197,13 @@ def disclose_command(
     """
     from probe.model import budget_of, regenerator
 
-    with _opened(state) as probe, progress() as tell:
+    with opened(state) as probe, progress() as tell:
         data = read_envelope(file, DISCLOSURE_BYTES)
         budget = budget_of(max_tokens, max_seconds, max_memory)
-        done = disclose(probe, data, regenerator(probe.config, budget, tell), time.time)
-    _show(report.of_disclosed(done), as_json)
+        done = disclose(
+            probe, data, regenerator(probe.config, budget, tell, low_memory=low_memory), time.time
+        )
+    show(report.of_disclosed(done), as_json)
 
 
 @app.command("rotate")
@@ -181,44 +214,61 @@ def rotate_command(
     as_json: Json = False,
 ) -> None:
     """Trust the keys that a signed message lists, and no others; the counter is used up."""
-    with _opened(state) as probe:
+    with opened(state) as probe:
         data = read_envelope(file, probe.config.max_envelope_bytes)
         rotate(probe, data, time.time)
-    with _opened(state) as probe:
-        _show(report.of_rotated(probe), as_json)
+    with opened(state) as probe:
+        show(report.of_rotated(probe), as_json)
+
+
+app.command("listen")(listen)
+
+
+@app.command("confirm")
+@reports_errors
+def confirm_command(state: State, as_json: Json = False) -> None:
+    """Let the tree on trial stay; without this it goes back when the trial is over."""
+    with opened(state) as probe:
+        show(report.of_confirmed(confirm(probe, now_s=time.time())), as_json)
+
+
+@app.command("gc")
+@reports_errors
+def gc_command(
+    state: State,
+    previous: Annotated[
+        bool, typer.Option(help="Give up the previous tree too: nothing to roll back to.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove what nothing needs: left-over slots and drafts; say what the disk holds."""
+    with opened(state) as probe:
+        show(asdict(collect(probe, previous=previous)), as_json)
 
 
 @app.command()
 @reports_errors
 def rollback(state: State, as_json: Json = False) -> None:
     """Put the previous tree back, bit for bit; the counter stays."""
-    with _opened(state) as probe:
-        _show(report.of_rolled_back(roll_back(probe, now_s=time.time())), as_json)
+    with opened(state) as probe:
+        show(report.of_rolled_back(roll_back(probe, now_s=time.time())), as_json)
 
 
 @app.command()
 @reports_errors
 def status(state: State, as_json: Json = False) -> None:
     """Report tree, model, counter, keys and history, on record and as found."""
-    with _opened(state) as probe:
+    with opened(state) as probe:
         recovered = probe.recovered.value if probe.recovered else None
-        _show({**report.of_status(probe), "recovered": recovered}, as_json)
+        show({**report.of_status(probe), "recovered": recovered}, as_json)
 
 
-@contextmanager
-def _opened(state: Path) -> Iterator[Probe]:
-    """The open probe; says on standard error what a crash left to recover."""
-    with open_probe(state) as probe:
-        if probe.recovered:
-            typer.echo(f"recovered: an interrupted change was {probe.recovered.value}", err=True)
-        yield probe
-
-
-def _show(facts: report.Report, as_json: bool) -> None:
-    if as_json:
-        print_json(facts)
-    else:
-        typer.echo("\n".join(report.lines(facts)))
+def _words(command: str) -> tuple[str, ...]:
+    """A command as program and arguments; no shell reads it."""
+    try:
+        return tuple(shlex.split(command))
+    except ValueError as error:
+        raise InputError(f"the self-test {command!r} is no command: {error}") from error
 
 
 def _read(path: Path) -> bytes:

@@ -6,10 +6,11 @@ commands that merely check, report or roll back.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from probe.budget import limited_memory
+from probe.budget import limited_memory, limited_time
 from probe.records import Config
 from shared.terminal import Report
 from shared.tree import Tree
@@ -40,7 +41,9 @@ def budget_of(max_tokens: int, max_seconds: float, max_memory_mib: int) -> Budge
     return Budget(max_tokens, max_seconds, max_memory_mib << 20)
 
 
-def regenerator(config: Config, budget: Budget, report: Report) -> Regenerator:
+def regenerator(
+    config: Config, budget: Budget, report: Report, *, low_memory: bool = False
+) -> Regenerator:
     """What ``update`` calls to follow a message: the shared regeneration, within a budget.
 
     The pin's files are checked in full when the model is opened, that is, when the first token is
@@ -50,15 +53,25 @@ def regenerator(config: Config, budget: Budget, report: Report) -> Regenerator:
     def follow(message: Message, baseline: Tree) -> Regenerated:
         from shared.regenerate import regenerate
 
-        with limited_memory(budget.max_memory_bytes):
-            return regenerate(message, baseline, open_model, budget, report)
+        with (
+            limited_memory(budget.max_memory_bytes),
+            limited_time(budget.max_seconds),
+            ExitStack() as stack,
+        ):
+            return regenerate(message, baseline, lambda: open_model(stack), budget, report)
 
-    def open_model() -> LanguageModel:
+    def open_model(stack: ExitStack) -> LanguageModel:
         from shared.exact.pin import load_pin
         from shared.prompts.pinned import PinnedModel
 
-        return PinnedModel.open(
-            load_pin(Path(config.model), expected=bytes.fromhex(config.pin)),
-        )
+        pin = load_pin(Path(config.model), expected=bytes.fromhex(config.pin))
+        if not low_memory:
+            return PinnedModel.open(pin)
+        from probe.frugal import frugal, mapping_of
+
+        # One thread: the other core, if there is one, is for giving pages back in time.
+        model = PinnedModel.open(pin, threads=1)
+        stack.enter_context(frugal(mapping_of(pin.tensors["final_norm"])))
+        return model
 
     return follow

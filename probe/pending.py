@@ -146,7 +146,11 @@ def disclosed(
     """
     now_ms = max(now_ms, pending.latest_ms)
     chain = fingerprint(commitment).hex()
-    latest = commitment.accept(known_key(pending, commitment), shown)
+    known = known_key(pending, commitment)
+    latest = commitment.accept(known, shown)
+    # A key before its time gives away all earlier ones, and shows that the clock cannot be trusted
+    # with those either: of what it would be the first to close, nothing is authentic.
+    early = commitment.schedule.before_disclosure(shown.interval, now_ms)
     others = tuple(known for known in pending.known if known.chain != chain)
     after = replace(
         pending,
@@ -158,7 +162,10 @@ def disclosed(
         for held in pending.messages
         if held.chain == chain
         and held.interval <= shown.interval
-        and commitment.schedule.before_disclosure(held.interval, now_ms)
+        and (
+            (early and held.interval > known.interval)
+            or commitment.schedule.before_disclosure(held.interval, now_ms)
+        )
     )
     return without(after, exposed), exposed
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -33,6 +33,12 @@ class Operation(StrEnum):
     APPLY = "apply"
     ROLLBACK = "rollback"
     ROTATE = "rotate"
+    CONFIRM = "confirm"
+    """The tree on trial stays."""
+    REVERT = "revert"
+    """The tree on trial failed, and the previous one was put back."""
+    KEEP = "keep"
+    """The tree on trial failed, but the previous one was damaged and could not be put back."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,9 @@ class Config:
         keys: trusted keys as text (``shared.auth.keys.to_text``); 64 hex digits are Ed25519.
         max_counter_jump: largest accepted step of the counter.
         max_envelope_bytes: largest accepted envelope.
+        trial_s: how long a new tree has to be confirmed, seconds; 0 for no trial.
+        self_test: program and arguments that confirm a new tree by ending with 0; or nothing.
+        max_disk_bytes: what root, slots and state may take together; 0 for no quota.
     """
 
     root: str
@@ -60,11 +69,17 @@ class Config:
     keys: tuple[str, ...]
     max_counter_jump: int
     max_envelope_bytes: int
+    trial_s: float = 0.0
+    self_test: tuple[str, ...] = ()
+    max_disk_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the history; digests of trees and envelopes in hex, times in Unix seconds."""
+    """One line of the history; digests of trees and envelopes in hex, times in Unix seconds.
+
+    ``trial_s`` is how long the new tree is on trial from ``time_s`` on; 0 if it is not.
+    """
 
     operation: Operation
     time_s: float
@@ -73,6 +88,7 @@ class Entry:
     new_tree: str
     envelope: str
     recovered: bool
+    trial_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,8 @@ class Ledger:
         previous: digest of the tree that ``rollback`` restores, or "" if there is none.
         previous_slot: its slot, or "".
         history: the last MAX_HISTORY entries, oldest first.
+        trial_since_s: when the tree in place went on trial, Unix seconds.
+        trial_until_s: when it goes back unless it is confirmed; 0 if it is not on trial.
     """
 
     sequence: int
@@ -94,6 +112,8 @@ class Ledger:
     previous: str
     previous_slot: str
     history: tuple[Entry, ...]
+    trial_since_s: float = 0.0
+    trial_until_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +133,7 @@ class Journal:
     entry: Entry
 
 
-def noted(ledger: Ledger, entry: Entry, **changes: str) -> Ledger:
+def noted(ledger: Ledger, entry: Entry, **changes: Any) -> Ledger:
     """The ledger with one more line of history.
 
     Args:
@@ -134,12 +154,15 @@ def completed(ledger: Ledger, journal: Journal) -> Ledger:
     """The ledger after the transaction of a journal."""
     entry = journal.entry
     forward = entry.operation is Operation.APPLY
+    trial = forward and entry.trial_s > 0
     return noted(
         ledger,
         entry,
         tree=entry.new_tree,
         previous=entry.old_tree if forward else "",
         previous_slot=journal.slot if forward else "",
+        trial_since_s=entry.time_s if trial else 0.0,
+        trial_until_s=entry.time_s + entry.trial_s if trial else 0.0,
     )
 
 
@@ -183,8 +206,10 @@ def decode(data: bytes, kind: type[R]) -> R:
 
 
 def _build(kind: type[R], body: dict[str, Any]) -> R:
-    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    if set(body) != names:
+    known = fields(kind)  # type: ignore[arg-type]
+    # Earlier versions did not write the fields that have a default, later ones may write more.
+    needed = {field.name for field in known if field.default is MISSING}
+    if not needed <= set(body) <= {field.name for field in known}:
         raise ValueError("other fields than this version writes")
     return kind(**{name: _FROM_JSON.get(name, _same)(value) for name, value in body.items()})
 
@@ -197,6 +222,7 @@ _FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
     "swap": Swap,
     "operation": Operation,
     "ignore": tuple,
+    "self_test": tuple,
     "keys": tuple,
     "entry": lambda body: _build(Entry, body),
     "history": lambda lines: tuple(_build(Entry, line) for line in lines),

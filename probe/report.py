@@ -12,7 +12,9 @@ from probe.holding import Closed, Disclosed
 from probe.onboard import Probe
 from probe.pending import Held, Pending, known_key
 from probe.records import Entry, Ledger
+from probe.selftest import Tested
 from probe.update import Applied, Verified, pin_digest
+from probe.usage import peak_memory_kib
 from shared import errors
 from shared.auth.keys import fingerprint, from_text, key_id, profile_of
 from shared.auth.profiles import Profile
@@ -73,6 +75,14 @@ def of_applied(applied: Applied) -> Report:
     }
 
 
+def of_usage(applied: Applied) -> Report:
+    """What a change of trees took: wall time of regeneration, and memory of this process."""
+    return {
+        "seconds": round(applied.regenerated.seconds, 3),
+        "peak_memory_kib": peak_memory_kib(),
+    }
+
+
 def of_held(held: Held) -> Report:
     """A message that waits for its key."""
     return {
@@ -111,6 +121,21 @@ def of_rotated(probe: Probe) -> Report:
         "counter": _counter(probe.store.ledger().counter),
         "keys": [_key(key, pending) for key in probe.config.keys],
     }
+
+
+def of_trial(entry: Entry, tested: Tested | None) -> Report:
+    """Whether a new tree is on trial, and how its self-test ended."""
+    if not entry.trial_s or entry.old_tree == entry.new_tree:
+        return {}
+    if tested is None:
+        return {"trial": f"until {_when(entry.time_s + entry.trial_s)}"}
+    ended = tested.entry.operation.value if tested.entry else "undecided"
+    return {"trial": ended, "self_test": tested.verdict}
+
+
+def of_confirmed(entry: Entry) -> Report:
+    """A tree that stays."""
+    return {"confirmed": True, "tree": entry.new_tree, "counter": _counter(entry.counter)}
 
 
 def of_rolled_back(entry: Entry) -> Report:
@@ -154,6 +179,7 @@ def of_status(probe: Probe) -> Report:
         "ignore": list(config.ignore),
         "swap": config.swap.value,
         "previous": ledger.previous or None,
+        "trial_until": _when(ledger.trial_until_s) if ledger.trial_until_s else None,
         "history": [
             {**asdict(entry), "counter": _counter(entry.counter)} for entry in ledger.history
         ],
@@ -199,12 +225,15 @@ def _message_line(message: Mapping[str, Any]) -> str:
 
 
 def _history_line(entry: Mapping[str, Any]) -> str:
-    when = datetime.fromtimestamp(entry["time_s"], UTC).strftime("%Y-%m-%d %H:%M:%S")
     recovered = " (recovered)" if entry["recovered"] else ""
     return (
-        f"{when}Z  {entry['operation']:9} counter {_text(entry['counter'])}  "
+        f"{_when(entry['time_s'])}  {entry['operation']:9} counter {_text(entry['counter'])}  "
         f"{entry['old_tree'][:12] or '-':12} -> {entry['new_tree'][:12]}{recovered}"
     )
+
+
+def _when(time_s: float) -> str:
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _counter(number: int) -> int | None:

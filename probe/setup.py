@@ -37,6 +37,9 @@ class Setup:
         counter: the last counter that counts as used; None is none, or with ``renew`` the ledger's.
         ignore: names that are no part of the tree.
         limits: largest accepted envelope and step of the counter.
+        trial_s: how long a new tree has to be confirmed, seconds; 0 for no trial.
+        self_test: program and arguments that confirm a new tree by ending with 0; or nothing.
+        max_disk_bytes: what root, slots and state may take together; 0 for no quota.
     """
 
     root: Path
@@ -46,6 +49,9 @@ class Setup:
     counter: int | None = None
     ignore: Collection[str] = DEFAULT_IGNORE
     limits: Limits = field(default_factory=Limits)
+    trial_s: float = 0.0
+    self_test: tuple[str, ...] = ()
+    max_disk_bytes: int = 0
 
 
 def initialise(
@@ -68,6 +74,10 @@ def initialise(
     """
     if not setup.keys:
         raise InputError("no trusted key", remedy="name the file with the ground's public key")
+    if setup.self_test and not setup.trial_s:
+        raise InputError(
+            "a self-test without a trial", remedy="say with --trial how many seconds it may take"
+        )
     if not setup.root.is_dir():
         raise InputError(f"{setup.root} is not a folder", expected="the onboard software tree")
     files = files or Filesystem()
@@ -90,10 +100,14 @@ def initialise(
             keys=tuple(sorted({_text(key) for key in setup.keys})),
             max_counter_jump=setup.limits.max_counter_jump,
             max_envelope_bytes=setup.limits.max_envelope_bytes,
+            trial_s=setup.trial_s,
+            self_test=setup.self_test,
+            max_disk_bytes=setup.max_disk_bytes,
         )
         ledger = _ledger(old, setup.counter, _root_digest(config), now_s)
-        Slots.of(config).clear(files, keep=ledger.previous_slot)
+        # In this order: the previous tree goes once nothing on record points to it.
         store.write(ledger)
+        Slots.of(config).clear(files, keep=ledger.previous_slot)
         if (pending := store.pending()) != Pending():
             # Keys that are public stay so; the clock may have been set right in between.
             store.write(Pending(known=pending.known))
@@ -130,7 +144,15 @@ def _ledger(old: Ledger | None, counter: int | None, tree: str, now_s: float) ->
     )
     fresh = old or Ledger(0, used, tree, previous="", previous_slot="", history=())
     # The previous tree is that of another root or another time: it is given up.
-    return noted(fresh, entry, tree=tree, previous="", previous_slot="")
+    return noted(
+        fresh,
+        entry,
+        tree=tree,
+        previous="",
+        previous_slot="",
+        trial_since_s=0.0,
+        trial_until_s=0.0,
+    )
 
 
 def _text(key: bytes | TrustedKey) -> str:

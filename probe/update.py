@@ -16,6 +16,7 @@ from probe import checks
 from probe.onboard import Clock, Probe, put_in_place
 from probe.pending import Pending, checking_key
 from probe.records import Config, Entry, Ledger
+from probe.trial import check_settled
 from shared.auth.keys import IntervalKey, TrustedKey, from_text
 from shared.auth.tesla import Commitment
 from shared.digest import sha256
@@ -58,6 +59,7 @@ def apply(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> 
         PinError: the model is damaged.
     """
     verified = verify(probe, data)
+    check_settled(probe.store.ledger())
     regenerated = regenerate(verified, regenerator)
     entry = put_in_place(
         probe,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from sims.commands.air import listen, send
+from sims.commands.audit import audit
 from sims.commands.plan import plan
 from sims.commands.presets import presets
 from sims.commands.run import run
@@ -15,5 +17,5 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (presets, run, sweep, plan):
+for command in (presets, run, sweep, plan, audit, send, listen):
     app.command()(command)

@@ -129,6 +129,11 @@ class Spacecraft:
         shutil.copytree(self._live, self._fresh, symlinks=True)
         self._touched = False
 
+    @property
+    def state(self) -> Path:
+        """The probe's state folder."""
+        return self._live / "state"
+
     def renew(self) -> None:
         """As before launch; nothing to do if no envelope was applied."""
         if self._touched:
@@ -138,7 +143,7 @@ class Spacecraft:
 
     def receive(self, data: bytes, memo: Memo, time_s: float) -> Outcome:
         """Everything that ``probe apply`` does, with a patch from the memo if it is known."""
-        with open_probe(self._live / "state") as probe:
+        with open_probe(self.state) as probe:
             true = true_regenerator(self._cargo, probe.config)
             known = remembering(memo, self._cargo.pin, true)
             try:
@@ -155,7 +160,7 @@ class Spacecraft:
             Refusal: the probe does not take it.
         """
         found: dict[bytes, bytes] = {}
-        with open_probe(self._live / "state") as probe:
+        with open_probe(self.state) as probe:
             true = true_regenerator(self._cargo, probe.config)
             apply(probe, self._cargo.envelope, _Recorder(self._cargo.pin, true, found), lambda: 0.0)
         self._touched = True

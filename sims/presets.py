@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from sims.strategies import Order, Strategy
+
 UNSOURCED = "no source found; an assumption"
 
 LIGHT_M_PER_S = 299_792_458
@@ -29,6 +31,19 @@ class Figure:
         return self.source.startswith(UNSOURCED)
 
 
+@dataclass(frozen=True)
+class Advice:
+    """How to send on a link, unless a scenario says otherwise.
+
+    Attributes:
+        strategy: which, and how many copies.
+        why: in a sentence or two.
+    """
+
+    strategy: Strategy
+    why: str
+
+
 _BER = Figure(
     1e-5,
     "the middle of the three rates that CCSDS 200.0-G-6 reckons with (tables D-3 to D-6); "
@@ -48,6 +63,7 @@ class Preset:
         one_way_light_s: seconds from the ground to the probe.
         pass_period_s: seconds from one window of visibility to the next.
         pass_length_s: seconds that each lasts; as long as the period where there is no gap.
+        advice: which strategy, and why.
         uplink_ber: wrong bits on the way up, before the decoder.
     """
 
@@ -58,6 +74,7 @@ class Preset:
     one_way_light_s: Figure
     pass_period_s: Figure
     pass_length_s: Figure
+    advice: Advice
     uplink_ber: Figure = _BER
 
     def sending_s(self, size_bytes: int) -> float:
@@ -75,6 +92,8 @@ class Preset:
         return {
             "name": self.name,
             "summary": self.summary,
+            "strategy": self.advice.strategy.name,
+            "strategy_because": self.advice.why,
             **{
                 name: {"value": figure.value, "source": figure.source}
                 for name, figure in self.figures.items()
@@ -89,6 +108,11 @@ _VOYAGER_DOWN = Figure(
     "DESCANSO, 3.2.2.4 (as quoted: 10 bit/s to 115.2 kbit/s)",
 )
 _VOYAGER_UP = Figure(16.0, UNSOURCED + "; 16 bit/s is what is commonly said")
+_BLIND = Advice(
+    Strategy(Order.HAMMER, 3),
+    "an answer takes a day and a half or two, and a second pass costs more than two more copies; "
+    "at one wrong bit in 1,000 three copies bring a frame of 129 B with a chance of 0.9999",
+)
 _DSN_DAY = Figure(DAY_S, UNSOURCED + "; one pass of one station a day")
 _DSN_PASS = Figure(8 * 3600.0, UNSOURCED + "; a third of a day, three sites 120 degrees apart")
 
@@ -111,6 +135,7 @@ PRESETS = (
         Figure(DAY_S, "one light-day in November 2026, S. Dodd as quoted by the press (secondary)"),
         _DSN_DAY,
         _DSN_PASS,
+        _BLIND,
     ),
     Preset(
         "voyager-2",
@@ -120,6 +145,7 @@ PRESETS = (
         Figure(19.5 * 3600, "19.5 light-hours in late 2025, press (secondary)"),
         _DSN_DAY,
         _DSN_PASS,
+        _BLIND,
     ),
     Preset(
         "new-horizons",
@@ -132,6 +158,10 @@ PRESETS = (
         ),
         _DSN_DAY,
         _DSN_PASS,
+        Advice(
+            Strategy(Order.HAMMER, 3),
+            "a round trip is longer than a pass: a loss would cost a day, a copy costs a second",
+        ),
     ),
     Preset(
         "mars-direct",
@@ -149,6 +179,11 @@ PRESETS = (
         ),
         Figure(SOL_S / 2, "Athena science team, athena.cornell.edu: contacts twice a day"),
         Figure(3600.0, "the same: of about one or two hours each"),
+        Advice(
+            Strategy(Order.HAMMER, 2),
+            "a round trip takes most of the hour of a pass, so an answer would come too late for "
+            "this pass; a second copy takes seconds",
+        ),
     ),
     Preset(
         "mars-relay-pass",
@@ -162,6 +197,10 @@ PRESETS = (
         Figure(0.003, UNSOURCED + "; some 900 km"),
         Figure(SOL_S / 2, "the same: nominally two passes over the lander a sol"),
         Figure(8 * 60.0, "mars.jpl.nasa.gov, MSL: passes of eight minutes (secondary)"),
+        Advice(
+            Strategy(Order.COP1, 10),
+            "answers come at once: only what was lost is sent again, and the station knows",
+        ),
     ),
     Preset(
         "lora-cubesat",
@@ -175,6 +214,10 @@ PRESETS = (
         Figure(0.005, UNSOURCED + "; some 1,500 km"),
         Figure(DAY_S / 2, UNSOURCED + "; two good passes a day"),
         Figure(8 * 60.0, UNSOURCED),
+        Advice(
+            Strategy(Order.COP1, 20),
+            "answers come at once, and losses are many: only what was lost is sent again",
+        ),
     ),
 )
 

@@ -276,6 +276,8 @@ def _defaults(preset: str) -> dict[str, Any]:
     link = BY_NAME[preset]
     return {
         **{name: key.default for name, key in KEYS.items()},
+        "strategy": link.advice.strategy.order.value,
+        "copies": link.advice.strategy.copies,
         "up_bps": link.uplink_bps.value,
         "down_bps": link.downlink_bps.value,
         "one_way_light_s": link.one_way_light_s.value,

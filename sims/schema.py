@@ -71,7 +71,7 @@ def _number(
     )
 
 
-def _whole(section: str, default: int, low: int, high: int, meaning: str) -> Key:
+def _whole(section: str, default: int | None, low: int, high: int, meaning: str) -> Key:
     return Key(
         section,
         default,
@@ -82,7 +82,7 @@ def _whole(section: str, default: int, low: int, high: int, meaning: str) -> Key
     )
 
 
-def _choice(section: str, default: str, choices: tuple[str, ...], meaning: str) -> Key:
+def _choice(section: str, default: str | None, choices: tuple[str, ...], meaning: str) -> Key:
     return Key(section, default, f"one of {', '.join(choices)}", meaning, choices.__contains__, str)
 
 
@@ -99,8 +99,8 @@ _ORDERS = tuple(order.value for order in Order)
 KEYS: dict[str, Key] = {
     "runs": _whole("", 1000, 1, 10_000_000, "histories in each cell of a sweep"),
     "seed": _whole("", 1, 0, 2**63 - 1, "of all random numbers"),
-    "strategy": _choice("", "once", _ORDERS, "how frames are sent"),
-    "copies": _whole("", 3, 1, 1000, "times a frame is sent; with cop-1, at most"),
+    "strategy": _choice("", None, _ORDERS, "how frames are sent"),
+    "copies": _whole("", None, 1, 1000, "times a frame is sent; with cop-1, at most"),
     "attempts": _whole("", 1, 1, 1000, "times all of it is begun while no answer came"),
     "authentication": _choice(
         "", DEFAULT_PROFILE, tuple(GROUND_KEYS), "how the envelope proves its origin"

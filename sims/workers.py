@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.errors import InputError
 from sims.campaign import Campaign, Chunk, fly_chunk
@@ -23,14 +23,29 @@ AHEAD = 3
 """Chunks handed out to each worker before its first has come back."""
 
 Submit = Callable[[Chunk], Any]
+R = TypeVar("R")
+Task = Callable[[Campaign, Chunk], R]
+"""What is done with a chunk; a function of a module, so that others can be told of it."""
 
 
 def fly_all(
     campaign: Campaign, chunks: Sequence[Chunk], workers: int = 1, cluster: str | None = None
 ) -> Iterator[tuple[Chunk, list[Result]]]:
-    """The chunks with their results, in order.
+    """The chunks with their results, in order; see ``do_all``."""
+    return do_all(fly_chunk, campaign, chunks, workers, cluster)
+
+
+def do_all(
+    task: Task[R],
+    campaign: Campaign,
+    chunks: Sequence[Chunk],
+    workers: int = 1,
+    cluster: str | None = None,
+) -> Iterator[tuple[Chunk, R]]:
+    """The chunks with what a task makes of them, in order.
 
     Args:
+        task: what is done with each.
         campaign: which.
         chunks: of it.
         workers: local processes; 1 is this one.
@@ -40,19 +55,17 @@ def fly_all(
         InputError: the cluster cannot be reached, or workers were lost.
     """
     if cluster is not None:
-        with _on_cluster(campaign, cluster) as (submit, count):
+        with _on_cluster(task, campaign, cluster) as (submit, count):
             yield from _in_order(chunks, submit, AHEAD * count)
     elif workers == 1:
         for chunk in chunks:
-            yield chunk, fly_chunk(campaign, chunk)
+            yield chunk, task(campaign, chunk)
     else:
-        with _on_processes(campaign, workers) as submit:
+        with _on_processes(task, campaign, workers) as submit:
             yield from _in_order(chunks, submit, AHEAD * workers)
 
 
-def _in_order(
-    chunks: Sequence[Chunk], submit: Submit, ahead: int
-) -> Iterator[tuple[Chunk, list[Result]]]:
+def _in_order(chunks: Sequence[Chunk], submit: Submit, ahead: int) -> Iterator[tuple[Chunk, Any]]:
     waiting: deque[tuple[Chunk, Any]] = deque()
     left = iter(chunks)
     try:
@@ -74,12 +87,12 @@ def _in_order(
 
 
 @contextmanager
-def _on_processes(campaign: Campaign, count: int) -> Iterator[Submit]:
+def _on_processes(task: Task[R], campaign: Campaign, count: int) -> Iterator[Submit]:
     # spawn: a fork would copy threads that do not live on
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, context, _begin, (campaign, os.getpid()))
     try:
-        yield lambda chunk: pool.submit(_fly_here, chunk)
+        yield lambda chunk: pool.submit(_here, task, chunk)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -93,12 +106,12 @@ def _begin(campaign: Campaign, parent: int) -> None:  # noqa: ARG001
     _campaign[:] = [campaign]
 
 
-def _fly_here(chunk: Chunk) -> list[Result]:
-    return fly_chunk(_campaign[0], chunk)
+def _here(task: Task[R], chunk: Chunk) -> R:
+    return task(_campaign[0], chunk)
 
 
 @contextmanager
-def _on_cluster(campaign: Campaign, address: str) -> Iterator[tuple[Submit, int]]:
+def _on_cluster(task: Task[R], campaign: Campaign, address: str) -> Iterator[tuple[Submit, int]]:
     """A scheduler that somebody has started; the campaign travels with every chunk."""
     try:
         from distributed import Client
@@ -121,10 +134,8 @@ def _on_cluster(campaign: Campaign, address: str) -> Iterator[tuple[Submit, int]
         if not count:
             raise InputError(f"the cluster at {address} has no workers", remedy="start some")
 
-        def submit(chunk: Chunk) -> Future[list[Result]]:
-            future: Future[list[Result]] = client.submit(
-                fly_chunk, campaign, chunk, pure=False, retries=3
-            )
+        def submit(chunk: Chunk) -> Future[R]:
+            future: Future[R] = client.submit(task, campaign, chunk, pure=False, retries=3)
             return future
 
         yield submit, count

@@ -12,7 +12,7 @@ from groundstation.counter import keep_counter, next_counter
 from groundstation.job import read_file
 from groundstation.keys import load_private_key
 from shared.auth.keys import key_id, profile_of
-from shared.auth.rotation import encode_rotation
+from shared.auth.rotation import encode_rotation, may_change_trust
 from shared.errors import InputError
 from shared.terminal import print_json, reports_errors
 from shared.trust import load_trusted_keys
@@ -46,6 +46,12 @@ def rotate(
             expected="ed25519",
         )
     keys = load_trusted_keys(read_file(trust))
+    if not may_change_trust(keys):
+        raise InputError(
+            f"{trust} has no Ed25519 key: the probe's trusted keys could never be changed again",
+            expected="at least one Ed25519 key among them",
+            remedy="add one that is kept offline: groundstation keygen",
+        )
     number = next_counter(key) if counter is None else counter
     data = encode_rotation(keys, number, signer)
     keep_counter(key, number)

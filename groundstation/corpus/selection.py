@@ -39,6 +39,8 @@ VENDORED = frozenset(
         "dependencies",
         "bundled",
         "node_modules",
+        "venv",
+        ".venv",
         "site-packages",
         "submodules",
         "_vendored_packages",

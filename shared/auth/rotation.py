@@ -111,7 +111,7 @@ def check_rotation(rotation: Rotation, trusted: Sequence[TrustedKey]) -> tuple[T
     Raises:
         UnknownKey: no such key has the id.
         BadSignature: it did not sign this.
-        Refusal: a key that shall be kept is not there.
+        Refusal: a key that shall be kept is not there, or no key could ever change them again.
     """
     named = [key for key in trusted if key_id(key) == rotation.key_id]
     signers = [key for key in named if isinstance(key, Ed25519PublicKey)]
@@ -126,7 +126,19 @@ def check_rotation(rotation: Rotation, trusted: Sequence[TrustedKey]) -> tuple[T
             expected=f"one by key {rotation.key_id:#04x} over exactly these bytes",
             remedy="send it again if it was damaged",
         )
-    return tuple(_held(key, trusted) if isinstance(key, Kept) else key for key in rotation.keys)
+    keys = tuple(_held(key, trusted) if isinstance(key, Kept) else key for key in rotation.keys)
+    if not may_change_trust(keys):
+        raise Refusal(
+            "after this change no key could change the trusted keys any more",
+            expected="at least one Ed25519 key among them",
+            remedy="name one that is kept offline, beside those for daily use",
+        )
+    return keys
+
+
+def may_change_trust(keys: Sequence[TrustedKey]) -> bool:
+    """Whether one of these keys can sign a rotation."""
+    return any(isinstance(key, Ed25519PublicKey) for key in keys)
 
 
 def _held(kept: Kept, trusted: Sequence[TrustedKey]) -> TrustedKey:

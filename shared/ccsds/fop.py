@@ -167,8 +167,9 @@ class Fop:
         return _alert(self, Alert.SYNCH)
 
     def _all_acknowledged(self, clcw: Clcw, now_s: float) -> Outcome:
-        if clcw.retransmit:  # E4
-            return _alert(self, Alert.SYNCH)
+        if clcw.retransmit:  # E4; of an old report while the command is on its way
+            initialising_bc = self.state is FopState.INITIALISING_BC
+            return Outcome(self) if initialising_bc else _alert(self, Alert.SYNCH)
         if clcw.wait:  # E3
             return _alert(self, Alert.CLCW)
         if self.state in (FopState.INITIALISING, FopState.INITIALISING_BC):  # E1

@@ -27,7 +27,15 @@ def presets(
         )
         return
     table = Table(box=None)
-    for heading in ("link", "up bit/s", "down bit/s", "light time", "passes", f"{size} B up"):
+    for heading in (
+        "link",
+        "up bit/s",
+        "down bit/s",
+        "light time",
+        "passes",
+        f"{size} B up",
+        "strategy",
+    ):
         table.add_column(heading, no_wrap=True)
     table.add_column("what")
     for preset in PRESETS:
@@ -39,12 +47,15 @@ def presets(
             _marked(preset.one_way_light_s, _span(preset.one_way_light_s.value)),
             _marked(length, f"{_span(length.value)} in {_span(period.value)}"),
             f"{preset.sending_s(size):.1f} s",
+            preset.advice.strategy.name,
             preset.summary,
         )
     console = Console(highlight=False)
     console.width = max(console.width, TABLE_WIDTH)
     console.print(table)
-    console.print("\n* no source found, an assumption; --json names every figure's source")
+    console.print(
+        "\n* no source found, an assumption; --json has all sources, and each strategy's reason"
+    )
 
 
 def _marked(figure: Figure, text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +14,15 @@ from rich.console import Console
 from shared.errors import InputError
 from shared.terminal import progress, reports_errors
 from sims.campaign import Campaign, fly_once
+from sims.commands.sweep import make_folder
 from sims.endpoints import scratch
+from sims.figures import draw_run
 from sims.mission import Result
-from sims.scenario import read_scenario
+from sims.report import TABLE_WIDTH
+from sims.scenario import Settings, read_scenario
 from sims.shipment import prepare
 from sims.trace import Event, Trace, clock
+from sims.versus import Flown, as_table, fly_encodings
 
 
 @reports_errors
@@ -29,11 +34,21 @@ def run(
     cell: Annotated[
         int, typer.Option(min=0, help="Which cell of the sweep, in the order of its report.")
     ] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for run.json and figures; nothing is kept without it."),
+    ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line: events, then the result.")
+        bool,
+        typer.Option("--json", help="One JSON object a line: events, the result, the comparison."),
     ] = False,
 ) -> None:
-    """Fly one history of a scenario and show everything that happened."""
+    """Fly one history of a scenario, show all that happened, and compare forms of the patch.
+
+    Every encoding that the scenario names flies through the same weather.
+    """
+    if out is not None:
+        make_folder(out)
     checked = read_scenario(scenario)
     cells = [settings for _, settings in checked.cells()]
     if cell >= len(cells):
@@ -42,10 +57,15 @@ def run(
         campaign = Campaign(checked, prepare(checked, folder, tell))
         trace = Trace()
         result = fly_once(campaign, cells[cell], number, trace)
+        flown = fly_encodings(campaign, cells[cell], number)
+    if out is not None:
+        _keep(out, checked.preset, cells[cell], result, flown)
     if as_json:
         for event in trace.in_order():
             sys.stdout.write(json.dumps(event.as_dict()) + "\n")
         sys.stdout.write(json.dumps({"what": "result", **_facts(result)}) + "\n")
+        for each in flown:
+            sys.stdout.write(json.dumps({"what": "compared", **each.as_dict()}) + "\n")
         return
     console = Console(highlight=False, soft_wrap=True)
     for event in trace.in_order():
@@ -56,6 +76,24 @@ def run(
         f"station {result.station_s / 60:.2f} min, {result.sent_bytes} B, "
         f"{result.survived} of {result.cltus} CLTUs"
     )
+    if flown:
+        console.print("\nevery form of the patch through the same weather:")
+        console.width = max(console.width, TABLE_WIDTH)
+        console.print(as_table(flown))
+
+
+def _keep(
+    out: Path, preset: str, settings: Settings, result: Result, flown: Sequence[Flown]
+) -> None:
+    """Writes what was found and its figures."""
+    facts = {
+        "preset": preset,
+        "result": _facts(result),
+        "compared": [each.as_dict() for each in flown],
+    }
+    (out / "run.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    if flown:
+        draw_run(preset, settings, flown, out)
 
 
 def _facts(result: Result) -> dict[str, object]:

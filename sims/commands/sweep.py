@@ -48,7 +48,7 @@ def sweep(
     """Fly every cell of a scenario many times and report shares, times and costs with limits."""
     checked = read_scenario(scenario)
     if out is not None:
-        _make(out)
+        make_folder(out)
     with scratch() as folder, progress(quiet=as_json) as tell:
         campaign = Campaign(checked, prepare(checked, folder, tell))
         with _journal(out, campaign) as journal:
@@ -104,7 +104,12 @@ def _journal(out: Path | None, campaign: Campaign) -> Iterator[Journal | None]:
         yield journal
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Makes a folder for results.
+
+    Raises:
+        InputError: that cannot be.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -90,6 +90,16 @@ def test_what_is_not_held_cannot_be_kept() -> None:
         check_rotation(decode_rotation(DATA), OLD[:1])
 
 
+def test_a_store_that_could_never_be_changed_again_is_refused() -> None:
+    for keys in ((SHARED,), (CHAIN,), (SHARED, CHAIN)):
+        data = encode_rotation(keys, 300, KEY)
+        with pytest.raises(Refusal, match="no key could change"):
+            check_rotation(decode_rotation(data), (*OLD, SHARED))
+    assert check_rotation(
+        decode_rotation(encode_rotation((CHAIN, NEW.public_key()), 300, KEY)), OLD
+    )
+
+
 def test_a_long_counter_and_an_empty_store() -> None:
     body = DATA[:1] + b"\x01\x00\x07\x02" + bytes(8)
     with pytest.raises(MalformedMessage):

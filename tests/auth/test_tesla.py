@@ -70,6 +70,14 @@ def test_earlier_keys_do_not_lead_to_later_ones() -> None:
             make_chain(PLAN, salt, seed)
 
 
+def test_a_key_behind_the_last_interval_is_refused_though_it_hashes_to_the_root() -> None:
+    longer = make_chain(replace(PLAN, intervals=10), SALT, SEED)
+    cut = Commitment(PLAN, SALT, longer.commitment.root)
+    assert cut.accept(ChainKey(0, cut.root), longer.key(9)) == longer.key(9)
+    with pytest.raises(BadSignature, match="not of the trusted chain"):
+        cut.accept(ChainKey(0, cut.root), longer.key(10))
+
+
 @given(st.integers(0, 9), st.integers(1, 9))
 def test_a_key_is_accepted_from_any_known_one(known: int, shown: int) -> None:
     before = ChainKey(known, ROOT.root if not known else CHAIN.key(known).key)
@@ -249,11 +257,51 @@ def test_a_key_before_its_time_closes_nothing() -> None:
     pending = take(take(Pending(), 2, in_time(2)), 4, in_time(4))
     now = PLAN.disclosable_ms(4) + PLAN.light_min_ms - PLAN.clock_error_ms
     after, exposed = disclosed(pending, ROOT, CHAIN.key(4), now_ms=now - 1)
-    assert [held.interval for held in exposed] == [4]
-    assert closes(after, message(2))
+    assert [held.interval for held in exposed] == [2, 4]
+    assert not closes(after, message(2))
     assert not closes(after, message(4))
     assert known_key(after, ROOT).interval == 4
     assert disclosed(pending, ROOT, CHAIN.key(4), now_ms=now)[1] == ()
+
+
+def test_a_key_before_its_time_leaves_what_was_closed_before_it() -> None:
+    """Key 2 came in its time and showed message 2 to be authentic; key 4 comes early."""
+    pending = take(take(take(Pending(), 2, in_time(2)), 3, in_time(3)), 4, in_time(4))
+    pending, _ = disclosed(pending, ROOT, CHAIN.key(2), now_ms=1_024_000)
+    after, exposed = disclosed(pending, ROOT, CHAIN.key(4), now_ms=1_025_849)
+    assert [held.interval for held in exposed] == [3, 4]
+    assert closes(after, message(2))
+
+
+def test_a_slow_clock_that_an_early_key_betrays_closes_no_forgery() -> None:
+    """The clock is 2 s behind, 0.15 s are allowed.  Key 2 is public from 1004 s; its hearer's
+    forgery comes at 1024.1 s, by the probe's clock 1022.1 s and in time.  Disclosure 2 was lost;
+    key 3 comes at 1025.1 s, which the clock says is 1023.1 s: early for key 3."""
+    covered = b"forged"
+    forged = covered + make_tail(IntervalKey(ROOT, CHAIN.key(2), 2), covered)
+    pending = take(Pending(), 2, 1_022_100, forged)
+    for late in (1_023_100, 1_023_850, 1_024_849):
+        after, exposed = disclosed(pending, ROOT, CHAIN.key(3), now_ms=late)
+        assert [held.data for held in exposed] == [forged]
+        assert not closes(after, forged)
+
+
+def test_a_schedule_in_which_honest_messages_could_be_late_is_refused() -> None:
+    """(3 - 1) x 1000 ms cover 1500 ms of light time and twice 250 ms of clock error, no more."""
+    assert replace(PLAN, clock_error_ms=250).delay == 3
+    for wider in ({"clock_error_ms": 251}, {"clock_error_ms": 250, "light_max_ms": 21_501}):
+        with pytest.raises(ValueError, match="raise delay or interval"):
+            replace(PLAN, **wider)
+
+
+def test_tag_and_key_are_24_bytes_and_the_link_carries_30() -> None:
+    """One message of an interval: key id 1, interval 2, tag 8; key id 1, interval 2, key 16."""
+    data, shown = message(4), encode_disclosure(Disclosure(0xA7, CHAIN.key(4)))
+    tag, key = data[len(b"message of 4") + 2 :], shown[3:]
+    assert (len(tag), len(key), len(tag) + len(key)) == (8, 16, 24)
+    assert 1 + 2 + len(tag) + len(shown) == 30
+    # Two messages under one disclosure: 41 bytes, so that each has less than 24 with all framing
+    assert 2 * (1 + 2 + len(tag)) + len(shown) == 41
 
 
 def test_room_is_bounded_and_twice_is_once() -> None:

@@ -290,7 +290,7 @@ def test_initiated_by_unlock_and_set_vr() -> None:
     fop = Fop(Parameters(timer_s=T1, limit=2)).set_vs(7).fop
     unlock = fop.initiate_with_unlock(0.0)
     assert unlock.frames == (Frame(Service.BC, 0, b"\x00"),)
-    for stale in (Clcw(7, lockout=True), Clcw(9)):
+    for stale in (Clcw(7, lockout=True), Clcw(9), Clcw(7, retransmit=True)):  # E14, E13, E4
         assert unlock.fop.report(stale, 1.0) == Outcome(unlock.fop)
     assert unlock.fop.tick(T1).frames == unlock.frames
     assert alerts(unlock.fop.tick(T1).fop.tick(2 * T1)) == [Alert.T1]

@@ -174,6 +174,13 @@ def test_too_early_and_too_late(delayed: World, shift_s: float) -> None:
     assert pending(delayed) == Pending()
 
 
+def test_a_fraction_of_a_millisecond_counts_as_late(delayed: World) -> None:
+    limit_ms = PLAN.disclosable_ms(3) + PLAN.light_min_ms - PLAN.clock_error_ms
+    with pytest.raises(UntimelyMessage):
+        hold(delayed, FIRST, (limit_ms - 0.5) / 1000)
+    assert hold(delayed, FIRST, (limit_ms - 1) / 1000).arrived_ms == limit_ms - 1
+
+
 def test_forged_messages_are_dropped_and_cost_no_regeneration(delayed: World) -> None:
     for place in (2, 3, 12, len(FIRST) - 1):  # counter, pin prefix, digest, tag
         forged = bytearray(FIRST)

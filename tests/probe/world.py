@@ -173,7 +173,7 @@ class World:
     def state(self) -> Path:
         return self.folder / "state"
 
-    def initialise(self, **changes: object) -> Ledger:
+    def initialise(self, *, renew: bool = False, **changes: object) -> Ledger:
         (self.folder / "model").mkdir(exist_ok=True)
         (self.folder / "model/manifest.json").write_bytes(MANIFEST)
         values: dict[str, object] = {
@@ -182,7 +182,8 @@ class World:
             "pin": PIN,
             "keys": [KEY.public_key().public_bytes_raw()],
         }
-        return initialise(self.state, Setup(**{**values, **changes}), now_s=1.5, files=Quick())  # type: ignore[arg-type]
+        setup = Setup(**{**values, **changes})  # type: ignore[arg-type]
+        return initialise(self.state, setup, now_s=1.5, renew=renew, files=Quick())
 
     def tree(self) -> Tree:
         """What lies in the root now, read without the probe."""

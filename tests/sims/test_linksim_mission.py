@@ -18,6 +18,7 @@ from sims.sized import BASE, PATH, sized_cargo
 from sims.strategies import Order, Strategy, blind_order
 from sims.trace import Event, Trace
 
+ONCE = 'strategy = "once"\n'
 QUIET = 'preset = "voyager-1"\n[link]\nup_ber = 0.0\npass_length_s = 86400\n'
 
 
@@ -37,7 +38,7 @@ def shares(campaign: Campaign, tmp_path: Path, runs: int, cell: int = 0) -> list
 
 def test_one_kilobyte_at_160_bit_s_by_hand(campaign) -> None:
     """1,024 B in two frames; payload alone 51.2 s, as sent 62.6 s, and a day of light."""
-    made = campaign(QUIET + "up_bps = 160\n[message]\nbytes = 1024\n")
+    made = campaign(ONCE + QUIET + "up_bps = 160\n[message]\nbytes = 1024\n")
     result, _ = flown(made)
     # packet 1,030 B: 1,016 in the first frame of 1,024 B (147 codewords), 14 in one of 22 B (4)
     bits = 8 * (16 + (2 + 147 * 8 + 8) + 8 + (2 + 4 * 8 + 8))
@@ -207,7 +208,10 @@ def test_cop_1_gives_up_where_nothing_gets_through(campaign) -> None:
 
 
 def test_attempts_begin_again_only_without_an_answer(campaign) -> None:
-    text = 'preset = "mars-direct"\nattempts = 5\n[link]\nup_ber = {ber}\n[message]\nbytes = 115\n'
+    text = (
+        ONCE
+        + 'preset = "mars-direct"\nattempts = 5\n[link]\nup_ber = {ber}\n[message]\nbytes = 115\n'
+    )
     quiet, _ = flown(campaign(text.format(ber=0.0)))
     assert quiet.cltus == 1
     hopeless, events = flown(campaign(text.format(ber=0.5)))
@@ -217,7 +221,11 @@ def test_attempts_begin_again_only_without_an_answer(campaign) -> None:
 
 
 def test_an_outage_takes_what_is_sent_into_it(campaign, tmp_path: Path) -> None:
-    text = QUIET + "up_outage_between_s = 900\nup_outage_length_s = 100\n[message]\nbytes = 115\n"
+    text = (
+        ONCE
+        + QUIET
+        + "up_outage_between_s = 900\nup_outage_length_s = 100\n[message]\nbytes = 115\n"
+    )
     made = campaign(text)
     runs = 500
     found = sum(each.applied for each in shares(made, tmp_path, runs)) / runs
@@ -228,7 +236,7 @@ def test_an_outage_takes_what_is_sent_into_it(campaign, tmp_path: Path) -> None:
 
 
 def test_the_onboard_time_comes_before_the_change(campaign) -> None:
-    text = "onboard_s = 600\n" + QUIET + "[message]\nbytes = 115\n"
+    text = "onboard_s = 600\n" + ONCE + QUIET + "[message]\nbytes = 115\n"
     slow, fast = flown(campaign(text))[0], flown(campaign(text.replace("600", "0")))[0]
     assert slow.applied_s == fast.applied_s + 600
 

@@ -102,7 +102,8 @@ def test_chances_with_faults_and_outages_are_those_flown(
         "outages": "up_outage_between_s = 30\nup_outage_length_s = 10\npass_first_s = 2000\n",
     }[name]
     made = campaign(
-        'preset = "lora-cubesat"\n[message]\nbytes = 300\n[link]\nup_ber = 0.001\n' + text
+        'preset = "lora-cubesat"\nstrategy = "once"\n[message]\nbytes = 300\n'
+        "[link]\nup_ber = 0.001\n" + text
     )
     profile = replace(
         PROFILE,

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from shared.ccsds.stack import Stack
 from shared.errors import InputError
+from sims.link import LinkProfile
+from sims.noise import Noise
+from sims.planner import frame_chance
 from sims.presets import BY_NAME, PRESETS
 from sims.scenario import profile_of, read_scenario, stack_of, strategy_of
 from sims.schema import KEYS, table
-from sims.strategies import Order
+from sims.strategies import Order, Strategy
 
 HERE = Path(__file__).parents[2] / "sims" / "scenarios"
 SIZED = "[message]\nbytes = 115\n"
@@ -159,3 +163,27 @@ def test_no_such_file(tmp_path: Path) -> None:
 def test_the_page_has_every_key() -> None:
     page = (HERE.parents[1] / "docs" / "linksim.md").read_text("utf-8")
     assert table() in page
+
+
+def test_a_preset_advises_and_the_page_says_why(tmp_path: Path) -> None:
+    page = (HERE.parents[1] / "docs" / "linksim.md").read_text("utf-8")
+    for preset in PRESETS:
+        scenario = read(tmp_path, f'preset = "{preset.name}"\n{SIZED}')
+        assert strategy_of(scenario.settings) == preset.advice.strategy  # type: ignore[attr-defined]
+        assert f"{preset.advice.strategy.name} | {preset.advice.why} |" in page
+    assert BY_NAME["voyager-1"].advice.strategy == Strategy(Order.HAMMER, 3)
+    assert BY_NAME["lora-cubesat"].advice.strategy == Strategy(Order.COP1, 20)
+
+
+def test_every_figure_has_a_source_or_is_marked() -> None:
+    for preset in PRESETS:
+        assert len(preset.figures) == 6
+        assert all(len(figure.source) > 7 for figure in preset.figures.values())
+    assert BY_NAME["voyager-1"].uplink_bps.unsourced
+    assert not BY_NAME["voyager-1"].downlink_bps.unsourced
+
+
+def test_why_three_copies() -> None:
+    """The advice for far-away probes names a chance: 129 B at one wrong bit in 1,000."""
+    once = frame_chance(129, LinkProfile(16.0, 160.0, 0.0, Noise(1e-3)), Stack())
+    assert 0.9999 < 1 - (1 - once) ** 3 < 1

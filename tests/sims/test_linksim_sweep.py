@@ -14,7 +14,10 @@ from shared.errors import InputError
 from sims.break_even import charges, link_bytes
 from sims.campaign import fly_chunk
 from sims.cli import app
+from sims.figures import grouped
 from sims.journal import open_journal
+from sims.mission import Result
+from sims.report import row as counted
 from sims.workers import fly_all
 
 TEXT = """
@@ -163,6 +166,17 @@ def test_plan_says_what_is_cheapest(scenario: Path) -> None:
     assert none.exit_code == InputError.exit_code
 
 
+def test_figures_group_by_what_is_left(campaign) -> None:
+    """Rows of one setting but for an axis belong together, whichever axis it is."""
+    made = campaign(TEXT.replace("up_ber = [1e-3, 8e-3]", 'strategy = ["once", "AAABBB"]'))
+    none = [Result(1.0, 2.0, 3.0, 4, 1, 1, 0)]
+    rows = [counted(made, changed, settings, none) for changed, settings in made.scenario.cells()]
+    groups = {name: len(group) for name, group in grouped(rows, "strategy").items()}
+    assert groups == {"bytes 90": 2, "bytes 200": 2}
+    groups = {name: len(group) for name, group in grouped(rows, "bytes").items()}
+    assert groups == {"once": 2, "AAABBB x2": 2}
+
+
 def test_what_authentication_costs_by_hand() -> None:
     """A payload of 38 B: 115 B with Ed25519 in 19 codewords, 67 B with cmac16 in 12."""
     assert link_bytes("ed25519", 38, Stack()) == 10 + 8 * 19
@@ -173,3 +187,32 @@ def test_what_authentication_costs_by_hand() -> None:
     assert ed.seconds == 81.0 and cmac.profile == "cmac16" and cmac.seconds == 53.0
     # 133 B fill 19 codewords: 14 of headers, 13 + 16 around the payload
     assert cmac.spare_bytes == 133 - 14 - 13 - 16 - 38
+
+
+@pytest.mark.model
+def test_every_form_of_a_patch_flies_the_same_run(tmp_path: Path) -> None:
+    """A small patch with the real model; what the table says is what each cell's run says."""
+    path = tmp_path / "patch.toml"
+    path.write_text(
+        Path("sims/scenarios/voyager-1.toml")
+        .read_text("utf-8")
+        .replace('"thermal/', f'"{Path("sims/scenarios/thermal").resolve()}/'),
+        "utf-8",
+    )
+    out = tmp_path / "out"
+    told = CliRunner().invoke(app, ["run", str(path), "--json", "--out", str(out)])
+    assert told.exit_code == 0, told.output
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    result = next(line for line in lines if line["what"] == "result")
+    compared = {line["encoding"]: line for line in lines if line["what"] == "compared"}
+    assert list(compared) == ["ours", "zstd-dict-frame", "hdiffpatch-tuz", "diff"]
+    assert compared["ours"]["station_s"] == result["station_s"]
+    assert compared["ours"]["applied_h"] == result["applied_s"] / 3600
+    assert all(
+        compared["ours"]["envelope_bytes"] < each["envelope_bytes"]
+        and compared["ours"]["station_s"] < each["station_s"]
+        for name, each in compared.items()
+        if name != "ours"
+    )
+    assert {each.name for each in out.iterdir()} == {"run.json", "run.svg"}
+    assert "raw diff" in (out / "run.svg").read_text("utf-8")

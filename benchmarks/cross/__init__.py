@@ -1,0 +1,1 @@
+"""The same bits on other processors: golden digests, and what makes them anew elsewhere."""

@@ -1,0 +1,134 @@
+"""What has been received and not dealt with, on disk: it outlives a restart.
+
+    STATE/inbox/
+      lock             held by the one listener
+      N.message        a whole message that waits, N counts from 1
+      N.M.K.F.segment  a segment: MAP, number of its frame or "-", sequence flags
+
+Every file is written durably before what it holds counts as received.  A disk that refuses is no
+reason to lose a message that is in memory: the caller goes on without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from probe.assembly import Kept
+from probe.filesystem import Filesystem, durable_remove, durable_write
+from probe.store import storing
+from probe.units import Piece
+from shared.ccsds.segmentation import Segment, SequenceFlags
+from shared.errors import StoreError
+
+MESSAGE, SEGMENT = ".message", ".segment"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A message that waits, and its place in the order of arrival."""
+
+    order: int
+    data: bytes
+
+
+class Inbox:
+    """The files of one inbox.  Made by ``open_inbox``.  All methods raise StoreError."""
+
+    def __init__(self, folder: Path, files: Filesystem) -> None:
+        self.folder = folder
+        self.files = files
+
+    def put_message(self, waiting: Waiting) -> None:
+        """Put a message away."""
+        self._write(self._message(waiting.order), waiting.data)
+
+    def put_segment(self, kept: Kept) -> None:
+        """Put a segment away."""
+        self._write(self._segment(kept), kept.piece.segment.data)
+
+    def drop_message(self, waiting: Waiting) -> None:
+        """The message was dealt with."""
+        self._remove(self._message(waiting.order))
+
+    def drop_segment(self, kept: Kept) -> None:
+        """The segment has become part of a message, or is given up."""
+        self._remove(self._segment(kept))
+
+    def messages(self) -> list[Waiting]:
+        """Those put away, oldest first."""
+        found = []
+        for path in self._files(MESSAGE):
+            with storing("read the inbox"):
+                found.append(Waiting(int(path.name.split(".")[0]), path.read_bytes()))
+        return sorted(found, key=lambda waiting: waiting.order)
+
+    def segments(self) -> list[Kept]:
+        """Those put away; files that are none are passed over."""
+        found = []
+        for path in self._files(SEGMENT):
+            order, map_id, number, flags = path.name.split(".")[:4]
+            with storing("read the inbox"):
+                data = path.read_bytes()
+            segment = Segment(SequenceFlags(int(flags)), int(map_id), data)
+            found.append(Kept(int(order), Piece(segment, None if number == "-" else int(number))))
+        return sorted(found, key=lambda kept: kept.order)
+
+    def clear_drafts(self) -> None:
+        """Remove what a crash left half written."""
+        with storing("clear the inbox"):
+            for path in self.folder.glob("*.new"):
+                durable_remove(self.files, path)
+
+    def _message(self, order: int) -> Path:
+        return self.folder / f"{order}{MESSAGE}"
+
+    def _segment(self, kept: Kept) -> Path:
+        piece = kept.piece
+        number = "-" if piece.number is None else piece.number
+        name = f"{kept.order}.{piece.segment.map_id}.{number}.{piece.segment.flags.value}"
+        return self.folder / f"{name}{SEGMENT}"
+
+    def _files(self, ending: str) -> list[Path]:
+        with storing("list the inbox"):
+            return [path for path in self.folder.iterdir() if path.name.endswith(ending)]
+
+    def _write(self, path: Path, data: bytes) -> None:
+        with storing("put what came into the inbox"):
+            durable_write(self.files, path, data)
+
+    def _remove(self, path: Path) -> None:
+        with storing("clear the inbox"), contextlib.suppress(FileNotFoundError):
+            durable_remove(self.files, path)
+
+
+@contextmanager
+def open_inbox(state: Path, files: Filesystem) -> Iterator[Inbox]:
+    """Lock the inbox of a state folder and clear what a crash left half written.
+
+    Raises:
+        StoreError: there is no state folder, or another listener has the inbox.
+    """
+    folder = state / "inbox"
+    with storing("open the inbox"):
+        if not folder.exists():
+            files.make_folder(folder, 0o700)
+            files.sync_folder(state)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StoreError(
+                "another probe is listening for this state folder", expected="one listener"
+            ) from error
+        inbox = Inbox(folder, files)
+        inbox.clear_drafts()
+        yield inbox
+    finally:
+        os.close(descriptor)

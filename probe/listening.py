@@ -1,0 +1,48 @@
+"""``probe listen`` as typed; what it does is imported only when it is asked for (``serving``)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from probe.options import LowMemory, MaxMemory, MaxSeconds, MaxTokens, State
+from shared.terminal import reports_errors
+
+
+@reports_errors
+def listen(
+    state: State,
+    udp: Annotated[str, typer.Option(metavar="HOST:PORT", help="Listen on UDP.")] = "",
+    serial: Annotated[str, typer.Option(metavar="DEV", help="Listen on a serial line.")] = "",
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read standard input.")] = False,
+    baud: Annotated[int, typer.Option(min=50, help="Speed of the serial line.")] = 115_200,
+    framing: Annotated[
+        str, typer.Option(help="bare: envelopes as they are, on streams in SLIP; or ccsds.")
+    ] = "bare",
+    scid: Annotated[int, typer.Option(min=0, max=1023, help="ccsds: spacecraft.")] = 1,
+    vcid: Annotated[int, typer.Option(min=0, max=63, help="ccsds: virtual channel.")] = 0,
+    apid: Annotated[int, typer.Option(min=0, max=2046, help="Application process.")] = 1,
+    telemetry: Annotated[str, typer.Option(help="json lines, or packet: 46 bytes each.")] = "json",
+    telemetry_to: Annotated[
+        str,
+        typer.Option(metavar="HOST:PORT", help="udp: where telemetry goes, else the sender."),
+    ] = "",
+    max_tokens: MaxTokens = 200_000,
+    max_seconds: MaxSeconds = 24 * 3600.0,
+    max_memory: MaxMemory = 4096,
+    low_memory: LowMemory = False,
+) -> None:
+    """Receive messages and deal with each; telemetry goes back the same way.
+
+    Ends with its input, or on SIGTERM or Ctrl-C once the message in hand is dealt with.
+    """
+    if sum(map(bool, (udp, serial, stdin))) != 1:
+        raise typer.BadParameter("name one of --udp, --serial and --stdin")
+    if framing not in ("bare", "ccsds") or telemetry not in ("json", "packet"):
+        raise typer.BadParameter("--framing is bare or ccsds, --telemetry json or packet")
+    from probe.model import budget_of
+    from probe.serving import Options, serve
+
+    line = Options(udp, serial, baud, framing, scid, vcid, apid, telemetry, telemetry_to)
+    serve(state, line, budget_of(max_tokens, max_seconds, max_memory), low_memory=low_memory)

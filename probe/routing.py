@@ -1,0 +1,102 @@
+"""What a message is, what the probe does with it, and what that says in telemetry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from probe.holding import disclose, take_in, waits
+from probe.onboard import Clock, Probe
+from probe.rotating import rotate
+from probe.telemetry import Event, Telemetry
+from probe.trial import on_trial
+from probe.update import Regenerator, apply
+from shared import errors
+from shared.auth.profiles import DISCLOSURE_BYTES
+from shared.errors import RehydrationError
+
+STEPS: dict[type[RehydrationError], int] = {
+    errors.OversizedMessage: 1,
+    errors.MalformedMessage: 2,
+    errors.UnsupportedVersion: 2,
+    errors.UnknownKey: 3,
+    errors.BadSignature: 4,
+    errors.UntimelyMessage: 4,
+    errors.NotClosed: 4,
+    errors.Replayed: 5,
+    errors.WrongPin: 6,
+    errors.PinError: 6,
+    errors.WrongBaseline: 7,
+    errors.BudgetExceeded: 8,
+    errors.RegenerationError: 8,
+    errors.DigestMismatch: 9,
+    errors.StoreError: 10,
+}
+"""The check that each family is of: 1 to 7 as in ``probe.checks``, 8 regeneration, 9 the digest of
+what came of it, 10 the disk.  0 is none of them."""
+
+_ROTATION_HEADS = range(4)
+"""The second byte of a change of keys; of an envelope it is larger (``shared.auth.rotation``)."""
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """What became of a message.
+
+    Attributes:
+        telemetry: what to say.
+        later: whether it may do another time, when the tree or the disk is another.
+    """
+
+    telemetry: Telemetry
+    later: bool = False
+
+    @classmethod
+    def refused(cls, error: RehydrationError, *, later: bool = False) -> Dealt:
+        """What a refusal says."""
+        step = next((STEPS[kind] for kind in type(error).__mro__ if kind in STEPS), 0)
+        code = error.exit_code
+        return cls(Telemetry(Event.REFUSED, step=step, exit_code=code, reason=str(error)), later)
+
+
+def deal(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> Dealt:
+    """Do what a message asks for; refusals are part of the answer.
+
+    Raises:
+        StoreError: the state or the disk refuses.
+        PinError: the model is damaged.
+    """
+    ledger = probe.store.ledger()
+    try:
+        return _dealt(probe, data, regenerator, clock)
+    except (errors.BadSignature, errors.WrongBaseline) as error:
+        # Perhaps it follows one that is still on its way.
+        return Dealt.refused(error, later=True)
+    except errors.Refusal as error:
+        return Dealt.refused(error, later=type(error) is errors.Refusal and on_trial(ledger))
+
+
+def _dealt(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> Dealt:
+    if len(data) == DISCLOSURE_BYTES:
+        done = disclose(probe, data, regenerator, clock)
+        applied = sum(closed.applied is not None for closed in done.closed)
+        reason = f"interval {done.latest.interval}: {applied} of {len(done.closed)} applied"
+        counter = probe.store.ledger().counter
+        return Dealt(Telemetry(Event.DISCLOSED, counter=counter, reason=reason))
+    if len(data) > 1 and data[1] in _ROTATION_HEADS:
+        keys = rotate(probe, data, clock)
+        counter, reason = probe.store.ledger().counter, f"{len(keys)} keys are trusted now"
+        return Dealt(Telemetry(Event.ROTATED, counter=counter, reason=reason))
+    if waits(probe, data):
+        held = take_in(probe, data, clock)
+        reason = f"waits for the key of interval {held.interval}"
+        return Dealt(Telemetry(Event.HELD, counter=held.counter, reason=reason))
+    made = apply(probe, data, regenerator, clock)
+    return Dealt(
+        Telemetry(
+            Event.APPLIED,
+            counter=made.entry.counter,
+            tokens=made.regenerated.tokens,
+            milliseconds=round(1000 * made.regenerated.seconds),
+            digest=bytes.fromhex(made.entry.new_tree)[:8],
+        )
+    )

@@ -1,0 +1,259 @@
+"""A probe that listens: each message that comes is dealt with, and telemetry says how.
+
+Nothing that comes may stop it or keep the next message waiting: a refusal, a full disk and a defect
+of this program end in telemetry.  A message that may do later is *parked*: one that names another
+tree (an earlier message may still be on its way), comes while a tree is on trial, or finds a disk
+that refuses.  Parked messages are tried again when the ledger has changed, and those that a disk
+refused also from time to time.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from probe.filesystem import Filesystem
+from probe.inbox import Inbox, Waiting
+from probe.onboard import Clock, Probe, open_probe
+from probe.receiver import Receiver
+from probe.records import Config
+from probe.routing import STEPS, Dealt, deal
+from probe.selftest import judge
+from probe.space import free_bytes
+from probe.telemetry import Event, Telemetry
+from probe.update import Regenerator
+from probe.usage import peak_memory_kib
+from shared.digest import sha256
+from shared.errors import RehydrationError, StoreError
+from shared.terminal import Report
+
+MAX_PARKED = 16
+IDLE_S = 1.0
+PROGRESS_S = 1.0
+DISK_S = 60.0
+"""From one attempt to the next where a disk refused."""
+BUSY_S = 30.0
+"""How long another command may hold the state folder before a message is parked."""
+
+Emit = Callable[[Telemetry], None]
+Follow = Callable[[Config, Report], Regenerator]
+
+
+@dataclass(frozen=True)
+class Doing:
+    """What the service works with.
+
+    Attributes:
+        state: the state folder.
+        files: the disk.
+        clock: Unix time, seconds.
+        follow: makes the regenerator for a state's configuration; told where to report progress.
+        emit: takes telemetry; may be called from two threads.
+    """
+
+    state: Path
+    files: Filesystem
+    clock: Clock
+    follow: Follow
+    emit: Emit
+
+
+class Service:
+    """Deals with the messages of one receiver, in the order in which they came."""
+
+    def __init__(self, doing: Doing, inbox: Inbox, receiver: Receiver) -> None:
+        self._doing = doing
+        self._inbox = inbox
+        self._receiver = receiver
+        self._parked: list[Waiting] = []
+        self._refused_by_disk: dict[Waiting, float] = {}
+        """Of the parked, those that a disk refused, and when, by the monotonic clock."""
+        self._sequence = -1
+        self._told_s = 0.0
+
+    def run(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Work until the input has ended and all is dealt with, or until told to stop."""
+        self._tick(first=True)
+        self._receiver.start()
+        try:
+            while not stopped():
+                # Before the queue is looked at: what comes in between is not missed.
+                ended = self._receiver.ended.is_set()
+                try:
+                    waiting = self._receiver.messages.get(timeout=0 if ended else IDLE_S)
+                except queue.Empty:
+                    self._tick()
+                    if ended:
+                        return
+                    continue
+                self._deal(waiting)
+                self._retry()
+        finally:
+            self._receiver.stop()
+
+    def _deal(self, waiting: Waiting) -> bool:
+        """Whether the message is done with, one way or the other."""
+        dealt = self._attempt(waiting.data)
+        if dealt.later:
+            self._park(waiting, dealt)
+        done = not dealt.later
+        if done:
+            self._drop(waiting)
+        event = Event.PARKED if dealt.later else dealt.telemetry.event
+        self._emit(replace(dealt.telemetry, event=event))
+        if dealt.telemetry.event is Event.APPLIED:
+            self._judge()
+        return done
+
+    def _attempt(self, data: bytes) -> Dealt:
+        began_s = time.monotonic()
+        while True:
+            try:
+                with self._open() as probe:
+                    self._sequence = probe.store.ledger().sequence
+                    follow = self._doing.follow(probe.config, self._progress)
+                    dealt = deal(probe, data, follow, self._doing.clock)
+                break
+            except StoreError as error:
+                if "another probe command" in error.found and time.monotonic() < began_s + BUSY_S:
+                    time.sleep(0.1)
+                    continue
+                dealt = Dealt.refused(error, later=True)
+                break
+            except RehydrationError as error:
+                dealt = Dealt.refused(error)
+                break
+            except Exception as error:  # a defect must not take the link down with it
+                found = f"a defect in this program: {type(error).__name__}: {error}"
+                dealt = Dealt(Telemetry(Event.REFUSED, exit_code=1, reason=found))
+                break
+        digest = dealt.telemetry.digest if any(dealt.telemetry.digest) else sha256(data)[:8]
+        return replace(dealt, telemetry=replace(dealt.telemetry, digest=digest))
+
+    def _park(self, waiting: Waiting, dealt: Dealt) -> None:
+        if dealt.telemetry.step == STEPS[StoreError]:
+            self._refused_by_disk[waiting] = time.monotonic()
+        else:
+            self._refused_by_disk.pop(waiting, None)
+        if waiting in self._parked:
+            return
+        self._parked.append(waiting)
+        if len(self._parked) > MAX_PARKED:
+            # Anybody can have messages parked that name another tree.
+            others = (one for one in self._parked if one not in self._refused_by_disk)
+            given_up = next(others, self._parked[0])
+            self._leave(given_up)
+            reason = f"more than {MAX_PARKED} messages are parked: the oldest is given up"
+            self._emit(Telemetry(Event.REFUSED, digest=sha256(given_up.data)[:8], reason=reason))
+
+    def _leave(self, waiting: Waiting) -> None:
+        self._parked.remove(waiting)
+        self._refused_by_disk.pop(waiting, None)
+        self._drop(waiting)
+
+    def _retry(self) -> None:
+        """Try parked messages as long as that changes anything."""
+        tried = None
+        while self._parked and (sequence := self._now()) is not None and sequence != tried:
+            if self._sequence_of_parked == sequence:
+                return
+            tried = self._sequence_of_parked = sequence
+            self._try(self._parked)
+
+    def _retry_disk(self) -> None:
+        """Try those again that a disk refused a while ago."""
+        now_s = time.monotonic()
+        due = [one for one, then_s in self._refused_by_disk.items() if now_s >= then_s + DISK_S]
+        if self._try(due):
+            self._retry()
+
+    def _try(self, messages: Sequence[Waiting]) -> bool:
+        """Each once, until one is applied; whether one was."""
+        for waiting in list(messages):
+            dealt = self._attempt(waiting.data)
+            if dealt.later:
+                self._park(waiting, dealt)
+                continue
+            self._leave(waiting)
+            self._emit(dealt.telemetry)
+            if dealt.telemetry.event is Event.APPLIED:
+                self._judge()
+                return True
+        return False
+
+    _sequence_of_parked = -1
+
+    def _now(self) -> int | None:
+        try:
+            with self._open() as probe:
+                return probe.store.ledger().sequence
+        except StoreError:
+            return None
+
+    def _tick(self, *, first: bool = False) -> None:
+        """Nothing to do: end a trial that is over, try parked messages again."""
+        try:
+            with self._open() as probe:
+                ledger = probe.store.ledger()
+                settled = probe.settled
+        except StoreError as error:
+            if first:
+                raise
+            if "another probe command" not in error.found:
+                self._emit(Telemetry(Event.STORAGE, exit_code=error.exit_code, reason=str(error)))
+            return
+        tree = bytes.fromhex(ledger.tree)[:8]
+        if settled:
+            reason = f"the trial was over: {settled.operation.value}"
+            self._emit(Telemetry(Event.SETTLED, counter=ledger.counter, digest=tree, reason=reason))
+        if first:
+            self._emit(Telemetry(Event.READY, counter=ledger.counter, digest=tree))
+            self._judge()
+            return
+        self._retry()
+        self._retry_disk()
+
+    def _judge(self) -> None:
+        """Run the self-test of a tree on trial, if there is one."""
+        try:
+            tested = judge(self._doing.state, self._doing.clock)
+        except RehydrationError as error:
+            self._emit(Telemetry(Event.STORAGE, exit_code=error.exit_code, reason=str(error)))
+            return
+        if tested and tested.entry:
+            reason = f"{tested.entry.operation.value}: {tested.verdict}"
+            tree = bytes.fromhex(tested.entry.new_tree)[:8]
+            counter = tested.entry.counter
+            self._emit(Telemetry(Event.SETTLED, counter=counter, digest=tree, reason=reason))
+
+    def _drop(self, waiting: Waiting) -> None:
+        try:
+            self._inbox.drop_message(waiting)
+        except StoreError as error:
+            self._emit(Telemetry(Event.STORAGE, exit_code=error.exit_code, reason=str(error)))
+
+    def _progress(self, stage: str, done: int, total: int) -> None:
+        del total
+        now_s = time.monotonic()
+        if stage == "regenerating" and now_s >= self._told_s + PROGRESS_S:
+            self._told_s = now_s
+            self._emit(Telemetry(Event.PROGRESS, tokens=done))
+
+    def _open(self) -> AbstractContextManager[Probe]:
+        return open_probe(self._doing.state, self._doing.files, self._doing.clock)
+
+    def _emit(self, telemetry: Telemetry) -> None:
+        self._doing.emit(completed(telemetry, self._doing))
+
+
+def completed(telemetry: Telemetry, doing: Doing) -> Telemetry:
+    """An event with time and resources filled in."""
+    try:
+        disk = free_bytes(doing.state) >> 10
+    except OSError:
+        disk = 0
+    return replace(telemetry, time_s=doing.clock(), memory_kib=peak_memory_kib(), disk_kib=disk)

@@ -1,0 +1,125 @@
+"""A listening probe put together: options to parts, parts to a service."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from probe.filesystem import Filesystem
+from probe.inbox import open_inbox
+from probe.model import regenerator
+from probe.onboard import open_probe
+from probe.receiver import Receiver
+from probe.records import Config
+from probe.service import Doing, Service, completed
+from probe.telemetry import Event, Telemetry, json_line, packet
+from probe.transports import Serial, Stdio, Transport, Udp
+from probe.units import Ccsds, Datagrams, Framing, Slip
+from probe.update import Regenerator
+from shared.ccsds.stack import Stack
+from shared.errors import InputError
+from shared.terminal import Report
+
+if TYPE_CHECKING:
+    from shared.regenerate import Budget
+
+
+@dataclass(frozen=True)
+class Options:
+    """The line, as ``probe listen`` names it."""
+
+    udp: str
+    serial: str
+    baud: int
+    framing: str
+    scid: int
+    vcid: int
+    apid: int
+    telemetry: str
+    telemetry_to: str
+
+
+def serve(state: Path, options: Options, budget: Budget, *, low_memory: bool) -> None:
+    """Listen until the input ends or a signal comes.
+
+    Raises:
+        InputError: the line cannot be opened.
+        StoreError: there is no state folder, or another listener has it.
+    """
+    with open_probe(state) as probe:
+        max_bytes = probe.config.max_envelope_bytes
+    stack = Stack(scid=options.scid, vcid=options.vcid, apid=options.apid)
+
+    def follow(config: Config, report: Report) -> Regenerator:
+        return regenerator(config, budget, report, low_memory=low_memory)
+
+    files = Filesystem()
+    with open_inbox(state, files) as inbox:
+        line = transport(options)
+        say = speaker(line, options.telemetry, options.apid)
+        doing = Doing(state, files, time.time, follow, say)
+
+        def fault(reason: str) -> None:
+            say(completed(Telemetry(Event.FRAMES, reason=reason), doing))
+
+        frames = framed(options.framing, line, stack, max_bytes)
+        receiver = Receiver(line, frames, stack, inbox, max_bytes, fault)
+        try:
+            Service(doing, inbox, receiver).run(until_signalled())
+        finally:
+            line.close()
+
+
+def transport(options: Options) -> Transport:
+    """The line that the options name.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    if options.udp:
+        return Udp(options.udp, options.telemetry_to)
+    if options.telemetry_to:
+        raise InputError("--telemetry-to goes with --udp only")
+    return Serial(options.serial, options.baud) if options.serial else Stdio()
+
+
+def framed(framing: str, line: Transport, stack: Stack, max_bytes: int) -> Framing:
+    """How messages lie in what the line brings."""
+    if framing == "ccsds":
+        return Ccsds(stack)
+    return Datagrams() if line.datagrams else Slip(max_bytes + 1)
+
+
+def speaker(line: Transport, form: str, apid: int) -> Callable[[Telemetry], None]:
+    """What sends telemetry; two threads may call it."""
+    lock = threading.Lock()
+    count = 0
+
+    def say(telemetry: Telemetry) -> None:
+        nonlocal count
+        with lock:
+            if form == "json":
+                line.send(json_line(telemetry))
+            else:
+                line.send(packet(telemetry, apid, count))
+            count += 1
+
+    return say
+
+
+def until_signalled() -> Callable[[], bool]:
+    """Whether SIGTERM or SIGINT has come; a second one ends the process at once."""
+    came = threading.Event()
+
+    def note(number: int, _: object) -> None:
+        came.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, note)
+    return came.is_set

@@ -1,0 +1,84 @@
+"""Disk that the probe takes: counted before a tree is staged, so that a full disk costs nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from shared.errors import BudgetExceeded
+from shared.tree import Tree
+
+BLOCK_BYTES = 4096
+"""What a file takes at least, and the unit it grows by; a folder or a link takes one."""
+
+
+def taken_bytes(folder: Path) -> int:
+    """What a folder and all below it take, in whole blocks; 0 if there is none.  Raises OSError.
+
+    What goes while it is counted takes nothing: a listener clears its inbox beside this.
+    """
+    if not os.path.lexists(folder):
+        return 0
+    total = BLOCK_BYTES
+    for parent, folders, names in os.walk(folder):
+        total += BLOCK_BYTES * len(folders)
+        for name in names:
+            try:
+                status = Path(parent, name).lstat()
+            except FileNotFoundError:
+                continue
+            total += blocks(status.st_size if stat.S_ISREG(status.st_mode) else 1)
+    return total
+
+
+def blocks(size_bytes: int) -> int:
+    """A size in whole blocks, bytes; one block at least."""
+    return max(1, -(-size_bytes // BLOCK_BYTES)) * BLOCK_BYTES
+
+
+def staged_bytes(root_bytes: int, base: Tree, target: Tree) -> int:
+    """What a staged tree takes at most: what the root takes, the changed files counted anew.
+
+    Args:
+        root_bytes: what the root takes with ignored names.
+        base: the tree in the root.
+        target: the tree to stage.
+    """
+    changed = [path for path, entry in target.items() if base.get(path) != entry]
+    folders = sum(path.count("/") for path in changed if path not in base)
+    new = sum(blocks(len(target[path].data)) for path in changed)
+    old = sum(blocks(len(base[path].data)) for path in base if base[path] != target.get(path))
+    return root_bytes + new - old + folders * BLOCK_BYTES
+
+
+def check_room(needed_bytes: int, *, taken: int, quota: int, free: int) -> None:
+    """Refuse a tree for which there is no room.
+
+    Args:
+        needed_bytes: of the staged tree.
+        taken: what root, slots and state take now, bytes.
+        quota: what they may take; 0 for no quota.
+        free: what the filesystem has left, bytes.
+
+    Raises:
+        BudgetExceeded: there is no room.
+    """
+    if quota and taken + needed_bytes > quota:
+        raise BudgetExceeded(
+            f"the new tree needs {needed_bytes} bytes of disk beside {taken}",
+            expected=f"at most {quota} in all",
+            remedy="make room with probe gc, or allow more with probe init --renew --max-disk",
+        )
+    if needed_bytes > free:
+        raise BudgetExceeded(
+            f"the new tree needs {needed_bytes} bytes, and the disk has {free} left",
+            expected="room for one more tree",
+            remedy="make room on the disk, for instance with probe gc",
+        )
+
+
+def free_bytes(folder: Path) -> int:
+    """What this user may still write to the filesystem of a folder.  Raises OSError."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize

@@ -1,0 +1,171 @@
+"""Where bytes come from and telemetry goes to: UDP, a serial line, or standard input and output."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import sys
+from typing import Any, Protocol
+
+from shared.errors import InputError
+
+MAX_DATAGRAM_BYTES = 65_536
+CHUNK_BYTES = 4096
+
+
+class Transport(Protocol):
+    """One way in and out.
+
+    Attributes:
+        datagrams: whether what comes at once belongs together, and nothing else does.
+    """
+
+    datagrams: bool
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        """What came, b"" at the end of all input, None if nothing came in time."""
+
+    def send(self, data: bytes) -> None:
+        """Send telemetry; what cannot be sent is dropped, since nobody may be listening."""
+
+    def close(self) -> None:
+        """Give up the line."""
+
+
+class Udp:
+    """Datagrams to one address.  Telemetry goes to a fixed address or to whoever sent last.
+
+    Raises:
+        InputError: the address cannot be used.
+    """
+
+    datagrams = True
+
+    def __init__(self, address: str, telemetry: str = "") -> None:
+        host, port = host_and_port(address)
+        self._fixed = bool(telemetry)
+        try:
+            self._peer = _resolved(*host_and_port(telemetry)) if telemetry else None
+            family, where = _resolved(host, port)
+            self._socket = socket.socket(family, socket.SOCK_DGRAM)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            self._socket.bind(where)
+        except OSError as error:
+            raise InputError(f"cannot listen on {address}: {error.strerror}") from error
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; of interest where 0 was asked for."""
+        return int(self._socket.getsockname()[1])
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        """See ``Transport``; an empty datagram is nothing."""
+        if not select.select([self._socket], [], [], timeout_s)[0]:
+            return None
+        try:
+            data, sender = self._socket.recvfrom(MAX_DATAGRAM_BYTES)
+        except OSError:  # a peer's refusal of telemetry is reported here
+            return None
+        if not self._fixed:
+            self._peer = (self._socket.family, sender)
+        return data or None
+
+    def send(self, data: bytes) -> None:
+        """See ``Transport``."""
+        if self._peer is not None:
+            try:
+                self._socket.sendto(data, self._peer[1])
+            except OSError:
+                return
+
+    def close(self) -> None:
+        """See ``Transport``."""
+        self._socket.close()
+
+
+class Serial:
+    """A serial line by pyserial.
+
+    Raises:
+        InputError: pyserial is not installed, or the device cannot be opened.
+    """
+
+    datagrams = False
+
+    def __init__(self, device: str, baud: int) -> None:
+        try:
+            import serial
+        except ModuleNotFoundError as error:
+            raise InputError(
+                "pyserial is not installed",
+                remedy="install it, for instance with pip install 'rehydration-uplink[serial]'",
+            ) from error
+        try:
+            self._line: Any = serial.Serial(device, baud, timeout=0, write_timeout=1)
+        except (OSError, ValueError) as error:  # SerialException is an OSError
+            raise InputError(f"cannot open {device}: {error}") from error
+        self._lost: type[Exception] = serial.SerialException
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        """See ``Transport``; a line that is lost is the end of input."""
+        try:
+            if not select.select([self._line.fileno()], [], [], timeout_s)[0]:
+                return None
+            return bytes(self._line.read(CHUNK_BYTES)) or None
+        except (OSError, self._lost):
+            return b""
+
+    def send(self, data: bytes) -> None:
+        """See ``Transport``."""
+        try:
+            self._line.write(data)
+        except (OSError, self._lost):
+            return
+
+    def close(self) -> None:
+        """See ``Transport``."""
+        self._line.close()
+
+
+class Stdio:
+    """Standard input, and telemetry on standard output."""
+
+    datagrams = False
+
+    def __init__(self, source: int = 0) -> None:
+        self._source = source
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        """See ``Transport``."""
+        if not select.select([self._source], [], [], timeout_s)[0]:
+            return None
+        return os.read(self._source, CHUNK_BYTES)
+
+    def send(self, data: bytes) -> None:
+        """See ``Transport``."""
+        try:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Nothing: these belong to the process."""
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """``HOST:PORT``, the host of IPv6 in brackets.
+
+    Raises:
+        InputError: it is none.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 0xFFFF:
+        raise InputError(f"{address!r} is no address", expected="HOST:PORT, such as 127.0.0.1:7000")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _resolved(host: str, port: int) -> tuple[int, Any]:
+    family, _, _, _, where = socket.getaddrinfo(host or None, port, type=socket.SOCK_DGRAM)[0]
+    return family, where

@@ -1,0 +1,173 @@
+"""Bytes as they come off a line, to messages or to segments of messages.
+
+Three framings behind one interface, ``Framing``:
+
+- ``Datagrams``: each piece is one message, as UDP delivers it;
+- ``Slip``: messages on a stream between END bytes (RFC 1055);
+- ``Ccsds``: CLTUs, transfer frames and segments (``shared.ccsds``), on a stream or in datagrams.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.ccsds.cltu import Ending, receive_cltus
+from shared.ccsds.link import receive_frames
+from shared.ccsds.segmentation import Segment, SequenceFlags, decode_segment
+from shared.ccsds.stack import Stack
+from shared.ccsds.tc_frame import FrameType
+from shared.errors import Refusal
+
+SLIP_END, SLIP_ESC, SLIP_ESC_END, SLIP_ESC_ESC = 0xC0, 0xDB, 0xDC, 0xDD
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A segment, and the number of its frame if frames are numbered (Type-A)."""
+
+    segment: Segment
+    number: int | None = None
+
+
+@dataclass(frozen=True)
+class Units:
+    """What bytes held.
+
+    Attributes:
+        messages: whole ones.
+        pieces: segments of others.
+        faults: what was dropped, in words.
+    """
+
+    messages: tuple[bytes, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+class Framing(Protocol):
+    """Finds messages or pieces of them in what comes."""
+
+    def feed(self, data: bytes) -> Units:
+        """More bytes have come; never raises."""
+
+    def idle(self) -> Units:
+        """Nothing has come for a while: what is unfinished will stay so."""
+
+
+class Datagrams:
+    """Each piece of input is one message."""
+
+    def feed(self, data: bytes) -> Units:
+        """See ``Framing``."""
+        return Units((data,))
+
+    def idle(self) -> Units:
+        """See ``Framing``."""
+        return Units()
+
+
+class Slip:
+    """Messages between END bytes; an END before each message ends what noise began (RFC 1055).
+
+    Args:
+        max_bytes: longer messages are dropped while they come, so that noise takes no memory.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._message = bytearray()
+        self._escaped = False
+        self._broken = False
+
+    def feed(self, data: bytes) -> Units:
+        """See ``Framing``."""
+        messages: list[bytes] = []
+        faults: list[str] = []
+        for byte in data:
+            if byte == SLIP_END:
+                if self._broken or self._escaped:
+                    faults.append("a message with a wrong escape, or too long")
+                elif self._message:
+                    messages.append(bytes(self._message))
+                self._message.clear()
+                self._escaped = self._broken = False
+                continue
+            if self._escaped:
+                self._broken |= byte not in (SLIP_ESC_END, SLIP_ESC_ESC)
+                byte = SLIP_END if byte == SLIP_ESC_END else SLIP_ESC
+                self._escaped = False
+            elif byte == SLIP_ESC:
+                self._escaped = True
+                continue
+            if len(self._message) < self._max_bytes:
+                self._message.append(byte)
+            else:
+                self._broken = True
+        return Units(tuple(messages), (), tuple(faults))
+
+    def idle(self) -> Units:
+        """See ``Framing``; a slow sender may still go on."""
+        return Units()
+
+
+def slip(message: bytes) -> bytes:
+    """A message as ``Slip`` reads it."""
+    escaped = message.replace(b"\xdb", b"\xdb\xdd").replace(b"\xc0", b"\xdb\xdc")
+    return b"\xc0" + escaped + b"\xc0"
+
+
+class Ccsds:
+    """CLTUs of one spacecraft and virtual channel.
+
+    Frames of Type-A need not come in order here: the number of each says where it belongs.
+    """
+
+    _KEPT_BYTES = 8192
+    """More than the longest CLTU: what waits longer without one is noise."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._signal = b""
+
+    def feed(self, data: bytes) -> Units:
+        """See ``Framing``."""
+        self._signal += data
+        whole = [r for r in receive_cltus(self._signal, self._stack.channel) if _ended(r.ending)]
+        if not whole:
+            if len(self._signal) > 2 * self._KEPT_BYTES:
+                self._signal = self._signal[-self._KEPT_BYTES :]
+            return Units()
+        end = -(-whole[-1].end // 8)
+        found, self._signal = self._signal[:end], self._signal[whole[-1].end // 8 :]
+        return self._units(found)
+
+    def idle(self) -> Units:
+        """See ``Framing``; the last CLTU of a session may have lost its end."""
+        found, self._signal = self._signal, b""
+        return self._units(found) if found else Units()
+
+    def _units(self, signal: bytes) -> Units:
+        found = receive_frames(signal, self._stack)
+        faults = [str(fault) for fault in found.faults]
+        pieces: list[Piece] = []
+        for frame in found.frames:
+            if frame.type is FrameType.BC:
+                continue
+            number = frame.sequence_number if frame.type is FrameType.AD else None
+            try:
+                segment = self._segment(frame.data)
+            except Refusal as fault:
+                faults.append(str(fault))
+                continue
+            pieces.append(Piece(segment, number))
+        return Units((), tuple(pieces), tuple(faults))
+
+    def _segment(self, field: bytes) -> Segment:
+        if self._stack.map_id is None:
+            return Segment(SequenceFlags.UNSEGMENTED, 0, field)
+        return decode_segment(field)
+
+
+def _ended(ending: Ending) -> bool:
+    return ending is not Ending.CUT

@@ -1,0 +1,397 @@
+"""Power is cut before, amid and after every operation of every flow; nothing is lost or mixed.
+
+Each flow runs once on a disk that records it (``cutdisk``).  From the record follow all states that
+a cut may leave; each distinct one is put on the real disk, a probe is opened on it, and then
+
+- the root holds the old tree or the new one, bit for bit, before and after recovery;
+- the counter is not lower than before, and fits the tree;
+- the next message, a real one, is accepted and gives its tree;
+- what ``rollback`` gives before that is the tree it says, or it refuses.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cutdisk import Cut, Recorder, State, aftermath, cuts
+from powercut import Quick
+from world import BASE, KEY, PIN, TARGET, World, classical, envelope, regenerator
+
+import probe.filesystem
+import probe.onboard
+import probe.store
+from probe.filesystem import Filesystem
+from probe.garbage import collect
+from probe.onboard import confirm, open_probe, roll_back
+from probe.records import noted
+from probe.rotating import rotate
+from probe.setup import Setup, initialise
+from probe.update import apply
+from shared.auth.rotation import encode_rotation
+from shared.errors import RehydrationError
+from shared.tree import Entry, Mode, Tree
+
+OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(30, 62)))
+LATER = Tree({"later.txt": Entry(Mode.REGULAR, b"the next message came through\n")})
+PLAIN = Entry(Mode.REGULAR, b"one\ntwo\nthree\n")
+
+SHAPES = {
+    "modify": BASE.replace({"app/main.c": Entry(Mode.REGULAR, b"int main(void);\n")}),
+    "add": BASE.replace({"app/new/deep/er.txt": PLAIN}),
+    "delete": BASE.replace({"lib/old/gone.h": None, "empty": None}),
+    "rename": BASE.replace({"lib/old/gone.h": None, "app/gone.h": BASE["lib/old/gone.h"]}),
+    "mode": BASE.replace({"app/main.c": replace(BASE["app/main.c"], mode=Mode.EXECUTABLE)}),
+    "symlink": BASE.replace({"app/link": Entry(Mode.SYMLINK, b"boot.sh")}),
+    "many files": BASE.replace({f"many/{n}/{n}.c": PLAIN for n in range(3)}),
+    "all of it": TARGET,
+}
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What is done while the power fails.
+
+    Attributes:
+        act: does it.
+        before: tree at the start.
+        after: tree at the end.
+        counter: after it.
+        begin: brings a new world to where it starts.
+        kept: what ``rollback`` may give while ``before`` and while ``after`` is in the root.
+    """
+
+    act: Callable[[World, Filesystem], None]
+    before: Tree
+    after: Tree
+    counter: int = 7
+    kept: tuple[tuple[Tree, ...], tuple[Tree, ...]] = ((), ())
+    begin: Callable[[World], object] = World.ledger
+
+
+def applying(target: Tree) -> Callable[[World, Filesystem], None]:
+    data = envelope(classical(BASE, target), 7)
+
+    def act(world: World, files: Filesystem) -> None:
+        with open_probe(world.state, files) as probe:
+            apply(probe, data, regenerator, lambda: 2.5)
+
+    return act
+
+
+@cache
+def next_message(tree: Tree) -> bytes:
+    return envelope(classical(tree, LATER), 20)
+
+
+def rolling_back(world: World, files: Filesystem) -> None:
+    with open_probe(world.state, files) as probe:
+        roll_back(probe, now_s=3.5)
+
+
+def rotating(world: World, files: Filesystem) -> None:
+    data = encode_rotation((KEY.public_key(), OTHER.public_key()), 9, KEY)
+    with open_probe(world.state, files) as probe:
+        rotate(probe, data, lambda: 3.5)
+
+
+def renewing(world: World, files: Filesystem) -> None:
+    setup = Setup(world.root, world.folder / "model", PIN, [KEY.public_key().public_bytes_raw()])
+    initialise(world.state, setup, now_s=4.5, renew=True, files=files)
+
+
+def confirming(world: World, files: Filesystem) -> None:
+    with open_probe(world.state, files, lambda: 10.0) as probe:
+        confirm(probe, now_s=10.0)
+
+
+def reverting(world: World, files: Filesystem) -> None:
+    """The deadline has passed when the probe is opened."""
+    with open_probe(world.state, files, lambda: 1e13):
+        pass
+
+
+def collecting(world: World, files: Filesystem) -> None:
+    with open_probe(world.state, files) as probe:
+        collect(probe)
+
+
+def giving_up(world: World, files: Filesystem) -> None:
+    with open_probe(world.state, files) as probe:
+        collect(probe, previous=True)
+
+
+def trying(world: World) -> None:
+    """``TARGET`` is on trial from 2.5 on, for as long as no test takes."""
+    world.initialise(renew=True, trial_s=1e12)
+    world.put(TARGET, 7, Quick())
+
+
+def littered(world: World) -> None:
+    world.put(TARGET, 7, Quick())
+    (world.state / "ledger.json.new").write_bytes(b"a draft")
+    shutil.copytree(world.root, world.state / "slots/b", symlinks=True)
+
+
+def with_trial(world: World) -> None:
+    world.initialise(renew=True, trial_s=1e12)
+
+
+def second_tree(world: World) -> None:
+    world.put(TARGET, 7, Quick())
+
+
+FLOWS = {
+    f"apply: {name}": Flow(applying(target), BASE, target, kept=((), (BASE,)))
+    for name, target in SHAPES.items()
+} | {
+    "apply on trial": Flow(applying(TARGET), BASE, TARGET, kept=((), (BASE,)), begin=with_trial),
+    "confirm": Flow(confirming, TARGET, TARGET, kept=((BASE,), (BASE,)), begin=trying),
+    "revert": Flow(reverting, TARGET, BASE, kept=((BASE,), ()), begin=trying),
+    "rollback": Flow(rolling_back, TARGET, BASE, kept=((BASE,), ()), begin=second_tree),
+    "rotate": Flow(rotating, TARGET, TARGET, 9, kept=((BASE,), (BASE,)), begin=second_tree),
+    "renew": Flow(renewing, TARGET, TARGET, kept=((BASE,), (BASE,)), begin=second_tree),
+    "gc": Flow(collecting, TARGET, TARGET, kept=((BASE,), (BASE,)), begin=littered),
+    "gc --previous": Flow(giving_up, TARGET, TARGET, kept=((BASE,), (BASE,)), begin=second_tree),
+}
+
+
+def clock() -> float:
+    """When the power returns: no trial is over yet."""
+    return 10.0
+
+
+class BrokenError(AssertionError):
+    """A state in which the probe has lost something."""
+
+
+def start(world: World, flow: Flow) -> int:
+    """Bring the world to where the flow begins; returns the counter there."""
+    flow.begin(world)
+    assert world.tree() == flow.before
+    return world.ledger().counter
+
+
+def recorded(world: World, flow: Flow) -> Recorder:
+    disk = Recorder(world.folder)
+    flow.act(world, disk)
+    assert len(disk.steps) >= 4
+    return disk
+
+
+def check(world: World, flow: Flow, least: int, *, real: bool = True) -> None:
+    """All that must hold when power returns; the world is on disk.
+
+    Args:
+        world: its folders.
+        flow: what was cut.
+        least: the counter before it.
+        real: whether the next message is an envelope; else a tree is put in place as one would.
+
+    Raises:
+        BrokenError: something is lost.
+    """
+    if world.tree() not in (flow.before, flow.after):
+        raise BrokenError("before recovery the root holds neither tree")
+    try:
+        with open_probe(world.state, Quick(), clock) as probe:
+            ledger, tree = probe.store.ledger(), world.tree()
+            if tree not in (flow.before, flow.after) or ledger.tree != tree.digest.hex():
+                raise BrokenError("the root holds another tree than the ledger says")
+            if not least <= ledger.counter <= flow.counter:
+                raise BrokenError(f"the counter is {ledger.counter}")
+            if tree != flow.before and ledger.counter != flow.counter:
+                raise BrokenError("the message could be replayed")
+            if probe.store.journal() is not None:
+                raise BrokenError("the journal is still there")
+        _check_rollback(world, flow, tree)
+        now = world.tree()
+        if world.ledger().trial_until_s:
+            confirming(world, Quick())
+        if real:
+            with open_probe(world.state, Quick()) as probe:
+                apply(probe, next_message(now), regenerator, lambda: 5.0)
+        else:
+            world.put(LATER, 20, Quick())
+        if (world.tree(), world.ledger().counter) != (LATER, 20):
+            raise BrokenError("the next message gave something else")
+    except RehydrationError as error:
+        raise BrokenError(f"{type(error).__name__}: {error}") from error
+
+
+def _check_rollback(world: World, flow: Flow, tree: Tree) -> None:
+    possible = flow.kept[0] if tree == flow.before else ()
+    possible += flow.kept[1] if tree == flow.after else ()
+    with open_probe(world.state, Quick(), clock) as probe:
+        ledger = probe.store.ledger()
+    if not ledger.previous:
+        return
+    if ledger.previous not in [kept.digest.hex() for kept in possible]:
+        raise BrokenError("rollback would give a tree that never was")
+    rolling_back(world, Quick())
+    if world.tree().digest.hex() != ledger.previous:
+        raise BrokenError("rollback gave another tree")
+
+
+@dataclass
+class Table:
+    """Operations by states: how many cuts, and how many distinct states came of them."""
+
+    points: Counter[tuple[str, str]]
+    states: Counter[str]
+
+    def lines(self) -> list[str]:
+        kinds = sorted({kind for kind, _ in self.points})
+        head = f"{'operation':14}{'before':>8}{'amid':>8}{'after':>8}"
+        rows = [
+            f"{kind:14}" + "".join(f"{self.points[kind, w]:8}" for w in ("before", "amid", "after"))
+            for kind in kinds
+        ]
+        total = f"{sum(self.points.values())} cuts"
+        flows = [f"{name:22}{count:8} states" for name, count in self.states.items()]
+        return [head, *rows, *flows, f"{total}, {sum(self.states.values())} distinct states"]
+
+
+TABLE = Table(Counter(), Counter())
+FILES = ("config", "ledger", "journal", "pending")
+KINDS = {
+    *("mkdir", "write", "copy", "symlink", "unlink", "rmdir"),
+    *("fsync", "fsync folder", "rename", "exchange"),
+}
+
+
+def distinct(disk: Recorder, name: str, table: Table | None = None) -> list[tuple[Cut, State]]:
+    """Every state that any cut of a record may leave, once."""
+    found: dict[object, tuple[Cut, State]] = {}
+    choose = random.Random(name)
+    for cut in cuts(disk.steps):
+        if table:
+            table.points[disk.steps[cut.index].kind, cut.when] += 1
+        for state in aftermath(disk, cut, choose):
+            found.setdefault(state.facts(), (cut, state))
+    if table:
+        table.states[name] = len(found)
+    return list(found.values())
+
+
+def failures(
+    world: World, flow: Flow, name: str, table: Table | None = None, *, enough: int = 10_000
+) -> list[str]:
+    """What is wrong, over every cut of a flow; no more than is enough."""
+    least = start(world, flow)
+    disk = recorded(world, flow)
+    wrong = []
+    records: set[object] = set()
+    for number, (cut, state) in enumerate(distinct(disk, name, table)):
+        if len(wrong) >= enough:
+            break
+        state.write(world.folder)
+        record = state.facts_of("root", *(f"state/{file}.json" for file in FILES))
+        real = record not in records or number % 16 == 0
+        records.add(record)
+        try:
+            check(world, flow, least, real=real)
+        except BrokenError as error:
+            wrong.append(f"{cut.when} {cut.index} {disk.steps[cut.index].kind}: {error}")
+    return wrong
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_every_operation_is_cut_in_every_way(world: World, name: str) -> None:
+    assert failures(world, FLOWS[name], name, TABLE) == []
+
+
+def test_the_table_of_what_was_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    """Needs the tests before it: run the whole file."""
+    if set(TABLE.states) != set(FLOWS):
+        pytest.skip("not all flows were run in this process")
+    with capsys.disabled():
+        print("", *TABLE.lines(), sep="\n")
+    assert {(k, w) for k in KINDS for w in ("before", "amid", "after")} == set(TABLE.points)
+
+
+@pytest.mark.parametrize("name", ["apply: all of it", "apply on trial", "rollback", "revert"])
+def test_power_fails_again_during_recovery(world: World, name: str) -> None:
+    flow = FLOWS[name]
+    least = start(world, flow)
+    choose = random.Random(f"again {name}")
+    states = [state for _, state in distinct(recorded(world, flow), name)]
+    begun = [state for state in states if state.facts_of("state/journal.json") != ()]
+    twice = 0
+    for state in choose.sample(begun, min(12, len(begun))):
+        state.write(world.folder)
+        disk = Recorder(world.folder)
+        with open_probe(world.state, disk, clock):
+            pass
+        second = distinct(disk, name)
+        for _, again in choose.sample(second, min(5, len(second))):
+            again.write(world.folder)
+            check(world, flow, least)
+            twice += 1
+    assert twice >= 20
+
+
+# --- bugs planted on purpose ----------------------------------------------------------------------
+
+
+def without_sync(files: Filesystem, path: Path, data: bytes) -> None:
+    draft = path.with_name(path.name + ".new")
+    files.write_file(draft, data, 0o600)
+    files.rename(draft, path)
+    files.sync_folder(path.parent)
+
+
+def rename_before_write(files: Filesystem, path: Path, data: bytes) -> None:
+    if path.exists():
+        files.rename(path, path.with_name(path.name + ".old"))
+    files.write_file(path, data, 0o600)
+    files.sync_file(path)
+    files.sync_folder(path.parent)
+
+
+def counter_after_swap(store: object, slots: object, slot: str, entry: object) -> None:
+    slots.exchange(store.files, slot)  # type: ignore[attr-defined]
+    store.write(  # type: ignore[attr-defined]
+        noted(
+            store.ledger(),  # type: ignore[attr-defined]
+            entry,  # type: ignore[arg-type]
+            tree=entry.new_tree,  # type: ignore[attr-defined]
+            previous=entry.old_tree,  # type: ignore[attr-defined]
+            previous_slot=slot,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "planted"),
+    [
+        ((probe.store, "durable_write"), without_sync),
+        ((probe.store, "durable_write"), rename_before_write),
+        ((probe.onboard, "change_trees"), counter_after_swap),
+    ],
+    ids=["a missing fsync", "a rename before the write", "the counter after the swap"],
+)
+def test_planted_bugs_are_found(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    place: tuple[object, str],
+    planted: Callable[..., None],
+) -> None:
+    flow = FLOWS["apply: modify"]
+    with monkeypatch.context() as changed:
+        changed.setattr(*place, planted)
+        assert failures(world, flow, "planted", enough=1)
+
+
+def test_a_copy_without_a_folder_sync_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("probe.slots.sync_all", lambda *_: None)
+    assert failures(world, FLOWS["apply: add"], "planted", enough=1)
