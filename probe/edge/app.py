@@ -23,8 +23,9 @@ from starlette.routing import Route
 
 from probe.edge import answers
 from probe.edge.answers import Answer
+from probe.edge.asking import Asked
 from probe.edge.flights import Busy
-from probe.edge.service import Asked, Edge
+from probe.edge.service import Edge
 from shared.errors import InputError, OversizedMessage, RehydrationError
 
 BATCH_SECONDS: Final = 120.0
@@ -88,6 +89,9 @@ def application(edge: Edge) -> Starlette:
             return _response(answers.problem(error))
         return JSONResponse(accepted.as_dict(), headers={"Cache-Control": "no-store"})
 
+    async def no_picture(_: Request) -> Response:
+        raise HTTPException(405, headers={"Allow": "POST"})
+
     async def refused(_: Request, error: Exception) -> Response:
         """A method or path that the routes do not know."""
         if not isinstance(error, HTTPException):
@@ -112,6 +116,7 @@ def application(edge: Edge) -> Starlette:
             Route("/metrics", metrics),
             Route("/status", status),
             Route("/batches", batches, methods=["POST"]),
+            Route("/batches", no_picture),
             Route("/{name:path}", picture),
         ],
         exception_handlers={HTTPException: refused},

@@ -84,11 +84,12 @@ def serve(
     """
     with _extra():
         from probe.edge.app import application
+        from probe.edge.asking import Options
         from probe.edge.formats import Quality
+        from probe.edge.places import open_store
         from probe.edge.serve import bound_socket
         from probe.edge.serve import serve as run
-        from probe.edge.service import Edge, Options
-        from probe.edge.stores import open_store
+        from probe.edge.service import Edge
         from probe.edge.upstream import Limits, Upstream
 
     policy = _policy(trust, site, max_batch_bytes)
@@ -209,7 +210,7 @@ def _extra() -> Iterator[None]:
 @contextmanager
 def _opened(place: str, *, create: bool = False) -> Iterator[Store]:
     with _extra():
-        from probe.edge.stores import open_store
+        from probe.edge.places import open_store
 
         store = open_store(place, create=create)
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -58,6 +60,10 @@ def serve(app: Starlette, listening: socket.socket, ready: Callable[[], None]) -
         timeout_graceful_shutdown=GRACE_S,
         h11_max_incomplete_event_size=16 << 10,
     )
+    # uvicorn stops in good order and then raises the signal anew, for handlers that were there
+    # before. These make of it that to be stopped is no failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
     _Server(config, ready).run(sockets=[listening])
 
 

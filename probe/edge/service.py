@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Final, TypeVar
 
 from probe.edge import answers
 from probe.edge.accepting import Accepted, Policy, accept
 from probe.edge.answers import Answer, Timing
+from probe.edge.asking import Asked, Options, unacceptable, upstream_accept
 from probe.edge.drawing import Renderers, drawn
-from probe.edge.flights import Busy, Flights, Turnstile
+from probe.edge.flights import Busy, Flights
 from probe.edge.formats import (
     Format,
-    Quality,
     choose,
     decoded,
-    encoded,
     entity_tag,
     has_alpha,
     liking,
@@ -31,64 +26,14 @@ from probe.edge.formats import (
     ranges,
     tag_matches,
 )
-from probe.edge.memory import Memory
 from probe.edge.metrics import Metrics, Outcome
 from probe.edge.stores import PROMPT_HEAD, Store, Stored
 from probe.edge.upstream import Fetched, Upstream, UpstreamError
-from shared.errors import DigestMismatch, InputError, RehydrationError
+from probe.edge.workshop import Pixels, Workshop
+from shared.errors import InputError, RehydrationError
 from shared.media.fixed import U8
 from shared.media.message import decode_record
 from shared.media.names import name_of_url
-
-V = TypeVar("V")
-_PLAIN: Final = "image/*;q=0.8"
-
-
-@dataclass(frozen=True)
-class Options:
-    """How an edge works.
-
-    Attributes:
-        workers: drawings and encodings at a time, a thread each.
-        queue: more that may wait; the rest gets 503.
-        memory_bytes: of encoded pictures that are kept.
-        max_age_s: how long caches may keep a picture.
-        quality: of lossy formats.
-        parameters: of URLs that are part of a picture's name.
-    """
-
-    workers: int = 2
-    queue: int = 256
-    memory_bytes: int = 256 << 20
-    max_age_s: int = answers.YEAR_S
-    quality: Quality = field(default_factory=Quality)
-    parameters: Collection[str] = ()
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request for a picture.
-
-    Attributes:
-        path: of the URL as it came, percent-encoded.
-        query: likewise.
-        accept, if_none_match: fields of its header.
-        head: only the header is asked for.
-    """
-
-    path: bytes
-    query: bytes = b""
-    accept: str | None = None
-    if_none_match: str | None = None
-    head: bool = False
-
-
-@dataclass(frozen=True)
-class Made:
-    """A file that was made, and how long each step took, seconds."""
-
-    body: bytes
-    steps: dict[str, float]
 
 
 class Edge:
@@ -112,12 +57,8 @@ class Edge:
         self.policy, self.options = policy or Policy(), options or Options()
         self.metrics = Metrics(store.facts)
         self.renderers = Renderers(store)
-        self.memory = Memory(self.options.memory_bytes)
+        self.workshop = Workshop(self.options, self.metrics)
         self._formats = self.options.quality.formats()
-        self._turnstile = Turnstile("a processor", self.options.workers, self.options.queue)
-        self._pool = ThreadPoolExecutor(self.options.workers, "draw")
-        self._files: Flights[Made] = Flights()
-        self._pixels: Flights[tuple[U8, float]] = Flights()
         self._fetches: Flights[Fetched] = Flights()
         self._taking = asyncio.Lock()
 
@@ -127,8 +68,7 @@ class Edge:
         answer = await self._answer(asked)
         sent_bytes = 0 if asked.head else len(answer.body)
         self.metrics.answered(answer.outcome, time.perf_counter() - began, sent_bytes)
-        self.metrics.memory_bytes.set(self.memory.size_bytes)
-        self.metrics.waiting.set(self._turnstile.waiting)
+        self.workshop.gauge()
         return answer
 
     async def take(self, data: bytes) -> Accepted:
@@ -151,7 +91,7 @@ class Edge:
 
     async def close(self) -> None:
         """Waits for drawings under way and lets go of everything."""
-        self._pool.shutdown(wait=True)
+        self.workshop.close()
         if self.upstream is not None:
             await self.upstream.close()
         self.store.close()
@@ -183,16 +123,16 @@ class Edge:
         if stored.record[:1] == bytes([PROMPT_HEAD]):
             renderer = self.renderers.ready(stored.generator)
             if renderer is None:
-                renderer = await self._aside(self.renderers.get, stored.generator)
+                renderer = await self.workshop.aside(self.renderers.get, stored.generator)
             able = renderer
             alpha = renderer.generator.channels == 4
 
             def pixels() -> U8:
-                return self._verified(lambda: drawn(able, stored.record))
+                return self.workshop.verified(lambda: drawn(able, stored.record))
 
             outcome = Outcome.REHYDRATED
         else:
-            image = self._verified(lambda: decode_record(stored.record).image)
+            image = self.workshop.verified(lambda: decode_record(stored.record).image)
             media_type = media_type_of(image)
             if media_type and liking(media_type, ranges(asked.accept))[0] > 0:
                 tag = entity_tag(stored.generator, stored.record, None)
@@ -209,7 +149,7 @@ class Edge:
             outcome = Outcome.FILE
         into = choose(asked.accept, self._formats, alpha)
         if into is None:
-            return answers.problem(_unacceptable(asked.accept, self._formats), 406)
+            return answers.problem(unacceptable(asked.accept, self._formats), 406)
         return await self._written(asked, stored, into, pixels, outcome, timing)
 
     async def _written(
@@ -217,7 +157,7 @@ class Edge:
         asked: Asked,
         stored: Stored,
         into: Format,
-        pixels: Callable[[], U8],
+        pixels: Pixels,
         outcome: Outcome,
         timing: Timing,
     ) -> Answer:
@@ -225,41 +165,14 @@ class Edge:
         max_age_s = self.options.max_age_s
         if tag_matches(asked.if_none_match, tag):
             return answers.not_modified(tag, timing, max_age_s)
-        body = self.memory.get(tag)
+        body = self.workshop.memory.get(tag)
         if body is not None:
             return answers.picture(body, into.media_type, tag, Outcome.HIT, timing, max_age_s)
 
-        async def make() -> Made:
-            made = await self._made(stored, into, pixels)
-            self.memory.put(tag, made.body)
-            return made
-
-        made, joined = await self._files.run(tag, make)
+        made, joined = await self.workshop.file(tag, stored, into, pixels)
         timing.steps.update(made.steps)
         how = Outcome.COALESCED if joined else outcome
         return answers.picture(made.body, into.media_type, tag, how, timing, max_age_s)
-
-    async def _made(self, stored: Stored, into: Format, pixels: Callable[[], U8]) -> Made:
-        """Draws once for all formats that are asked for at the moment, and encodes."""
-
-        async def draw() -> tuple[U8, float]:
-            return await self._aside(_timed, pixels)
-
-        async with self._turnstile.passed() as waited_s:
-            (shown, drew_s), _ = await self._pixels.run((stored.generator, stored.record), draw)
-            body, encoded_s = await self._aside(_timed, lambda: encoded(shown, into))
-        self.metrics.wrote(into.name)
-        return Made(body, {"queue": waited_s, "draw": drew_s, "encode": encoded_s})
-
-    def _verified(self, work: Callable[[], V]) -> V:
-        """What is drawn or read, counted by whether its digest is as recorded."""
-        try:
-            result = work()
-        except DigestMismatch:
-            self.metrics.drew(verified=False)
-            raise
-        self.metrics.drew(verified=True)
-        return result
 
     async def _elsewhere(
         self, asked: Asked, name: str, timing: Timing, error: RehydrationError | None
@@ -275,7 +188,7 @@ class Edge:
                 ),
                 404,
             )
-        wanted = _wanted(asked.accept, self._formats)
+        wanted = upstream_accept(asked.accept, self._formats)
 
         async def fetch() -> Fetched:
             fetched = await upstream.fetch(name, wanted)
@@ -292,28 +205,3 @@ class Edge:
         fresh = tag is not None and tag_matches(asked.if_none_match, tag)
         why = "uri-miss" if error is None else f"miss; detail={error.kind}"
         return answers.from_upstream(fetched, why, timing, fresh=fresh)
-
-    async def _aside(self, work: Callable[..., V], *arguments: object) -> V:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
-
-
-def _timed(work: Callable[[], V]) -> tuple[V, float]:
-    began = time.perf_counter()
-    result = work()
-    return result, time.perf_counter() - began
-
-
-def _wanted(accept: str | None, formats: Collection[Format]) -> str:
-    """What a client accepts, in one spelling."""
-    wanted = ranges(accept)
-    likings = ((one.media_type, *liking(one.media_type, wanted)) for one in formats)
-    named = [media_type for media_type, weight, explicit in likings if explicit and weight > 0]
-    return ", ".join([*named, _PLAIN])
-
-
-def _unacceptable(accept: str | None, formats: Collection[Format]) -> InputError:
-    return InputError(
-        f"the client accepts {(accept or '')[:200]!r}",
-        expected="one of " + ", ".join(one.media_type for one in formats),
-        remedy="ask with another Accept field",
-    )

@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Final, Protocol
 
 from shared.envelope import NO_COUNTER
-from shared.errors import InputError, StoreError, WrongPin
+from shared.errors import StoreError, WrongPin
 from shared.media.batch import Batch
 
 PROMPT_HEAD: Final = 0x10
@@ -124,32 +123,6 @@ class Store(Protocol):
     def close(self) -> None:
         """Lets go of files and connections."""
         ...
-
-
-def open_store(place: str, *, create: bool = False) -> Store:
-    """A store by its place: a folder, or a URL like ``redis://localhost:6379/0``.
-
-    Args:
-        place: where.
-        create: make the folder if it is not there.
-
-    Raises:
-        InputError: no such place.
-        StoreError: it cannot be opened.
-    """
-    scheme, colon, _ = place.partition("://")
-    if colon and scheme in ("redis", "rediss", "unix"):
-        from probe.edge.redis_store import RedisStore
-
-        return RedisStore(place)
-    if colon:
-        raise InputError(
-            f"the store {place!r} is of no kind that is known",
-            expected="a folder, or redis://HOST:PORT/NUMBER",
-        )
-    from probe.edge.lmdb_store import LmdbStore
-
-    return LmdbStore(Path(place), create=create)
 
 
 # --- what the stores have in common -----------------------------------------------------------

@@ -10,7 +10,8 @@ import pytest
 from edge_world import ask, batch, redis_server, trust_file
 
 from benchmarks.edge_stack import Running, edge_server
-from probe.edge.stores import Store, open_store
+from probe.edge.places import open_store
+from probe.edge.stores import Store
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ from edge_world import KEY, batch, jars, records, trust_file
 from benchmarks.edge_stack import environment
 from probe.edge.accepting import Policy, accept
 from probe.edge.drawing import Renderers
-from probe.edge.stores import Change, Facts, Store, Stored, open_store
+from probe.edge.places import open_store
+from probe.edge.stores import Change, Facts, Store, Stored
 from shared.errors import (
     InputError,
     RegenerationError,
