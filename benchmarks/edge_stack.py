@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
+import math
 import os
+import random
 import shutil
 import signal
 import socket
@@ -103,12 +104,17 @@ class Catalogue:
 
 def catalogue(generator: Generator, count: int, pattern: str = "jars/{:04d}.webp") -> Catalogue:
     """So many pictures of a family, all different."""
-    values = [range(len(attribute.values)) for attribute in generator.grammar.attributes]
-    combinations = list(itertools.product(*values))
-    order = np.random.default_rng(7).permutation(len(combinations))[:count]
-    if len(order) < count:
-        raise ValueError(f"the family has {len(order)} pictures, not {count}")
-    prompts = {pattern.format(n): Prompt(combinations[k]) for n, k in enumerate(order)}
+    shape = [len(attribute.values) for attribute in generator.grammar.attributes]
+    total = math.prod(shape)
+    if total < count:
+        raise ValueError(f"the family has {total} pictures, not {count}")
+    prompts = {}
+    for number, place in enumerate(random.Random(7).sample(range(total), count)):
+        values = []
+        for size in reversed(shape):
+            place, value = divmod(place, size)
+            values.append(value)
+        prompts[pattern.format(number)] = Prompt(tuple(reversed(values)))
     file = write_generator(generator)
     loaded = Loaded(generator, generator_digest(file), len(file))
     return Catalogue(loaded, file, Renderer(generator, kernel="numpy"), prompts)
