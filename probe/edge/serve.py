@@ -1,0 +1,78 @@
+"""The server: uvicorn on one socket, until it is told to stop; what is under way ends first."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+
+from shared.errors import InputError
+
+GRACE_S: Final = 30
+KEEP_ALIVE_S: Final = 75
+"""Longer than nginx keeps connections (60 s), so that it is never the edge that closes one which
+the proxy is just about to use."""
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        InputError: the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise InputError(
+            f"cannot listen at {host}:{port}: {error.strerror or error}",
+            expected="an address of this machine and a free port",
+            remedy="choose another --port",
+        ) from None
+    return listening
+
+
+def serve(app: Starlette, listening: socket.socket, ready: Callable[[], None]) -> None:
+    """Serves until SIGINT or SIGTERM.
+
+    Args:
+        app: what to serve.
+        listening: where.
+        ready: called when requests are answered.
+    """
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="on",
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+        h11_max_incomplete_event_size=16 << 10,
+    )
+    # uvicorn stops in good order and then raises the signal anew, for handlers that were there
+    # before. These make of it that to be stopped is no failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    _Server(config, ready).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As ever, and then says so."""
+        await super().startup(sockets)
+        self._ready()
