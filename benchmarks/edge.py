@@ -233,7 +233,7 @@ def main(
     generators: Annotated[
         list[Path] | None, typer.Argument(metavar="GENERATOR...", help="Of `media train`.")
     ] = None,
-    requests: Annotated[int, typer.Option(min=1000, help="In the Zipf mix.")] = 40_000,
+    requests: Annotated[int, typer.Option(min=1000, help="In the Zipf mix.")] = 20_000,
     wrk_seconds: Annotated[int, typer.Option(min=1, help="How long wrk runs.")] = 15,
     workers: Annotated[int, typer.Option(min=1, help="Drawing threads of each edge.")] = 1,
     out: Annotated[Path, typer.Option(help="Page to write.")] = OUT,
