@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from edge_world import KEY, ask, batch, jars, records, redis_server, trust_file
 from benchmarks.edge_stack import environment, samples, start_edge
 from probe.edge.accepting import Policy, accept
 from probe.edge.drawing import Renderers
+from probe.edge.lmdb_store import LmdbStore
 from probe.edge.places import open_store
 from probe.edge.stores import Change, Facts, Store, Stored
 from shared.errors import (
@@ -181,8 +183,6 @@ def test_places_that_are_none(tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_full_says_so_and_stays_as_it_was(tmp_path: Path) -> None:
-    from probe.edge.lmdb_store import LmdbStore
-
     store = LmdbStore(tmp_path / "small", create=True, map_bytes=1 << 20)
     take(store, batch())
     before = contents(store), store.facts()
@@ -219,3 +219,26 @@ def test_a_redis_that_goes_and_comes_back() -> None:
                 assert samples(edge.url)['edge_requests_total{outcome="failed"}'] == 2
         finally:
             edge.stop()
+
+
+def test_readers_that_were_killed_do_not_shut_the_store(tmp_path: Path) -> None:
+    """LMDB has places for so many readers; who is killed while others go on leaves his taken, and
+    when all are no process can open the file."""
+    store = LmdbStore(tmp_path, create=True)
+    take(store, batch())
+    code = (
+        "import lmdb, os, sys\n"
+        "environment = lmdb.open(sys.argv[1], max_dbs=4)\n"
+        "transactions = [environment.begin() for _ in range(600)]\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    command = [sys.executable, "-m", "probe", "edge", "status", "--store", str(tmp_path), "--json"]
+    for _ in range(3):
+        killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+        assert killed.returncode == -9
+        status = subprocess.run(
+            command, env=environment(), capture_output=True, text=True, check=True
+        )
+        assert json.loads(status.stdout)["prompts"] == 60
+    assert len(contents(store)) == 60
+    store.close()
