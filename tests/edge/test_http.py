@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
-import socket
 import time
 from pathlib import Path
 
@@ -16,7 +14,6 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.edge_stack import Running, catalogue, edge_server, family, samples
-from probe.edge.serve import bound_socket
 from shared.media.batch import MAX_BATCH_BYTES, Batch, sign_batch
 from shared.media.message import encode_record, image_record
 
@@ -299,24 +296,3 @@ def test_after_a_restart_everything_is_there(tmp_path: Path) -> None:
         assert counter_of(second) == 41
         synced = samples(second.url)['edge_synced_bytes_total{what="records"}']
         assert synced == len(batch(41)) - len(jars().file)
-
-
-def test_bodies_do_not_wait_for_the_acknowledgement_of_their_header() -> None:
-    """What an accepted connection has inherited decides whether asyncio sends at once."""
-
-    async def accepted() -> int:
-        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-        def came(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            connection = writer.get_extra_info("socket")
-            found.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-            writer.close()
-
-        listening = bound_socket("127.0.0.1", 0)
-        async with await asyncio.start_server(came, sock=listening):
-            _, writer = await asyncio.open_connection(*listening.getsockname())
-            result = await found
-            writer.close()
-        return result
-
-    assert asyncio.run(accepted())
