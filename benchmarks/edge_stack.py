@@ -227,15 +227,22 @@ def nginx(folder: Path, edges: Sequence[str]) -> Iterator[str]:
     port = free_port()
     conf = folder / "nginx.conf"
     conf.write_text(nginx_conf(folder, port, edges), encoding="utf-8")
+    with serving(conf, folder) as process:
+        url = f"http://127.0.0.1:{port}"
+        await_answer(f"{url}/metrics", process)
+        yield url
+
+
+@contextmanager
+def serving(conf: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """nginx with a configuration, until the context ends; its errors go into a file."""
     # as root it would otherwise give its workers away to a user that cannot enter the folder
     user = " user root;" if os.geteuid() == 0 else ""
     log = folder / "error.log"
     command = [program("nginx"), "-c", str(conf), "-e", str(log), "-g", f"daemon off;{user}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
     try:
-        await_answer(f"{url}/metrics", process)
-        yield url
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)

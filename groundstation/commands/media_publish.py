@@ -66,6 +66,10 @@ def publish(
         )
     if out is not None:
         checked_out(out)
+        if out.resolve() in {path.resolve() for path in (*books, generator, key)}:
+            raise InputError(
+                f"--out would overwrite {out}", expected="another file", remedy="name a new one"
+            )
     loaded, signer = open_generator(generator), load_private_key(key)
     lacking = [url for url in edges if loaded.digest not in edge_status(url).generators]
     along = (out is not None or bool(lacking)) if with_generator is None else with_generator

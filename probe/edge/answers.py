@@ -28,6 +28,7 @@ _STATUS: Final[tuple[tuple[type[RehydrationError], int], ...]] = (
     (errors.MalformedMessage, 400),
     (errors.InputError, 400),
     (errors.Refusal, 422),
+    (errors.StoreError, 503),
 )
 """The first family that an error belongs to decides; none is 500."""
 
@@ -121,7 +122,7 @@ def problem(error: RehydrationError, status: int | None = None, detail: str = ""
     }
     if isinstance(error, Busy):
         fields["Retry-After"] = str(error.retry_after_s)
-    return Answer(code, fields, json.dumps(value).encode("utf-8"), _outcome(code))
+    return Answer(code, fields, json.dumps(value).encode("utf-8"), _outcome(code, error))
 
 
 def status_of(error: RehydrationError) -> int:
@@ -145,9 +146,9 @@ def _own(tag: str, outcome: Outcome, timing: Timing, max_age_s: int) -> dict[str
     }
 
 
-def _outcome(status: int) -> Outcome:
+def _outcome(status: int, error: RehydrationError) -> Outcome:
+    if isinstance(error, Busy):
+        return Outcome.BUSY
     if status == 404:
         return Outcome.MISSING
-    if status == 503:
-        return Outcome.BUSY
     return Outcome.REFUSED if status < 500 else Outcome.FAILED

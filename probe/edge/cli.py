@@ -103,8 +103,10 @@ def serve(
         quality=Quality(avif, webp, jpeg),
         parameters=tuple(parameter or ()),
     )
+    with _extra():
+        opened = open_store(store, create=True)
     listening = bound_socket(host, port)
-    edge = Edge(open_store(store, create=True), policy, options, origin)
+    edge = Edge(opened, policy, options, origin)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}"
 

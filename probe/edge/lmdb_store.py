@@ -27,6 +27,8 @@ from shared.media.batch import Batch
 
 MAP_BYTES: Final = 1 << 35
 """Most that the file may grow to; address space, not disk."""
+MAX_READERS: Final = 1024
+"""At a time, of all processes; a thread each."""
 _FACTS: Final = b"facts"
 
 
@@ -54,8 +56,15 @@ class LmdbStore:
         with _storing(f"open {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
             self._env = lmdb.open(
-                str(folder), map_size=map_bytes, max_dbs=4, readahead=False, mode=0o600
+                str(folder),
+                map_size=map_bytes,
+                max_dbs=4,
+                max_readers=MAX_READERS,
+                readahead=False,
+                mode=0o600,
             )
+            # Whoever was killed has left his place taken; it is free again from here on.
+            self._env.reader_check()
             self._records = self._env.open_db(b"records")
             self._generators = self._env.open_db(b"generators")
             self._numbers = self._env.open_db(b"numbers")

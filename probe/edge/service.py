@@ -30,7 +30,7 @@ from probe.edge.metrics import Metrics, Outcome
 from probe.edge.stores import PROMPT_HEAD, Store, Stored
 from probe.edge.upstream import Fetched, Upstream, UpstreamError
 from probe.edge.workshop import Pixels, Workshop
-from shared.errors import InputError, RehydrationError
+from shared.errors import InputError, RehydrationError, StoreError
 from shared.media.fixed import U8
 from shared.media.message import decode_record
 from shared.media.names import name_of_url
@@ -181,7 +181,9 @@ class Edge:
         upstream = self.upstream
         if upstream is None:
             if error is not None:
-                return answers.problem(error, 500)
+                # a store may come back; a record that draws something else stays as it is
+                status = 503 if isinstance(error, StoreError) else 500
+                return answers.problem(error, status)
             return answers.problem(
                 InputError(
                     f"the edge has no picture {name!r}", remedy="publish it, or name an --upstream"

@@ -155,11 +155,12 @@ def needed(name: str) -> str:
 
 
 @contextlib.contextmanager
-def redis_server(folder: Path) -> Iterator[str]:
+def redis_server(folder: Path, *, durable: bool = False) -> Iterator[str]:
     """A Redis of its own, at a socket in a folder; yields its URL."""
     path = folder / "redis.sock"
     command = [needed("redis-server"), "--port", "0", "--unixsocket", str(path)]
-    command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
+    command += ["--save", "", "--appendonly", "yes" if durable else "no", "--dir", str(folder)]
+    path.unlink(missing_ok=True)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         for _ in range(600):

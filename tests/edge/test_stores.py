@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from edge_world import KEY, batch, jars, records, trust_file
+from edge_world import KEY, ask, batch, jars, records, redis_server, trust_file
 
-from benchmarks.edge_stack import environment
+from benchmarks.edge_stack import environment, samples, start_edge
 from probe.edge.accepting import Policy, accept
 from probe.edge.drawing import Renderers
+from probe.edge.lmdb_store import LmdbStore
 from probe.edge.places import open_store
 from probe.edge.stores import Change, Facts, Store, Stored
 from shared.errors import (
@@ -180,8 +183,6 @@ def test_places_that_are_none(tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_full_says_so_and_stays_as_it_was(tmp_path: Path) -> None:
-    from probe.edge.lmdb_store import LmdbStore
-
     store = LmdbStore(tmp_path / "small", create=True, map_bytes=1 << 20)
     take(store, batch())
     before = contents(store), store.facts()
@@ -189,4 +190,55 @@ def test_a_store_that_is_full_says_so_and_stays_as_it_was(tmp_path: Path) -> Non
     with pytest.raises(StoreError, match="full"):
         take(store, batch(2, large, file=b""))
     assert (contents(store), store.facts()) == before
+    store.close()
+
+
+def test_a_redis_that_goes_and_comes_back() -> None:
+    """Meanwhile there are errors that nobody keeps, never a 404 or another picture; afterwards
+    everything is there (with an append-only file), and the edge was not touched."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        with redis_server(folder, durable=True) as url:
+            edge = start_edge(url, "--trust", trust_file(folder))
+            assert ask(edge.url, "/batches", method="POST", body=batch()).status == 200
+            before = ask(edge.url, "/jars/07.webp")
+            assert before.status == 200
+        try:
+            for path in ("/jars/07.webp", "/none.webp"):
+                reply = ask(edge.url, path)
+                assert (reply.status, reply.fields["cache-control"]) == (503, "no-store")
+            assert ask(edge.url, "/healthz").status == 503
+            assert ask(edge.url, "/status").status == 503
+            assert ask(edge.url, "/batches", method="POST", body=batch(2)).status == 503
+            assert samples(edge.url)["edge_store_up"] == 0
+            with redis_server(folder, durable=True):
+                assert ask(edge.url, "/jars/07.webp").body == before.body
+                assert ask(edge.url, "/none.webp").status == 404
+                assert ask(edge.url, "/batches", method="POST", body=batch()).status == 409
+                assert samples(edge.url)["edge_store_up"] == 1
+                assert samples(edge.url)['edge_requests_total{outcome="failed"}'] == 2
+        finally:
+            edge.stop()
+
+
+def test_readers_that_were_killed_do_not_shut_the_store(tmp_path: Path) -> None:
+    """LMDB has places for so many readers; who is killed while others go on leaves his taken, and
+    when all are no process can open the file."""
+    store = LmdbStore(tmp_path, create=True)
+    take(store, batch())
+    code = (
+        "import lmdb, os, sys\n"
+        "environment = lmdb.open(sys.argv[1], max_dbs=4)\n"
+        "transactions = [environment.begin() for _ in range(600)]\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    command = [sys.executable, "-m", "probe", "edge", "status", "--store", str(tmp_path), "--json"]
+    for _ in range(3):
+        killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+        assert killed.returncode == -9
+        status = subprocess.run(
+            command, env=environment(), capture_output=True, text=True, check=True
+        )
+        assert json.loads(status.stdout)["prompts"] == 60
+    assert len(contents(store)) == 60
     store.close()
