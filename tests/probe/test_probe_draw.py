@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 from powercut import FailingDisk, PowerCut, Quick
 from test_probe_holding import CHAIN
-from test_probe_listen import STACK, Line
 from typer.testing import CliRunner
 from world import BASE, KEY, TARGET, World, classical, envelope, regenerator
 
@@ -37,6 +36,7 @@ from probe.service import Doing, Service
 from probe.telemetry import Telemetry
 from probe.units import Datagrams, slip
 from shared.auth.keys import IntervalKey, TrustedKey
+from shared.ccsds.stack import Stack
 from shared.codec import binding
 from shared.envelope import sign
 from shared.errors import (
@@ -284,16 +284,36 @@ def test_pictures_are_not_held_for_a_chain(
     assert not (tmp_path / "x.png").exists()
 
 
+class Line:
+    """A line that brings these datagrams and nothing more."""
+
+    datagrams = True
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = list(pieces)
+
+    def receive(self, timeout_s: float) -> bytes:
+        del timeout_s
+        return self.pieces.pop(0) if self.pieces else b""
+
+    def send(self, data: bytes) -> None:
+        raise AssertionError(f"telemetry goes elsewhere here: {data!r}")
+
+    def close(self) -> None:
+        pass
+
+
 def listened(
     world: World, pieces: list[bytes], gallery: Gallery | None, files: Filesystem | None = None
 ) -> list[tuple[str, int, int]]:
     """Events, exit codes and counters of a service that gets these messages."""
     said: list[Telemetry] = []
     disk = files or Quick()
-    doing = Doing(world.state, disk, lambda: 9.0, lambda *_: regenerator, said.append, gallery)
+    doing = Doing(
+        *(world.state, disk, lambda: 9.0, lambda *_: regenerator, said.append), gallery=gallery
+    )
     with open_inbox(world.state, disk) as inbox:
-        line = Line(pieces)
-        receiver = Receiver(line, Datagrams(), STACK, inbox, 1 << 20, lambda _: None)
+        receiver = Receiver(Line(pieces), Datagrams(), Stack(), inbox, 1 << 20, lambda _: None)
         Service(doing, inbox, receiver).run()
     return [(one.event.name.lower(), one.exit_code, one.counter) for one in said]
 
