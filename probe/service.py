@@ -135,11 +135,16 @@ class Service:
         return replace(dealt, telemetry=replace(dealt.telemetry, digest=digest))
 
     def _park(self, waiting: Waiting, dealt: Dealt) -> None:
+        # A ground that hears nothing sends again: copies must not take the room of others.
+        parked = next((one for one in self._parked if one.data == waiting.data), None)
+        kept = parked or waiting
         if dealt.telemetry.step == STEPS[StoreError]:
-            self._refused_by_disk[waiting] = time.monotonic()
+            self._refused_by_disk[kept] = time.monotonic()
         else:
-            self._refused_by_disk.pop(waiting, None)
-        if waiting in self._parked:
+            self._refused_by_disk.pop(kept, None)
+        if parked is not None:
+            if parked != waiting:
+                self._drop(waiting)
             return
         self._parked.append(waiting)
         if len(self._parked) > MAX_PARKED:

@@ -22,6 +22,8 @@ from shared.errors import InputError, MalformedMessage
 
 VERSION = 1
 DATA_BYTES = 40
+PACKET_BYTES = 6 + DATA_BYTES
+"""With the header of a space packet."""
 NO_COUNTER_FIELD = 0xFFFFFFFF
 """Stands for "no counter": the message has none, or nobody could tell."""
 
