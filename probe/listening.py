@@ -23,7 +23,7 @@ def listen(
     scid: Annotated[int, typer.Option(min=0, max=1023, help="ccsds: spacecraft.")] = 1,
     vcid: Annotated[int, typer.Option(min=0, max=63, help="ccsds: virtual channel.")] = 0,
     apid: Annotated[int, typer.Option(min=0, max=2046, help="Application process.")] = 1,
-    telemetry: Annotated[str, typer.Option(help="json lines, or packet: 46 bytes each.")] = "json",
+    telemetry: Annotated[str, typer.Option(help="json lines, or packet: 62 bytes each.")] = "json",
     telemetry_to: Annotated[
         str,
         typer.Option(metavar="HOST:PORT", help="udp: where telemetry goes, else the sender."),
@@ -32,6 +32,14 @@ def listen(
     max_seconds: MaxSeconds = 24 * 3600.0,
     max_memory: MaxMemory = 4096,
     low_memory: LowMemory = False,
+    watts: Annotated[
+        float | None,
+        typer.Option(min=0, help="What the board draws to regenerate: energy in telemetry."),
+    ] = None,
+    joules_per_operation: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="J", help="The same, of one multiply-add of the model."),
+    ] = None,
 ) -> None:
     """Receive messages and deal with each; telemetry goes back the same way.
 
@@ -41,8 +49,12 @@ def listen(
         raise typer.BadParameter("name one of --udp, --serial and --stdin")
     if framing not in ("bare", "ccsds") or telemetry not in ("json", "packet"):
         raise typer.BadParameter("--framing is bare or ccsds, --telemetry json or packet")
+    if watts is not None and joules_per_operation is not None:
+        raise typer.BadParameter("name one of --watts and --joules-per-operation")
+    from probe.energy import Energy
     from probe.model import budget_of
     from probe.serving import Options, serve
 
     line = Options(udp, serial, baud, framing, scid, vcid, apid, telemetry, telemetry_to)
-    serve(state, line, budget_of(max_tokens, max_seconds, max_memory), low_memory=low_memory)
+    budget = budget_of(max_tokens, max_seconds, max_memory)
+    serve(state, line, budget, Energy(watts, joules_per_operation), low_memory=low_memory)

@@ -6,7 +6,9 @@ commands that merely check, report or roll back.
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from shared.wire import Message
 if TYPE_CHECKING:
     from probe.update import Regenerator
     from shared.prompts.model import LanguageModel
+    from shared.prompts.pinned import PinnedModel
     from shared.regenerate import Budget, Regenerated
 
 
@@ -51,16 +54,25 @@ def regenerator(
     """
 
     def follow(message: Message, baseline: Tree) -> Regenerated:
+        from shared.prompts.metered import MeteredModel, Work
         from shared.regenerate import regenerate
+
+        work, began_s = Work(), time.process_time()
+
+        def opened(stack: ExitStack) -> LanguageModel:
+            model = open_model(stack)
+            return MeteredModel(model, model.transformer.shape, work)
 
         with (
             limited_memory(budget.max_memory_bytes),
             limited_time(budget.max_seconds),
             ExitStack() as stack,
         ):
-            return regenerate(message, baseline, lambda: open_model(stack), budget, report)
+            made = regenerate(message, baseline, lambda: opened(stack), budget, report)
+        used_s = time.process_time() - began_s
+        return replace(made, cpu_seconds=used_s, operations=work.multiply_adds)
 
-    def open_model(stack: ExitStack) -> LanguageModel:
+    def open_model(stack: ExitStack) -> PinnedModel:
         from shared.exact.pin import load_pin
         from shared.prompts.pinned import PinnedModel
 

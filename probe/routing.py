@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from probe.holding import disclose, take_in, waits
 from probe.onboard import Clock, Probe
@@ -13,6 +15,9 @@ from probe.update import Regenerator, apply
 from shared import errors
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.errors import RehydrationError
+
+if TYPE_CHECKING:
+    from shared.regenerate import Regenerated
 
 STEPS: dict[type[RehydrationError], int] = {
     errors.OversizedMessage: 1,
@@ -81,7 +86,8 @@ def _dealt(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) ->
         applied = sum(closed.applied is not None for closed in done.closed)
         reason = f"interval {done.latest.interval}: {applied} of {len(done.closed)} applied"
         counter = probe.store.ledger().counter
-        return Dealt(Telemetry(Event.DISCLOSED, counter=counter, reason=reason))
+        took = [closed.applied.regenerated for closed in done.closed if closed.applied]
+        return Dealt(spent(Telemetry(Event.DISCLOSED, counter=counter, reason=reason), took))
     if len(data) > 1 and data[1] in _ROTATION_HEADS:
         keys = rotate(probe, data, clock)
         counter, reason = probe.store.ledger().counter, f"{len(keys)} keys are trusted now"
@@ -91,12 +97,17 @@ def _dealt(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) ->
         reason = f"waits for the key of interval {held.interval}"
         return Dealt(Telemetry(Event.HELD, counter=held.counter, reason=reason))
     made = apply(probe, data, regenerator, clock)
-    return Dealt(
-        Telemetry(
-            Event.APPLIED,
-            counter=made.entry.counter,
-            tokens=made.regenerated.tokens,
-            milliseconds=round(1000 * made.regenerated.seconds),
-            digest=bytes.fromhex(made.entry.new_tree)[:8],
-        )
+    digest = bytes.fromhex(made.entry.new_tree)[:8]
+    told = Telemetry(Event.APPLIED, counter=made.entry.counter, digest=digest)
+    return Dealt(spent(told, [made.regenerated]))
+
+
+def spent(telemetry: Telemetry, made: Sequence[Regenerated]) -> Telemetry:
+    """An event with what regeneration took, all messages of it together."""
+    return replace(
+        telemetry,
+        tokens=sum(one.tokens for one in made),
+        milliseconds=round(1000 * sum(one.seconds for one in made)),
+        cpu_milliseconds=round(1000 * sum(one.cpu_seconds for one in made)),
+        operations=sum(one.operations for one in made),
     )

@@ -13,9 +13,10 @@ import queue
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from probe.energy import Energy
 from probe.filesystem import Filesystem
 from probe.inbox import Inbox, Waiting
 from probe.onboard import Clock, Probe, open_probe
@@ -53,6 +54,7 @@ class Doing:
         clock: Unix time, seconds.
         follow: makes the regenerator for a state's configuration; told where to report progress.
         emit: takes telemetry; may be called from two threads.
+        energy: how to estimate what regeneration takes.
     """
 
     state: Path
@@ -60,6 +62,7 @@ class Doing:
     clock: Clock
     follow: Follow
     emit: Emit
+    energy: Energy = field(default_factory=Energy)
 
 
 class Service:
@@ -261,4 +264,13 @@ def completed(telemetry: Telemetry, doing: Doing) -> Telemetry:
         disk = free_bytes(doing.state) >> 10
     except OSError:
         disk = 0
-    return replace(telemetry, time_s=doing.clock(), memory_kib=peak_memory_kib(), disk_kib=disk)
+    joules = None
+    if telemetry.event in (Event.APPLIED, Event.DISCLOSED):
+        joules = doing.energy.joules(telemetry.milliseconds / 1000, telemetry.operations)
+    return replace(
+        telemetry,
+        time_s=doing.clock(),
+        memory_kib=peak_memory_kib(),
+        disk_kib=disk,
+        millijoules=None if joules is None else round(1000 * joules),
+    )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from probe.energy import Energy
 from probe.filesystem import Filesystem
 from probe.inbox import open_inbox
 from probe.model import regenerator
@@ -44,7 +45,9 @@ class Options:
     telemetry_to: str
 
 
-def serve(state: Path, options: Options, budget: Budget, *, low_memory: bool) -> None:
+def serve(
+    state: Path, options: Options, budget: Budget, energy: Energy, *, low_memory: bool
+) -> None:
     """Listen until the input ends or a signal comes.
 
     Raises:
@@ -62,7 +65,7 @@ def serve(state: Path, options: Options, budget: Budget, *, low_memory: bool) ->
     with open_inbox(state, files) as inbox:
         line = transport(options)
         say = speaker(line, options.telemetry, options.apid)
-        doing = Doing(state, files, time.time, follow, say)
+        doing = Doing(state, files, time.time, follow, say, energy)
 
         def fault(reason: str) -> None:
             say(completed(Telemetry(Event.FRAMES, reason=reason), doing))

@@ -162,7 +162,7 @@ def _wrong_patch(moment: Moment) -> bytes:
 def _leads_nowhere(moment: Moment) -> bytes:
     """Signed, but its decisions are noise."""
     recipe = written(moment.base, _mischief(moment.base), moment.model, by_model=False)
-    wrong = replace(recipe, stream=moment.choose.randbytes(20), blobs=b"")
+    wrong = replace(recipe, stream=moment.choose.randbytes(19) + b"\x01", blobs=b"")
     return sign(encode_message(wrong, moment.counter), wrong.pin, wrong.baseline, KEY)
 
 
