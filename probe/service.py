@@ -75,6 +75,8 @@ class Service:
         self._parked: list[Waiting] = []
         self._refused_by_disk: dict[Waiting, float] = {}
         """Of the parked, those that a disk refused, and when, by the monotonic clock."""
+        self._unstored: set[Waiting] = set()
+        """Of the parked, those that are in memory alone."""
         self._sequence = -1
         self._told_s = 0.0
 
@@ -150,18 +152,33 @@ class Service:
                 self._drop(waiting)
             return
         self._parked.append(waiting)
+        if not waiting.stored:
+            self._unstored.add(waiting)
+            self._store(waiting)
         if len(self._parked) > MAX_PARKED:
             # Anybody can have messages parked that name another tree.
             others = (one for one in self._parked if one not in self._refused_by_disk)
             given_up = next(others, self._parked[0])
-            self._leave(given_up)
+            # Said before it is done: what is said to be parked is on disk.
             reason = f"more than {MAX_PARKED} messages are parked: the oldest is given up"
             self._emit(Telemetry(Event.REFUSED, digest=sha256(given_up.data)[:8], reason=reason))
+            self._leave(given_up)
 
     def _leave(self, waiting: Waiting) -> None:
         self._parked.remove(waiting)
         self._refused_by_disk.pop(waiting, None)
+        self._unstored.discard(waiting)
         self._drop(waiting)
+
+    def _store(self, waiting: Waiting, *, say: bool = True) -> None:
+        """Put a parked message on disk that could not be when it came."""
+        try:
+            self._inbox.put_message(waiting)
+        except StoreError as error:
+            if say:
+                self._emit(refused_by_disk(error, sha256(waiting.data)[:8]))
+            return
+        self._unstored.discard(waiting)
 
     def _retry(self) -> None:
         """Try parked messages as long as that changes anything."""
@@ -212,7 +229,7 @@ class Service:
             if first:
                 raise
             if "another probe command" not in error.found:
-                self._emit(Telemetry(Event.STORAGE, exit_code=error.exit_code, reason=str(error)))
+                self._emit(refused_by_disk(error))
             return
         tree = bytes.fromhex(ledger.tree)[:8]
         if settled:
@@ -222,6 +239,8 @@ class Service:
             self._emit(Telemetry(Event.READY, counter=ledger.counter, digest=tree))
             self._judge()
             return
+        for waiting in list(self._unstored):
+            self._store(waiting, say=False)
         self._retry()
         self._retry_disk()
 
@@ -230,7 +249,7 @@ class Service:
         try:
             tested = judge(self._doing.state, self._doing.clock)
         except RehydrationError as error:
-            self._emit(Telemetry(Event.STORAGE, exit_code=error.exit_code, reason=str(error)))
+            self._emit(refused_by_disk(error))
             return
         if tested and tested.entry:
             reason = f"{tested.entry.operation.value}: {tested.verdict}"
@@ -242,7 +261,7 @@ class Service:
         try:
             self._inbox.drop_message(waiting)
         except StoreError as error:
-            self._emit(Telemetry(Event.STORAGE, exit_code=error.exit_code, reason=str(error)))
+            self._emit(refused_by_disk(error))
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         del total
@@ -256,6 +275,11 @@ class Service:
 
     def _emit(self, telemetry: Telemetry) -> None:
         self._doing.emit(completed(telemetry, self._doing))
+
+
+def refused_by_disk(error: RehydrationError, digest: bytes = bytes(8)) -> Telemetry:
+    """What is said when the disk refuses, perhaps of one message."""
+    return Telemetry(Event.STORAGE, exit_code=error.exit_code, digest=digest, reason=str(error))
 
 
 def completed(telemetry: Telemetry, doing: Doing) -> Telemetry:
