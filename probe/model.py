@@ -19,6 +19,8 @@ from shared.tree import Tree
 from shared.wire import Message
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
     from probe.update import Regenerator
     from shared.prompts.model import LanguageModel
     from shared.prompts.pinned import PinnedModel
@@ -35,6 +37,17 @@ def check_model(name_or_folder: str) -> tuple[Path, bytes]:
 
     folder = resolve_pin(name_or_folder)
     return folder, load_pin(folder).digest
+
+
+def without_cache(tokenizer: Tokenizer) -> None:
+    """Let a tokenizer remember no words; it finds the same tokens, a tenth slower.
+
+    What it remembers belongs to the thread and outlives it (seen in tokenizers 0.23): a service
+    that opens a model for each message would grow with every one.
+    """
+    resize = getattr(tokenizer.model, "_resize_cache", None)
+    if resize is not None:
+        resize(0)
 
 
 def budget_of(max_tokens: int, max_seconds: float, max_memory_mib: int) -> Budget:
@@ -54,12 +67,14 @@ def regenerator(
     """
 
     def follow(message: Message, baseline: Tree) -> Regenerated:
+        from shared.prompts.kept import forget_kept
         from shared.prompts.metered import MeteredModel, Work
         from shared.regenerate import regenerate
 
         work, began_s = Work(), time.process_time()
 
         def opened(stack: ExitStack) -> LanguageModel:
+            stack.callback(forget_kept)  # a service goes on, and opens the model again
             model = open_model(stack)
             return MeteredModel(model, model.transformer.shape, work)
 
@@ -77,6 +92,7 @@ def regenerator(
         from shared.prompts.pinned import PinnedModel
 
         pin = load_pin(Path(config.model), expected=bytes.fromhex(config.pin))
+        without_cache(pin.tokenizer())
         if not low_memory:
             return PinnedModel.open(pin)
         from probe.frugal import frugal, mapping_of

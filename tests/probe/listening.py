@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from powercut import Quick
 from world import BASE, TARGET, THIRD, World, classical, envelope, regenerator
 
@@ -39,12 +41,24 @@ class Line:
         pass
 
 
+class AtOnce:
+    """Stands where a thread would: what it runs is over when it has started."""
+
+    def __init__(self, run: Callable[[], None]) -> None:
+        self.start = run
+
+    def join(self) -> None:
+        """Nothing runs."""
+
+
 def listen(
     world: World,
     line: Line,
     framing: object = None,
     files: Filesystem | None = None,
     stack: Stack = STACK,
+    *,
+    at_once: bool = False,
 ) -> list[Telemetry]:
     """Run a service over a line until its end; the telemetry."""
     said: list[Telemetry] = []
@@ -57,6 +71,8 @@ def listen(
 
         frames = framing or Datagrams()
         receiver = Receiver(line, frames, stack, inbox, 1 << 20, fault)  # type: ignore[arg-type]
+        if at_once:  # all is read before anything is dealt with
+            receiver._thread = AtOnce(receiver._run)  # type: ignore[assignment]
         Service(doing, inbox, receiver).run()
     return said
 

@@ -17,6 +17,7 @@ from probe.service import MAX_PARKED
 from probe.telemetry import Event
 from probe.units import Ccsds
 from shared.auth.rotation import encode_rotation
+from shared.digest import sha256
 
 
 def test_valid_and_hostile_messages_mixed(world: World) -> None:
@@ -118,6 +119,35 @@ def test_a_full_disk_does_not_lose_what_is_in_memory(world: World) -> None:
     said = listen(world, Line([*cltus(FIRST, 250), *cltus(SECOND, 3)]), Ccsds(STACK), FullDisk())
     assert world.tree() == THIRD
     assert any("No space left" in one.reason for one in said)
+
+
+class FullInbox(FullDisk):
+    """Has no room for the inbox until so many attempts were made."""
+
+    refusals = 2
+
+    def write_file(self, path: Path, data: bytes, mode: int) -> None:
+        if path.parent.name == "inbox" and self.refusals:
+            self.refusals -= 1
+            super().write_file(path, data, mode)
+        else:
+            Quick.write_file(self, path, data, mode)
+
+
+def test_what_is_parked_is_on_disk_or_it_is_said(world: World) -> None:
+    said = listen(world, Line([SECOND]), files=FullDisk())
+    assert events(said)[-2:] == ["storage", "parked"]
+    storage = said[-2]
+    assert (storage.exit_code, storage.digest) == (30, sha256(SECOND)[:8])
+    assert not list((world.state / "inbox").glob("*.message"))
+
+
+def test_what_is_parked_in_memory_is_stored_when_there_is_room(world: World) -> None:
+    """The first attempt is the receiver's, the second one that of parking."""
+    listen(world, Line([SECOND]), files=FullInbox())
+    assert [path.read_bytes() for path in (world.state / "inbox").glob("*.message")] == [SECOND]
+    assert "applied" in events(listen(world, Line([FIRST])))
+    assert world.tree() == THIRD
 
 
 class FullSlots(Quick):

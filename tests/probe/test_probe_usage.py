@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,57 @@ def test_a_message_without_model_text_computes_nothing(world: World) -> None:
         follow = regenerator(probe.config, budget_of(200_000, 3600.0, 4096), lambda *_: None)
         done = apply(probe, envelope(classical(BASE, TARGET), 5), follow, lambda: 2.5)
     assert done.regenerated.operations == done.regenerated.tokens == 0
+
+
+# --- what stays in memory when a patch is done ----------------------------------------------------
+
+
+def test_a_model_is_gone_when_its_patch_is_done(
+    world: World, modelled: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a service would hold a tokenizer and a map for each of the last many patches."""
+    opened: list[weakref.ref[object]] = []
+    real = PinnedModel.open
+
+    def noting(*arguments: Any, **options: Any) -> PinnedModel:
+        model = real(*arguments, **options)
+        opened.extend((weakref.ref(model.vocabulary), weakref.ref(model.transformer)))
+        return model
+
+    monkeypatch.setattr(PinnedModel, "open", noting)
+    with open_probe(world.state, Quick()) as probe:
+        follow = regenerator(probe.config, budget_of(200_000, 3600.0, 4096), lambda *_: None)
+        apply(probe, modelled, follow, lambda: 2.5)
+    assert len(opened) == 2
+    assert [one() for one in opened] == [None, None]
+
+
+WORDS = """
+import sys
+from pathlib import Path
+from tokenizers import Tokenizer
+from probe.model import without_cache
+from shared.regenerate import resident_bytes
+text = Path(sys.argv[1]).read_text()
+def use(number):
+    tokenizer = Tokenizer.from_str(text)
+    without_cache(tokenizer)
+    return len(tokenizer.encode("".join(f"w{number}x{n} " for n in range(3000))).ids)
+for number in range(5): use(number)
+before = resident_bytes()
+for number in range(30): use(number)
+print(resident_bytes() - before)
+"""
+
+
+def test_words_are_not_remembered_from_one_patch_to_the_next(world: World) -> None:
+    """30 times 3,000 words are 20 MB where they are."""
+    pin = tiny_pin(world.folder / "pin")
+    words = [sys.executable, "-c", WORDS, str(pin.folder / "tokenizer.json")]
+    told = subprocess.run(
+        words, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    assert int(told.stdout) < 4 << 20
 
 
 # --- energy ---------------------------------------------------------------------------------------
