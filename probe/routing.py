@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from probe.holding import disclose, take_in, waits
 from probe.onboard import Clock, Probe
 from probe.rotating import rotate
+from probe.space import NoRoom
 from probe.telemetry import Event, Telemetry
 from probe.trial import on_trial
 from probe.update import Regenerator, apply
@@ -34,6 +35,7 @@ STEPS: dict[type[RehydrationError], int] = {
     errors.BudgetExceeded: 8,
     errors.RegenerationError: 8,
     errors.DigestMismatch: 9,
+    NoRoom: 10,
     errors.StoreError: 10,
 }
 """The check that each family is of: 1 to 7 as in ``probe.checks``, 8 regeneration, 9 the digest of
@@ -73,8 +75,8 @@ def deal(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> D
     ledger = probe.store.ledger()
     try:
         return _dealt(probe, data, regenerator, clock)
-    except (errors.BadSignature, errors.WrongBaseline) as error:
-        # Perhaps it follows one that is still on its way.
+    except (errors.BadSignature, errors.WrongBaseline, NoRoom) as error:
+        # Perhaps it follows one that is still on its way, or the disk gets room.
         return Dealt.refused(error, later=True)
     except errors.Refusal as error:
         return Dealt.refused(error, later=type(error) is errors.Refusal and on_trial(ledger))
