@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from cutdisk import Recorder
 from listening import STACK, AtOnce, Line
+from recorder import Recorder
 from world import World, regenerator
 
 from probe.assembly import Kept
