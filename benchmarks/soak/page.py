@@ -51,8 +51,8 @@ def _head(soaks: Sequence[Soak], seed: int) -> list[str]:
         "others are classical deltas. At the end the probe's history must hold exactly the valid",
         "messages, in order, and the root the last tree; else this page is not written.",
         "",
-        f"Seed {seed}; {platform.machine()}, Python {platform.python_version()}. How often is sent again",
-        "depends on times, which no seed gives.",
+        f"Seed {seed}; {platform.machine()}, Python {platform.python_version()}. How often a",
+        "message is sent again depends on times, which no seed gives.",
         "",
         f"**{sum(soak.applied for soak in soaks)} of {valid * len(soaks)} valid messages were"
         f" applied, in order; of {sum(map(_hostile, soaks))} hostile ones none.**",
