@@ -88,18 +88,18 @@ def fetch_inventory() -> Path:
 
 
 def catalogue(names: Sequence[str]) -> str:
-    """A table of the pictures' attributes, as ``media train`` reads it: skin tone, and drawing.
+    """A table of the pictures' attributes, as ``media train`` reads it: in words, what each shows.
 
     The survey found them by their shape; only here names are read.
     """
-    lines = ["file,tone,drawing"]
+    lines = ["file,shows"]
     for name in names:
         points = Path(name).stem.split("-")
         tone = next((_TONES[point] for point in points if point in _TONES), "yellow")
         rest = [p for p in points if p not in _TONES and p not in _SILENT]
         words = [unicodedata.name(chr(int(point, 16)), point).lower() for point in rest]
         drawing = " ".join(words).replace(" sign", "").replace(" ", "-")
-        lines.append(f"{name},{tone},{drawing}")
+        lines.append(f"{name},{tone} {drawing}")
     return "\n".join(lines) + "\n"
 
 

@@ -184,7 +184,7 @@ def _first_object(edge: subprocess.Popen[str]) -> str:
     text = ""
     for line in edge.stdout or ():
         text += line
-        if line.startswith("}"):
+        if text.count("{") == text.count("}"):
             return text
     return ""
 
