@@ -5,6 +5,7 @@ Everything that needs the extra ``edge`` is imported when a command runs.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,6 +116,7 @@ def serve(
             print_json({"listening": url})
         else:
             typer.echo(f"listening at {url}")
+        sys.stdout.flush()  # whoever reads it through a pipe waits for it
 
     run(application(edge), listening, ready)
 
