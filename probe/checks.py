@@ -57,6 +57,7 @@ class Record:
         tree: digest of the tree that init or the last change put in place, 32 bytes.
         applied: digests of envelopes applied before, as far as the history goes.
         closed: digests of held envelopes, and the disclosed key that each is to be checked with.
+        kind: of message that is taken.
     """
 
     keys: tuple[TrustedKey, ...]
@@ -66,6 +67,7 @@ class Record:
     tree: bytes
     applied: Collection[bytes] = ()
     closed: Mapping[bytes, IntervalKey] = field(default_factory=dict)
+    kind: Kind = Kind.CODE
 
 
 def authenticate(data: bytes, record: Record) -> Message:
@@ -92,7 +94,7 @@ def claim(data: bytes, record: Record) -> tuple[signed.Envelope, tuple[TrustedKe
     signed.check_size(data, record.limits)
     # 2. form
     envelope = signed.parse_envelope(data, signed.profile_named(data, record.keys))
-    _check_kind(envelope.message)
+    _check_kind(envelope.message, record.kind)
     # 3. key
     return envelope, signed.keys_named(envelope, record.keys)
 
@@ -149,12 +151,19 @@ def check_patch(message: Message, patch: bytes) -> bool:
     return sha256(patch).startswith(message.patch_digest)
 
 
-def _check_kind(message: Message) -> None:
-    if message.kind is not Kind.CODE:
+_WANTED = {
+    Kind.CODE: ("a patch of the onboard software", "hand it to probe draw"),
+    Kind.MEDIA: ("a picture", "hand it to probe apply"),
+}
+
+
+def _check_kind(message: Message, kind: Kind) -> None:
+    if message.kind is not kind:
+        expected, remedy = _WANTED[kind]
         raise UnsupportedVersion(
             f"the message is of the kind {message.kind.name.lower()}",
-            expected="a patch of the onboard software",
-            remedy="send it to a probe that takes this kind",
+            expected=expected,
+            remedy=remedy,
         )
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from probe import report
+from probe.edge.cli import app as edge
 from probe.garbage import collect
 from probe.holding import disclose, take_in, waits
 from probe.listening import listen
@@ -46,6 +47,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(edge, name="edge")
 
 
 @app.command()
@@ -175,6 +178,29 @@ def apply_command(
         **report.of_trial(done.entry, tested),
     }
     show(facts, as_json)
+
+
+@app.command("draw")
+@reports_errors
+def draw_command(
+    file: File,
+    state: State,
+    generator: Annotated[Path, typer.Option(help="File of the generator that the message names.")],
+    out: Annotated[Path, typer.Option(help="Picture to write: PNG, or the file that was sent.")],
+    threads: Annotated[int, typer.Option(min=1, help="Threads; the pixels are the same.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Verify a message of kind media, draw its picture and write it, whole or not at all.
+
+    Size, form, key, signature and counter are checked as for a patch; the pin is the generator's
+    digest. The counter is used up. An image library is not needed.
+    """
+    from probe.picture import draw, read_generator_file
+
+    with opened(state) as probe:
+        data = read_envelope(file, probe.config.max_envelope_bytes)
+        made = draw(probe, data, read_generator_file(generator), out, time.time, threads=threads)
+        show(report.of_drawn(made), as_json)
 
 
 @app.command("disclose")

@@ -99,7 +99,7 @@ class Filesystem:
             raise OSError(number, os.strerror(number), str(one), None, str(other))
 
 
-def durable_write(files: Filesystem, path: Path, data: bytes) -> None:
+def durable_write(files: Filesystem, path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replace a small file so that after a crash it is wholly the old or wholly the new one.
 
     A disk that refuses is left without a draft: many would fill what is full.
@@ -108,7 +108,7 @@ def durable_write(files: Filesystem, path: Path, data: bytes) -> None:
     if os.path.lexists(draft):
         files.remove_file(draft)
     try:
-        files.write_file(draft, data, 0o600)
+        files.write_file(draft, data, mode)
         files.sync_file(draft)
         files.rename(draft, path)
     except OSError:

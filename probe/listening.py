@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +29,16 @@ def listen(
         str,
         typer.Option(metavar="HOST:PORT", help="udp: where telemetry goes, else the sender."),
     ] = "",
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for pictures, named by their counter; without it they are refused."
+        ),
+    ] = None,
+    generator: Annotated[
+        list[Path] | None,
+        typer.Option(help="File of a generator that draws them; may be repeated."),
+    ] = None,
     max_tokens: MaxTokens = 200_000,
     max_seconds: MaxSeconds = 24 * 3600.0,
     max_memory: MaxMemory = 4096,
@@ -49,12 +60,17 @@ def listen(
         raise typer.BadParameter("name one of --udp, --serial and --stdin")
     if framing not in ("bare", "ccsds") or telemetry not in ("json", "packet"):
         raise typer.BadParameter("--framing is bare or ccsds, --telemetry json or packet")
+    if (pictures is None) != (not generator):
+        raise typer.BadParameter("--pictures and --generator go together")
     if watts is not None and joules_per_operation is not None:
         raise typer.BadParameter("name one of --watts and --joules-per-operation")
     from probe.energy import Energy
     from probe.model import budget_of
+    from probe.picture import Gallery
     from probe.serving import Options, serve
 
     line = Options(udp, serial, baud, framing, scid, vcid, apid, telemetry, telemetry_to)
     budget = budget_of(max_tokens, max_seconds, max_memory)
-    serve(state, line, budget, Energy(watts, joules_per_operation), low_memory=low_memory)
+    gallery = None if pictures is None else Gallery(pictures, tuple(generator or ()))
+    estimate = Energy(watts, joules_per_operation)
+    serve(state, line, budget, estimate, low_memory=low_memory, gallery=gallery)

@@ -38,6 +38,8 @@ class Operation(StrEnum):
     """The tree on trial stays."""
     REVERT = "revert"
     """The tree on trial failed, and the previous one was put back."""
+    DRAW = "draw"
+    """A picture was drawn; the tree is the same."""
     KEEP = "keep"
     """The tree on trial failed, but the previous one was damaged and could not be put back."""
 

@@ -25,6 +25,7 @@ from shared.errors import RehydrationError
 from shared.wire import PIN_PREFIX_BYTES
 
 if TYPE_CHECKING:
+    from probe.picture import Drawn
     from shared.regenerate import Regenerated
 
 Report = Mapping[str, Any]
@@ -123,6 +124,23 @@ def of_rotated(probe: Probe) -> Report:
         "counter": _counter(probe.store.ledger().counter),
         "keys": [_key(key, pending) for key in probe.config.keys],
     }
+
+
+def of_drawn(drawn: Drawn) -> Report:
+    """A picture written."""
+    message = drawn.message
+    facts: dict[str, Any] = {"drawn": True, "out": str(drawn.out), "counter": message.counter}
+    if drawn.shape:
+        height, width, channels = drawn.shape
+        facts |= {
+            "prompt": message.stream.hex(),
+            "prompt_bytes": len(message.stream),
+            "width": width,
+            "height": height,
+            "channels": channels,
+            "pixels_sha256": drawn.pixels_sha256.hex(),
+        }
+    return {**facts, "carried_file": not drawn.shape, "file_bytes": len(drawn.file)}
 
 
 def of_trial(entry: Entry, tested: Tested | None) -> Report:

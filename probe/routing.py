@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from probe.holding import disclose, take_in, waits
 from probe.onboard import Clock, Probe
+from probe.picture import Gallery, hang, is_picture
 from probe.rotating import rotate
 from probe.space import NoRoom
 from probe.telemetry import Event, Telemetry
@@ -15,6 +17,7 @@ from probe.trial import on_trial
 from probe.update import Regenerator, apply
 from shared import errors
 from shared.auth.profiles import DISCLOSURE_BYTES
+from shared.digest import sha256
 from shared.errors import RehydrationError
 
 if TYPE_CHECKING:
@@ -65,8 +68,16 @@ class Dealt:
         return cls(Telemetry(Event.REFUSED, step=step, exit_code=code, reason=str(error)), later)
 
 
-def deal(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> Dealt:
+def deal(
+    probe: Probe,
+    data: bytes,
+    regenerator: Regenerator,
+    clock: Clock,
+    gallery: Gallery | None = None,
+) -> Dealt:
     """Do what a message asks for; refusals are part of the answer.
+
+    Without a gallery pictures are refused as any other message that this probe does not know.
 
     Raises:
         StoreError: the state or the disk refuses.
@@ -74,7 +85,7 @@ def deal(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> D
     """
     ledger = probe.store.ledger()
     try:
-        return _dealt(probe, data, regenerator, clock)
+        return _dealt(probe, data, regenerator, clock, gallery)
     except (errors.BadSignature, errors.WrongBaseline, NoRoom) as error:
         # Perhaps it follows one that is still on its way, or the disk gets room.
         return Dealt.refused(error, later=True)
@@ -82,7 +93,26 @@ def deal(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> D
         return Dealt.refused(error, later=type(error) is errors.Refusal and on_trial(ledger))
 
 
-def _dealt(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> Dealt:
+def _drawn(probe: Probe, data: bytes, gallery: Gallery, clock: Clock) -> Dealt:
+    began_s = time.monotonic()
+    try:
+        made = hang(probe, data, gallery, clock)
+    except errors.Refusal as error:  # no message that is still to come would change that
+        return Dealt.refused(error)
+    return Dealt(
+        Telemetry(
+            Event.DRAWN,
+            counter=made.entry.counter,
+            milliseconds=round(1000 * (time.monotonic() - began_s)),
+            digest=(made.pixels_sha256 or sha256(made.file))[:8],
+            reason=made.out.name,
+        )
+    )
+
+
+def _dealt(
+    probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock, gallery: Gallery | None
+) -> Dealt:
     if len(data) == DISCLOSURE_BYTES:
         done = disclose(probe, data, regenerator, clock)
         applied = sum(closed.applied is not None for closed in done.closed)
@@ -94,6 +124,8 @@ def _dealt(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) ->
         keys = rotate(probe, data, clock)
         counter, reason = probe.store.ledger().counter, f"{len(keys)} keys are trusted now"
         return Dealt(Telemetry(Event.ROTATED, counter=counter, reason=reason))
+    if gallery is not None and is_picture(probe, data):
+        return _drawn(probe, data, gallery, clock)
     if waits(probe, data):
         held = take_in(probe, data, clock)
         reason = f"waits for the key of interval {held.interval}"

@@ -20,6 +20,7 @@ from probe.energy import Energy
 from probe.filesystem import Filesystem
 from probe.inbox import Inbox, Waiting
 from probe.onboard import Clock, Probe, open_probe
+from probe.picture import Gallery
 from probe.receiver import Receiver
 from probe.records import Config
 from probe.routing import STEPS, Dealt, deal
@@ -55,6 +56,7 @@ class Doing:
         follow: makes the regenerator for a state's configuration; told where to report progress.
         emit: takes telemetry; may be called from two threads.
         energy: how to estimate what regeneration takes.
+        gallery: where pictures go, and what draws them; None to refuse them.
     """
 
     state: Path
@@ -63,6 +65,7 @@ class Doing:
     follow: Follow
     emit: Emit
     energy: Energy = field(default_factory=Energy)
+    gallery: Gallery | None = None
 
 
 class Service:
@@ -121,7 +124,8 @@ class Service:
                 with self._open() as probe:
                     self._sequence = probe.store.ledger().sequence
                     follow = self._doing.follow(probe.config, self._progress)
-                    dealt = deal(probe, data, follow, self._doing.clock)
+                    gallery = self._doing.gallery
+                    dealt = deal(probe, data, follow, self._doing.clock, gallery)
                 break
             except StoreError as error:
                 if "another probe command" in error.found and time.monotonic() < began_s + BUSY_S:

@@ -15,6 +15,7 @@ from probe.filesystem import Filesystem
 from probe.inbox import open_inbox
 from probe.model import regenerator
 from probe.onboard import open_probe
+from probe.picture import Gallery, check_place, read_generator_file
 from probe.receiver import Receiver
 from probe.records import Config
 from probe.service import Doing, Service, completed
@@ -46,16 +47,27 @@ class Options:
 
 
 def serve(
-    state: Path, options: Options, budget: Budget, energy: Energy, *, low_memory: bool
+    state: Path,
+    options: Options,
+    budget: Budget,
+    energy: Energy,
+    *,
+    low_memory: bool,
+    gallery: Gallery | None = None,
 ) -> None:
     """Listen until the input ends or a signal comes.
 
     Raises:
-        InputError: the line cannot be opened.
+        InputError: the line cannot be opened, or pictures may not be put where they should.
+        PinError: a generator cannot be read.
         StoreError: there is no state folder, or another listener has it.
     """
     with open_probe(state) as probe:
         max_bytes = probe.config.max_envelope_bytes
+        if gallery is not None:
+            check_place(probe, gallery.folder / "picture")
+            for path in gallery.generators:
+                read_generator_file(path)
     stack = Stack(scid=options.scid, vcid=options.vcid, apid=options.apid)
 
     def follow(config: Config, report: Report) -> Regenerator:
@@ -65,7 +77,7 @@ def serve(
     with open_inbox(state, files) as inbox:
         line = transport(options)
         say = speaker(line, options.telemetry, options.apid)
-        doing = Doing(state, files, time.time, follow, say, energy)
+        doing = Doing(state, files, time.time, follow, say, energy, gallery)
 
         def fault(reason: str) -> None:
             say(completed(Telemetry(Event.FRAMES, reason=reason), doing))

@@ -52,6 +52,7 @@ class Event(IntEnum):
     FRAMES = 8
     STORAGE = 9
     SETTLED = 10
+    DRAWN = 11
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class Telemetry:
         cpu_milliseconds: of regeneration, processor time of all threads.
         operations: multiply-adds of the model (``shared.exact.work``).
         millijoules: estimate of what regeneration took; None where nobody said how to estimate it.
-        digest: first 8 bytes of: the new tree (APPLIED), the tree in place (READY, SETTLED), else
-            the bytes that came.
+        digest: first 8 bytes of: the new tree (APPLIED), the tree in place (READY, SETTLED), the
+            pixels (DRAWN), else the bytes that came.
         reason: in words; not in the packet.
     """
 

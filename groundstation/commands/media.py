@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from groundstation.commands.media_archive import archive, restore
+from groundstation.commands.media_author import author
+from groundstation.commands.media_bundle import bundle
+from groundstation.commands.media_publish import publish
 from groundstation.commands.media_report import (
     info_dict,
     print_pairs,
@@ -19,8 +22,15 @@ from groundstation.commands.media_survey import survey
 from groundstation.commands.tables import wide_console
 from groundstation.media.book import Book, read_book, write_book
 from groundstation.media.encode import check_entry, drawn, encode_pictures
-from groundstation.media.family import Family, Member, read_family
-from groundstation.media.files import checked_out, drawn_name, open_generator, parse_rows, write_new
+from groundstation.media.family import read_family
+from groundstation.media.files import (
+    checked_out,
+    drawn_name,
+    named_values,
+    open_generator,
+    selected,
+    write_new,
+)
 from groundstation.media.gate import Gate
 from groundstation.media.images import encode_picture, read_picture
 from groundstation.media.page import quality_page
@@ -40,6 +50,11 @@ app = typer.Typer(
 )
 
 app.command()(survey)
+app.command()(archive)
+app.command()(restore)
+app.command()(bundle)
+app.command()(author)
+app.command()(publish)
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pictures.")]
 TableOption = Annotated[
@@ -100,12 +115,17 @@ def train(
     goes on where it was.
     """
     family = read_family(folder, table_file, name)
-    members = _selected(family, rows)
+    members = selected(family, rows)
     target = Target(score, least_score, max_bytes, 1 if linear else 2)
     checked_out(out)
     with progress(quiet=as_json) as report:
         trained = learn(
-            family, members, target, work or out.with_name(out.name + ".work"), _notes(note), report
+            family,
+            members,
+            target,
+            work or out.with_name(out.name + ".work"),
+            named_values(note or ()),
+            report,
         )
     out.write_bytes(trained.data)
     loaded = read_generator(trained.data)
@@ -134,7 +154,7 @@ def encode(
     """
     family = read_family(folder, table_file)
     loaded = open_generator(generator)
-    members = _selected(family, rows)
+    members = selected(family, rows)
     checked_out(out)
     with progress(quiet=as_json) as report:
         book = encode_pictures(members, loaded, Gate(score, block), report)
@@ -200,7 +220,7 @@ def draw(
 ) -> None:
     """Draw a picture of a family, also one that was never photographed."""
     loaded = open_generator(generator)
-    values = dict(_pair(text) for text in chosen)
+    values = named_values(chosen)
     prompt = Prompt(
         loaded.generator.grammar.choose(values), (0,) * len(loaded.generator.grammar.decays)
     )
@@ -256,21 +276,3 @@ def info(
         return
     found = {key: value for key, value in info_dict(loaded).items() if key != "attributes"}
     print_pairs(found | {a.name: ", ".join(a.values) for a in made.grammar.attributes})
-
-
-def _selected(family: Family, rows: str | None) -> Sequence[Member]:
-    if rows is None:
-        return family.members
-    first, last = parse_rows(rows, len(family.members))
-    return family.members[first - 1 : last]
-
-
-def _notes(note: Sequence[str] | None) -> dict[str, str]:
-    return dict(_pair(text) for text in note or ())
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise InputError(f"{text!r} names no value", expected="NAME=VALUE")
-    return key, value

@@ -74,7 +74,11 @@ def encode_pictures(members: Sequence[Member], loaded: Loaded, gate: Gate, repor
 
 def encode_picture_file(member: Member, renderer: Renderer, gate: Gate) -> Entry:
     """The entry of one picture."""
-    original = member.path.read_bytes()
+    return encode_original(member, member.path.read_bytes(), renderer, gate)
+
+
+def encode_original(member: Member, original: bytes, renderer: Renderer, gate: Gate) -> Entry:
+    """The entry of a picture whose file is in memory."""
     pixels = decode_picture(original, str(member.path))
     grammar = renderer.generator.grammar
     try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from groundstation.media.family import Family, Member
 from shared.errors import InputError
 from shared.media.generator import Loaded, read_generator
 
@@ -18,8 +20,17 @@ def open_generator(path: Path) -> Loaded:
         InputError: the file cannot be read.
         PinError: it is no generator, or damaged.
     """
+    return read_generator(generator_file(path))
+
+
+def generator_file(path: Path) -> bytes:
+    """The bytes of a file that should be a generator.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     try:
-        return read_generator(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise InputError(
             f"{path} cannot be read: {error.strerror}",
@@ -45,6 +56,33 @@ def parse_rows(text: str, count: int) -> tuple[int, int]:
         expected=f"first and last of 1 to {count}, as 1-{count}",
         remedy="correct --rows",
     )
+
+
+def selected(family: Family, rows: str | None) -> Sequence[Member]:
+    """The members of a family that ``--rows`` means; all of them without it.
+
+    Raises:
+        InputError: no such rows.
+    """
+    if rows is None:
+        return family.members
+    first, last = parse_rows(rows, len(family.members))
+    return family.members[first - 1 : last]
+
+
+def named_values(chosen: Sequence[str]) -> dict[str, str]:
+    """Names and values of texts like ``lid=red``.
+
+    Raises:
+        InputError: one has another form.
+    """
+    found = {}
+    for text in chosen:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"{text!r} names no value", expected="NAME=VALUE")
+        found[name] = value
+    return found
 
 
 def checked_out(path: Path) -> None:

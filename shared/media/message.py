@@ -2,9 +2,9 @@
 
     pin       the generator's digest
     baseline  ``NO_BASELINE``: nothing on board but the generator is drawn upon
-    digest    the first 8 bytes of the pixels' digest (``shared.media.pixels``)
-    stream    the prompt, coded
-    blobs     empty; or, for an image that no prompt regenerates well enough, the image itself
+    digest    the first 8 bytes of the pixels' digest (``shared.media.pixels``), or of the file's
+    stream    the prompt, coded; empty with a file
+    blobs     empty; or, for an image that no prompt regenerates well enough, its file
 
 A key-value store, which knows the generator and the image from where the entry lies, keeps a
 *record* instead: a check of four bytes and the prompt.
@@ -42,6 +42,41 @@ def prompt_recipe(loaded: Loaded, prompt: Prompt, pixels: U8) -> Recipe:
         stream=encode_prompt(loaded.generator.grammar, prompt),
         kind=Kind.MEDIA,
     )
+
+
+def image_recipe(generator: bytes, image: bytes) -> Recipe:
+    """The recipe of an image that travels as a file.
+
+    Args:
+        generator: digest of the one that both ends use for the family, 32 bytes.
+        image: the file, not empty.
+    """
+    return Recipe(
+        pin=generator,
+        baseline=NO_BASELINE,
+        patch_digest=sha256(image)[:PATCH_DIGEST_BYTES],
+        seed_source=SeedSource.CODED,
+        stream=b"",
+        blobs=image,
+        kind=Kind.MEDIA,
+    )
+
+
+def carried_image(message: Message) -> bytes:
+    """The file in an authenticated message of kind media; empty if it has a prompt.
+
+    Raises:
+        RegenerationError: it has both.
+        DigestMismatch: the file is not the one that was signed.
+    """
+    if not message.blobs:
+        return b""
+    if message.stream:
+        raise RegenerationError("the message has a prompt and an image file", expected="one")
+    found = sha256(message.blobs)
+    if not found.startswith(message.patch_digest):
+        raise _mismatch(found, message.patch_digest, "image file")
+    return message.blobs
 
 
 def regenerate_image(message: Message, renderer: Renderer) -> U8:
