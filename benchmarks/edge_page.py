@@ -8,7 +8,7 @@ from benchmarks.edge_load import Spread
 from benchmarks.edge_result import Load, Result
 
 WAYS = {
-    "nginx": "out of nginx's cache",
+    "nginx": "out of nginx's cache, or waited for there (it looks every 500 ms)",
     "hit": "out of an edge's memory",
     "rehydrated": "drawn, checked and encoded",
     "coalesced": "waited for somebody else's drawing",
