@@ -3,7 +3,7 @@
 PYTHON ?= python3
 JOBS ?= 2
 MODELS := smollm2-135m smollm2-135m-patch
-EXTRAS := ground,train,media,compare,sims,dev
+EXTRAS := ground,train,media,edge,compare,sims,dev
 
 VENV := .venv
 LIGHT := .venv-probe
@@ -14,10 +14,10 @@ TESTS := tests
 CHECKED := shared groundstation probe sims benchmarks demo tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup model demo test lint bench cross clean
+.PHONY: help setup model demo media-demo test lint bench cross clean
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed $(LIGHT)/.installed ## Build .venv (ground, tests) and .venv-probe (no torch).
 
@@ -26,6 +26,9 @@ model: $(VENV)/.installed ## Fetch and pin the default model and the one it was 
 
 demo: setup ## Send a real release of a flight library to a probe; under two minutes.
 	@$(RUN)python -m demo.run --probe-environment $(LIGHT)
+
+media-demo: setup ## Find a family among 3,391 pictures, learn it, serve it from prompts; needs npm.
+	@$(RUN)python -m demo.media
 
 test: setup model ## Run every test.
 	@$(RUN)python -m pytest -n $(JOBS) $(TESTS)

@@ -1,7 +1,7 @@
-"""What a probe has to carry: its packages in a new environment, their size, how long imports take.
+"""What a probe has to carry: packages in a new environment, their size, import times, and memory.
 
 ``python -m benchmarks.probe_environment`` makes a virtual environment, installs this repository
-without any extra into it, as a probe would be, and writes PROBE.md.
+without any extra into it, as a probe would be, applies a patch there, and writes PROBE.md.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Annotated, Final
 
 import typer
 
+from benchmarks.probe_memory import MODEL, Usage, apply_once
 from shared.errors import DownloadError
 from shared.terminal import progress, reports_errors
 
@@ -43,6 +44,10 @@ ABSENT: Final = (
 """What must not be importable."""
 
 REPEATS: Final = 7
+RUNS: Final = 3
+MODES: Final = {False: "normal", True: "`--low-memory`"}
+LIMITS: Final = {False: 400, True: 250}
+"""Megabytes (10^6 bytes) that a mode must stay under."""
 IMPORTS: Final[Mapping[str, str]] = {
     "nothing: the interpreter alone": "pass",
     "the commands (`probe.cli`)": "import probe.cli",
@@ -90,6 +95,7 @@ class Measured:
         seconds: median processor time of a new process, by what it imports.
         importable: of ``ABSENT``, what can be imported nevertheless.
         python: its version.
+        usages: of regenerating one patch several times, by whether in low-memory mode.
     """
 
     sizes: Mapping[str, int]
@@ -97,6 +103,7 @@ class Measured:
     seconds: Mapping[str, float]
     importable: Sequence[str]
     python: str
+    usages: Mapping[bool, Sequence[Usage]]
 
 
 def install(folder: Path) -> Path:
@@ -138,7 +145,14 @@ def measure(python: Path) -> Measured:
         seconds={what: _seconds(python, code) for what, code in IMPORTS.items()},
         importable=[name for name in ABSENT if _runs(python, f"import {name}")],
         python=_told(python, "import platform; print(platform.python_version())").strip(),
+        usages={low: [_usage(python, low_memory=low) for _ in range(RUNS)] for low in MODES},
     )
+
+
+def _usage(python: Path, *, low_memory: bool) -> Usage:
+    command = [str(python), "-I", "-m", "probe"]
+    with tempfile.TemporaryDirectory() as folder:
+        return apply_once(command, Path(folder), low_memory=low_memory)
 
 
 def _told(python: Path, code: str) -> str:
@@ -201,8 +215,38 @@ def page(found: Measured) -> str:
         "|---|---|",
         *(f"| {name} | {'YES' if name in found.importable else 'no'} |" for name in ABSENT),
         "",
+        *memory_lines(found.usages),
     ]
     return "\n".join(lines)
+
+
+def memory_lines(usages: Mapping[bool, Sequence[Usage]]) -> list[str]:
+    """What regenerating a patch takes."""
+    first = usages[False][0]
+    lines = [
+        f"`probe apply` there, of a patch of {first.tokens:,} tokens with {MODEL}"
+        f" ({first.operations / 1e9:.0f} * 10^9 multiply-adds), {RUNS} runs each; highest",
+        "resident memory of the whole process (VmHWM), the mapped model included:",
+        "",
+        "| mode | MB, each run | must stay under | seconds, median | processor seconds, median |",
+        "|---|---|---|---|---|",
+    ]
+    for low, runs in usages.items():
+        peaks = ", ".join(f"{run.peak_kib * 1024 / 1e6:.0f}" for run in runs)
+        lines.append(
+            f"| {MODES[low]} | {peaks} | {LIMITS[low]} | {median(r.seconds for r in runs):.1f} |"
+            f" {median(r.cpu_seconds for r in runs):.1f} |"
+        )
+    trees = {run.tree for runs in usages.values() for run in runs}
+    same = "the same tree" if len(trees) == 1 else f"{len(trees)} DIFFERENT TREES"
+    return [*lines, "", f"All runs gave {same}.", ""]
+
+
+def too_much(found: Measured) -> bool:
+    """Whether anything is there that must not be, or takes more than it may."""
+    runs = [(LIMITS[low] * 1e6, run) for low, some in found.usages.items() for run in some]
+    over = any(run.peak_kib * 1024 > limit for limit, run in runs)
+    return bool(found.importable) or over or len({run.tree for _, run in runs}) != 1
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -211,7 +255,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 @reports_errors
 def main(out: Annotated[Path, typer.Option(help="Where the report goes.")] = RESULT) -> None:
-    """Install the probe into a new environment and measure it. Exit code 1: too much is there."""
+    """Install the probe into a new environment and measure it. Exit code 1: it is too much."""
     with tempfile.TemporaryDirectory() as name, progress() as report:
         report("installing the probe", 0, 0)
         python = install(Path(name))
@@ -219,7 +263,7 @@ def main(out: Annotated[Path, typer.Option(help="Where the report goes.")] = RES
         found = measure(python)
     out.write_text(page(found), "utf-8")
     typer.echo(out.read_text("utf-8"))
-    raise typer.Exit(1 if found.importable else 0)
+    raise typer.Exit(int(too_much(found)))
 
 
 if __name__ == "__main__":

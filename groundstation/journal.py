@@ -7,22 +7,20 @@ is run again takes every step as before, without counting, up to where it was ki
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from groundstation.candidate import Candidate
 from groundstation.evaluate import Evaluator
 from groundstation.moves import Order
 from groundstation.score import Result
+from shared import journal
 from shared.codec import CODEC
 from shared.digest import sha256
-from shared.errors import InputError
 
 FORMAT = "rehydration-search/1"
 
@@ -35,15 +33,13 @@ class Journal:
     """An open journal; see ``open_journal``.
 
     Attributes:
-        path: the file.
         order: in which settings are tried: that of the search that began it.
         known: results by the candidates' digests.
     """
 
-    path: Path
     order: Order
     known: dict[str, Result]
-    _file: IO[bytes]
+    _lines: journal.Journal
     _added: int = 0
 
     def add(self, candidate: Candidate, result: Result) -> None:
@@ -55,7 +51,7 @@ class Journal:
         self.known[candidate.digest] = result
         self._added += 1
         record = {"candidate": candidate.digest, "result": asdict(result)}
-        _append(self.path, self._file, record, sync=self._added % SYNCED_LINES == 0)
+        self._lines.add(record, sync=self._added % SYNCED_LINES == 0)
 
 
 @dataclass
@@ -96,56 +92,26 @@ def open_journal(
         InputError: it is in use or cannot be written.
     """
     parameters = json.dumps([CODEC, base.hex(), target.hex(), pin.hex(), order == Order()])
-    header = {"format": FORMAT, "of": sha256(parameters.encode()).hex(), "order": asdict(order)}
-    try:
-        file = path.open("a+b")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"another search is writing {path}",
-                remedy="wait for it, or name another file with --out",
-            ) from error
-        file.seek(0)
-        known, end, found = _read(file.read(), header["of"])
-        if found is None:
-            file.truncate(0)
-            _append(path, file, header, sync=True)
-        else:
-            order = found
-            file.truncate(end)
-        try:
-            yield Journal(path, order, known, file)
-        finally:
-            os.fsync(file.fileno())
-
-
-def _read(data: bytes, of: object) -> tuple[dict[str, Result], int, Order | None]:
-    """Results, where the last sound line ends, and the order; None where nothing is of use."""
+    of = sha256(parameters.encode()).hex()
     known: dict[str, Result] = {}
-    order, end = None, 0
-    for line in data.splitlines(keepends=True):
-        try:
-            record: Any = json.loads(line) if line.endswith(b"\n") else None
-            if order is None:
-                order = _order(record) if record["of"] == of else None
-                if order is None:
-                    break
-            else:
-                known[str(record["candidate"])] = _result(record["result"])
-        except (ValueError, TypeError, KeyError, AttributeError):
-            break
-        end += len(line)
-    return known, end, order
+    orders = [order]
+
+    def begins(record: Any) -> None:
+        if record["format"] != FORMAT or record["of"] != of:
+            raise ValueError("another search")
+        orders.append(_order(record["order"]))
+
+    def take(record: Any) -> None:
+        known[str(record["candidate"])] = _result(record["result"])
+
+    remedy = "wait for it, or name another file with --out"
+    with journal.open_journal(path, work="search", remedy=remedy) as lines:
+        if not lines.resume(begins, take):
+            lines.add({"format": FORMAT, "of": of, "order": asdict(order)}, sync=True)
+        yield Journal(orders[-1], known, lines)
 
 
-def _order(record: Any) -> Order | None:
-    if record["format"] != FORMAT:
-        return None
-    order = record["order"]
+def _order(order: Any) -> Order:
     values = {str(name): tuple(map(int, each)) for name, each in order["values"].items()}
     return Order(tuple(map(str, order["coordinates"])), values)
 
@@ -162,13 +128,3 @@ def _result(record: Any) -> Result:
         int(record["surprises"]),
         int(record["stream_bytes"]),
     )
-
-
-def _append(path: Path, file: IO[bytes], record: object, *, sync: bool) -> None:
-    try:
-        file.write(json.dumps(record).encode() + b"\n")
-        file.flush()
-        if sync:
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error

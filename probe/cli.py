@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from probe import report
+from probe.edge.cli import app as edge
 from probe.garbage import collect
 from probe.holding import disclose, take_in, waits
 from probe.listening import listen
@@ -46,6 +47,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(edge, name="edge")
 
 
 @app.command()

@@ -100,13 +100,21 @@ class Filesystem:
 
 
 def durable_write(files: Filesystem, path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace a small file so that after a crash it is wholly the old or wholly the new one."""
+    """Replace a small file so that after a crash it is wholly the old or wholly the new one.
+
+    A disk that refuses is left without a draft: many would fill what is full.
+    """
     draft = path.with_name(path.name + ".new")
     if os.path.lexists(draft):
         files.remove_file(draft)
-    files.write_file(draft, data, mode)
-    files.sync_file(draft)
-    files.rename(draft, path)
+    try:
+        files.write_file(draft, data, mode)
+        files.sync_file(draft)
+        files.rename(draft, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            files.remove_file(draft)
+        raise
     files.sync_folder(path.parent)
 
 

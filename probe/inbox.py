@@ -16,7 +16,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from probe.assembly import Kept
@@ -31,10 +31,17 @@ MESSAGE, SEGMENT = ".message", ".segment"
 
 @dataclass(frozen=True)
 class Waiting:
-    """A message that waits, and its place in the order of arrival."""
+    """A message that waits.
+
+    Attributes:
+        order: its place in the order of arrival.
+        data: its bytes.
+        stored: whether it was on disk when it was handed on; says nothing of what it is.
+    """
 
     order: int
     data: bytes
+    stored: bool = field(default=True, compare=False)
 
 
 class Inbox:

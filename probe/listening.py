@@ -24,7 +24,7 @@ def listen(
     scid: Annotated[int, typer.Option(min=0, max=1023, help="ccsds: spacecraft.")] = 1,
     vcid: Annotated[int, typer.Option(min=0, max=63, help="ccsds: virtual channel.")] = 0,
     apid: Annotated[int, typer.Option(min=0, max=2046, help="Application process.")] = 1,
-    telemetry: Annotated[str, typer.Option(help="json lines, or packet: 46 bytes each.")] = "json",
+    telemetry: Annotated[str, typer.Option(help="json lines, or packet: 62 bytes each.")] = "json",
     telemetry_to: Annotated[
         str,
         typer.Option(metavar="HOST:PORT", help="udp: where telemetry goes, else the sender."),
@@ -43,6 +43,14 @@ def listen(
     max_seconds: MaxSeconds = 24 * 3600.0,
     max_memory: MaxMemory = 4096,
     low_memory: LowMemory = False,
+    watts: Annotated[
+        float | None,
+        typer.Option(min=0, help="What the board draws to regenerate: energy in telemetry."),
+    ] = None,
+    joules_per_operation: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="J", help="The same, of one multiply-add of the model."),
+    ] = None,
 ) -> None:
     """Receive messages and deal with each; telemetry goes back the same way.
 
@@ -54,6 +62,9 @@ def listen(
         raise typer.BadParameter("--framing is bare or ccsds, --telemetry json or packet")
     if (pictures is None) != (not generator):
         raise typer.BadParameter("--pictures and --generator go together")
+    if watts is not None and joules_per_operation is not None:
+        raise typer.BadParameter("name one of --watts and --joules-per-operation")
+    from probe.energy import Energy
     from probe.model import budget_of
     from probe.picture import Gallery
     from probe.serving import Options, serve
@@ -61,4 +72,5 @@ def listen(
     line = Options(udp, serial, baud, framing, scid, vcid, apid, telemetry, telemetry_to)
     budget = budget_of(max_tokens, max_seconds, max_memory)
     gallery = None if pictures is None else Gallery(pictures, tuple(generator or ()))
-    serve(state, line, budget, low_memory=low_memory, gallery=gallery)
+    estimate = Energy(watts, joules_per_operation)
+    serve(state, line, budget, estimate, low_memory=low_memory, gallery=gallery)

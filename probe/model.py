@@ -6,7 +6,9 @@ commands that merely check, report or roll back.
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +19,11 @@ from shared.tree import Tree
 from shared.wire import Message
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
     from probe.update import Regenerator
     from shared.prompts.model import LanguageModel
+    from shared.prompts.pinned import PinnedModel
     from shared.regenerate import Budget, Regenerated
 
 
@@ -32,6 +37,17 @@ def check_model(name_or_folder: str) -> tuple[Path, bytes]:
 
     folder = resolve_pin(name_or_folder)
     return folder, load_pin(folder).digest
+
+
+def without_cache(tokenizer: Tokenizer) -> None:
+    """Let a tokenizer remember no words; it finds the same tokens, a tenth slower.
+
+    What it remembers belongs to the thread and outlives it (seen in tokenizers 0.23): a service
+    that opens a model for each message would grow with every one.
+    """
+    resize = getattr(tokenizer.model, "_resize_cache", None)
+    if resize is not None:
+        resize(0)
 
 
 def budget_of(max_tokens: int, max_seconds: float, max_memory_mib: int) -> Budget:
@@ -51,20 +67,32 @@ def regenerator(
     """
 
     def follow(message: Message, baseline: Tree) -> Regenerated:
+        from shared.prompts.kept import forget_kept
+        from shared.prompts.metered import MeteredModel, Work
         from shared.regenerate import regenerate
+
+        work, began_s = Work(), time.process_time()
+
+        def opened(stack: ExitStack) -> LanguageModel:
+            stack.callback(forget_kept)  # a service goes on, and opens the model again
+            model = open_model(stack)
+            return MeteredModel(model, model.transformer.shape, work)
 
         with (
             limited_memory(budget.max_memory_bytes),
             limited_time(budget.max_seconds),
             ExitStack() as stack,
         ):
-            return regenerate(message, baseline, lambda: open_model(stack), budget, report)
+            made = regenerate(message, baseline, lambda: opened(stack), budget, report)
+        used_s = time.process_time() - began_s
+        return replace(made, cpu_seconds=used_s, operations=work.multiply_adds)
 
-    def open_model(stack: ExitStack) -> LanguageModel:
+    def open_model(stack: ExitStack) -> PinnedModel:
         from shared.exact.pin import load_pin
         from shared.prompts.pinned import PinnedModel
 
         pin = load_pin(Path(config.model), expected=bytes.fromhex(config.pin))
+        without_cache(pin.tokenizer())
         if not low_memory:
             return PinnedModel.open(pin)
         from probe.frugal import frugal, mapping_of

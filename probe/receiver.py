@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from probe.assembly import Assembly, Kept, take
 from probe.inbox import Inbox, Waiting
@@ -115,8 +116,8 @@ class Receiver:
         # One byte more than allowed is enough to be refused for its size.
         self._order += 1
         waiting = Waiting(self._order, data[: self._max_bytes + 1])
-        self._attempt(lambda: self._inbox.put_message(waiting))
-        self._hand_on(waiting)
+        stored = self._attempt(lambda: self._inbox.put_message(waiting))
+        self._hand_on(replace(waiting, stored=stored))
 
     def _hand_on(self, waiting: Waiting) -> None:
         while not self._stop.is_set():
@@ -126,9 +127,11 @@ class Receiver:
             except queue.Full:
                 continue
 
-    def _attempt(self, action: Callable[[], None]) -> None:
-        """A disk that refuses costs the memory of this across a restart, nothing else."""
+    def _attempt(self, action: Callable[[], None]) -> bool:
+        """Whether the disk did it; one that refuses costs the memory of this across a restart."""
         try:
             action()
         except StoreError as error:
             self._fault(str(error))
+            return False
+        return True

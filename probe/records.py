@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from probe.pending import Held, Known, Pending
@@ -198,6 +199,13 @@ def decode(data: bytes, kind: type[R]) -> R:
     Raises:
         ValueError: these are not the bytes that a record of this kind has.
     """
+    found: R = _decoded(data, kind)  # type: ignore[arg-type]  # a class is hashable
+    return found
+
+
+@lru_cache(maxsize=4)
+def _decoded(data: bytes, kind: type[Any]) -> Any:
+    """Records are frozen, and the same bytes are read several times for one message."""
     try:
         body = json.loads(data)["body"]
         if _encode(body) != data:

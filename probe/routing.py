@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from probe.holding import disclose, take_in, waits
 from probe.onboard import Clock, Probe
 from probe.picture import Gallery, hang, is_picture
 from probe.rotating import rotate
+from probe.space import NoRoom
 from probe.telemetry import Event, Telemetry
 from probe.trial import on_trial
 from probe.update import Regenerator, apply
@@ -16,6 +19,9 @@ from shared import errors
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.digest import sha256
 from shared.errors import RehydrationError
+
+if TYPE_CHECKING:
+    from shared.regenerate import Regenerated
 
 STEPS: dict[type[RehydrationError], int] = {
     errors.OversizedMessage: 1,
@@ -32,6 +38,7 @@ STEPS: dict[type[RehydrationError], int] = {
     errors.BudgetExceeded: 8,
     errors.RegenerationError: 8,
     errors.DigestMismatch: 9,
+    NoRoom: 10,
     errors.StoreError: 10,
 }
 """The check that each family is of: 1 to 7 as in ``probe.checks``, 8 regeneration, 9 the digest of
@@ -79,8 +86,8 @@ def deal(
     ledger = probe.store.ledger()
     try:
         return _dealt(probe, data, regenerator, clock, gallery)
-    except (errors.BadSignature, errors.WrongBaseline) as error:
-        # Perhaps it follows one that is still on its way.
+    except (errors.BadSignature, errors.WrongBaseline, NoRoom) as error:
+        # Perhaps it follows one that is still on its way, or the disk gets room.
         return Dealt.refused(error, later=True)
     except errors.Refusal as error:
         return Dealt.refused(error, later=type(error) is errors.Refusal and on_trial(ledger))
@@ -111,7 +118,8 @@ def _dealt(
         applied = sum(closed.applied is not None for closed in done.closed)
         reason = f"interval {done.latest.interval}: {applied} of {len(done.closed)} applied"
         counter = probe.store.ledger().counter
-        return Dealt(Telemetry(Event.DISCLOSED, counter=counter, reason=reason))
+        took = [closed.applied.regenerated for closed in done.closed if closed.applied]
+        return Dealt(spent(Telemetry(Event.DISCLOSED, counter=counter, reason=reason), took))
     if len(data) > 1 and data[1] in _ROTATION_HEADS:
         keys = rotate(probe, data, clock)
         counter, reason = probe.store.ledger().counter, f"{len(keys)} keys are trusted now"
@@ -123,12 +131,17 @@ def _dealt(
         reason = f"waits for the key of interval {held.interval}"
         return Dealt(Telemetry(Event.HELD, counter=held.counter, reason=reason))
     made = apply(probe, data, regenerator, clock)
-    return Dealt(
-        Telemetry(
-            Event.APPLIED,
-            counter=made.entry.counter,
-            tokens=made.regenerated.tokens,
-            milliseconds=round(1000 * made.regenerated.seconds),
-            digest=bytes.fromhex(made.entry.new_tree)[:8],
-        )
+    digest = bytes.fromhex(made.entry.new_tree)[:8]
+    told = Telemetry(Event.APPLIED, counter=made.entry.counter, digest=digest)
+    return Dealt(spent(told, [made.regenerated]))
+
+
+def spent(telemetry: Telemetry, made: Sequence[Regenerated]) -> Telemetry:
+    """An event with what regeneration took, all messages of it together."""
+    return replace(
+        telemetry,
+        tokens=sum(one.tokens for one in made),
+        milliseconds=round(1000 * sum(one.seconds for one in made)),
+        cpu_milliseconds=round(1000 * sum(one.cpu_seconds for one in made)),
+        operations=sum(one.operations for one in made),
     )

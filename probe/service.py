@@ -13,9 +13,10 @@ import queue
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from probe.energy import Energy
 from probe.filesystem import Filesystem
 from probe.inbox import Inbox, Waiting
 from probe.onboard import Clock, Probe, open_probe
@@ -54,6 +55,7 @@ class Doing:
         clock: Unix time, seconds.
         follow: makes the regenerator for a state's configuration; told where to report progress.
         emit: takes telemetry; may be called from two threads.
+        energy: how to estimate what regeneration takes.
         gallery: where pictures go, and what draws them; None to refuse them.
     """
 
@@ -62,6 +64,7 @@ class Doing:
     clock: Clock
     follow: Follow
     emit: Emit
+    energy: Energy = field(default_factory=Energy)
     gallery: Gallery | None = None
 
 
@@ -75,6 +78,8 @@ class Service:
         self._parked: list[Waiting] = []
         self._refused_by_disk: dict[Waiting, float] = {}
         """Of the parked, those that a disk refused, and when, by the monotonic clock."""
+        self._unstored: set[Waiting] = set()
+        """Of the parked, those that are in memory alone."""
         self._sequence = -1
         self._told_s = 0.0
 
@@ -139,25 +144,45 @@ class Service:
         return replace(dealt, telemetry=replace(dealt.telemetry, digest=digest))
 
     def _park(self, waiting: Waiting, dealt: Dealt) -> None:
+        # A ground that hears nothing sends again: copies must not take the room of others.
+        parked = next((one for one in self._parked if one.data == waiting.data), None)
+        kept = parked or waiting
         if dealt.telemetry.step == STEPS[StoreError]:
-            self._refused_by_disk[waiting] = time.monotonic()
+            self._refused_by_disk[kept] = time.monotonic()
         else:
-            self._refused_by_disk.pop(waiting, None)
-        if waiting in self._parked:
+            self._refused_by_disk.pop(kept, None)
+        if parked is not None:
+            if parked != waiting:
+                self._drop(waiting)
             return
         self._parked.append(waiting)
+        if not waiting.stored:
+            self._unstored.add(waiting)
+            self._store(waiting)
         if len(self._parked) > MAX_PARKED:
             # Anybody can have messages parked that name another tree.
             others = (one for one in self._parked if one not in self._refused_by_disk)
             given_up = next(others, self._parked[0])
-            self._leave(given_up)
+            # Said before it is done: what is said to be parked is on disk.
             reason = f"more than {MAX_PARKED} messages are parked: the oldest is given up"
             self._emit(Telemetry(Event.REFUSED, digest=sha256(given_up.data)[:8], reason=reason))
+            self._leave(given_up)
 
     def _leave(self, waiting: Waiting) -> None:
         self._parked.remove(waiting)
         self._refused_by_disk.pop(waiting, None)
+        self._unstored.discard(waiting)
         self._drop(waiting)
+
+    def _store(self, waiting: Waiting, *, say: bool = True) -> None:
+        """Put a parked message on disk that could not be when it came."""
+        try:
+            self._inbox.put_message(waiting)
+        except StoreError as error:
+            if say:
+                self._emit(refused_by_disk(error, sha256(waiting.data)[:8]))
+            return
+        self._unstored.discard(waiting)
 
     def _retry(self) -> None:
         """Try parked messages as long as that changes anything."""
@@ -208,7 +233,7 @@ class Service:
             if first:
                 raise
             if "another probe command" not in error.found:
-                self._emit(Telemetry(Event.STORAGE, exit_code=error.exit_code, reason=str(error)))
+                self._emit(refused_by_disk(error))
             return
         tree = bytes.fromhex(ledger.tree)[:8]
         if settled:
@@ -218,6 +243,8 @@ class Service:
             self._emit(Telemetry(Event.READY, counter=ledger.counter, digest=tree))
             self._judge()
             return
+        for waiting in list(self._unstored):
+            self._store(waiting, say=False)
         self._retry()
         self._retry_disk()
 
@@ -226,7 +253,7 @@ class Service:
         try:
             tested = judge(self._doing.state, self._doing.clock)
         except RehydrationError as error:
-            self._emit(Telemetry(Event.STORAGE, exit_code=error.exit_code, reason=str(error)))
+            self._emit(refused_by_disk(error))
             return
         if tested and tested.entry:
             reason = f"{tested.entry.operation.value}: {tested.verdict}"
@@ -238,7 +265,7 @@ class Service:
         try:
             self._inbox.drop_message(waiting)
         except StoreError as error:
-            self._emit(Telemetry(Event.STORAGE, exit_code=error.exit_code, reason=str(error)))
+            self._emit(refused_by_disk(error))
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         del total
@@ -254,10 +281,24 @@ class Service:
         self._doing.emit(completed(telemetry, self._doing))
 
 
+def refused_by_disk(error: RehydrationError, digest: bytes = bytes(8)) -> Telemetry:
+    """What is said when the disk refuses, perhaps of one message."""
+    return Telemetry(Event.STORAGE, exit_code=error.exit_code, digest=digest, reason=str(error))
+
+
 def completed(telemetry: Telemetry, doing: Doing) -> Telemetry:
     """An event with time and resources filled in."""
     try:
         disk = free_bytes(doing.state) >> 10
     except OSError:
         disk = 0
-    return replace(telemetry, time_s=doing.clock(), memory_kib=peak_memory_kib(), disk_kib=disk)
+    joules = None
+    if telemetry.event in (Event.APPLIED, Event.DISCLOSED):
+        joules = doing.energy.joules(telemetry.milliseconds / 1000, telemetry.operations)
+    return replace(
+        telemetry,
+        time_s=doing.clock(),
+        memory_kib=peak_memory_kib(),
+        disk_kib=disk,
+        millijoules=None if joules is None else round(1000 * joules),
+    )

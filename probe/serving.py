@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from probe.energy import Energy
 from probe.filesystem import Filesystem
 from probe.inbox import open_inbox
 from probe.model import regenerator
@@ -49,6 +50,7 @@ def serve(
     state: Path,
     options: Options,
     budget: Budget,
+    energy: Energy,
     *,
     low_memory: bool,
     gallery: Gallery | None = None,
@@ -75,7 +77,7 @@ def serve(
     with open_inbox(state, files) as inbox:
         line = transport(options)
         say = speaker(line, options.telemetry, options.apid)
-        doing = Doing(state, files, time.time, follow, say, gallery)
+        doing = Doing(state, files, time.time, follow, say, energy, gallery)
 
         def fault(reason: str) -> None:
             say(completed(Telemetry(Event.FRAMES, reason=reason), doing))

@@ -13,6 +13,10 @@ BLOCK_BYTES = 4096
 """What a file takes at least, and the unit it grows by; a folder or a link takes one."""
 
 
+class NoRoom(BudgetExceeded):
+    """The disk has no room for the message's tree now."""
+
+
 def taken_bytes(folder: Path) -> int:
     """What a folder and all below it take, in whole blocks; 0 if there is none.  Raises OSError.
 
@@ -62,7 +66,8 @@ def check_room(needed_bytes: int, *, taken: int, quota: int, free: int) -> None:
         free: what the filesystem has left, bytes.
 
     Raises:
-        BudgetExceeded: there is no room.
+        BudgetExceeded: the quota has no room.
+        NoRoom: the disk has none; later it may.
     """
     if quota and taken + needed_bytes > quota:
         raise BudgetExceeded(
@@ -71,7 +76,7 @@ def check_room(needed_bytes: int, *, taken: int, quota: int, free: int) -> None:
             remedy="make room with probe gc, or allow more with probe init --renew --max-disk",
         )
     if needed_bytes > free:
-        raise BudgetExceeded(
+        raise NoRoom(
             f"the new tree needs {needed_bytes} bytes, and the disk has {free} left",
             expected="room for one more tree",
             remedy="make room on the disk, for instance with probe gc",

@@ -50,12 +50,16 @@ class Regenerated:
         patch: the canonical patch.
         tokens: tokens that the model read and wrote.
         seconds: wall time.
+        cpu_seconds: processor time of all threads; 0 where nobody took it.
+        operations: multiply-adds of the model (``shared.exact.work``); 0 where nobody counted.
     """
 
     target: Tree
     patch: bytes
     tokens: int
     seconds: float
+    cpu_seconds: float = 0.0
+    operations: int = 0
 
 
 @dataclass

@@ -104,18 +104,20 @@ def audit(probe: Spacecraft, parcel: Parcel, recorder: Recorder, time_s: float) 
     accepted = recorder.accepted
     wanted = target if accepted else base
     wrong, torn = _judged(probe, wanted, base, target)
-    forged = any(data != parcel.cargo.envelope for data in accepted)
-    damaged = sum(data != parcel.cargo.envelope for data, _ in recorder.heard)
-    replays = max(0, len(recorder.heard) - damaged - 1)
+    sent = parcel.cargo.messages
+    forged = any(data not in sent for data in accepted)
+    damaged = sum(data not in sent for data, _ in recorder.heard)
+    replays = max(0, len(recorder.heard) - damaged - len(sent))
     replayed = len(accepted) > 1
     if accepted:
-        recorded = [parcel.cargo.envelope, *dict.fromkeys(data for data, _ in recorder.heard)]
+        recorded = [*sent, *dict.fromkeys(data for data, _ in recorder.heard)]
         for tree in (wanted, base):
             for data in recorded:
                 outcome = probe.receive(data, recorder.memo, time_s)
                 same = data == parcel.cargo.envelope
                 replays += same
                 replayed |= outcome.applied or (same and outcome.refusal != REPLAY_REFUSED)
+                replayed |= outcome.held and data in sent
             found = _judged(probe, tree, base, target)
             wrong, torn = wrong or found[0], torn or found[1]
             if tree is not base:
@@ -180,7 +182,7 @@ def audited_run(
         fecf: whether frames have their checksum; without it damaged envelopes reach the probe.
     """
     probe.renew()
-    plan = plan_of(settings, parcel.cargo.envelope)
+    plan = plan_of(settings, parcel.cargo)
     plan = replace(plan, stack=replace(plan.stack, fecf=fecf))
     memo = {} if not parcel.cargo.model else parcel.memo
     recorder = Recorder(probe, memo)

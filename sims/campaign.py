@@ -12,6 +12,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from shared.errors import InputError
+from sims.cargo import Cargo
 from sims.endpoints import Spacecraft, scratch
 from sims.mission import Mission, Plan, Result
 from sims.scenario import Scenario, Settings, profile_of, stack_of, strategy_of
@@ -67,20 +68,21 @@ class Campaign:
     @property
     def digest(self) -> str:
         """Of everything that a result depends on."""
-        parcels = sorted((str(key), each.cargo.envelope) for key, each in self.shipment.items())
-        return self.scenario.digest(b"".join(envelope for _, envelope in parcels))
+        parcels = sorted((str(key), each.cargo.name) for key, each in self.shipment.items())
+        return self.scenario.digest(b"".join(name for _, name in parcels))
 
 
-def plan_of(settings: Settings, envelope: bytes) -> Plan:
-    """What settings and an envelope come to."""
+def plan_of(settings: Settings, cargo: Cargo) -> Plan:
+    """What settings and a cargo come to."""
     return Plan(
-        envelope,
+        cargo.envelope,
         profile_of(settings),
         stack_of(settings),
         strategy_of(settings),
         settings["attempts"],
         settings["onboard_s"],
         settings["level"] == "bits",
+        cargo.later,
     )
 
 
@@ -104,12 +106,14 @@ class Crew:
         probe = self._probe(parcel)
         probe.renew()
         streams = Streams(settings["seed"], number)
-        plan = plan_of(settings, parcel.cargo.envelope)
-        receive = lambda data, time_s: probe.receive(data, parcel.memo, time_s)  # noqa: E731
+        plan, ahead_s = plan_of(settings, parcel.cargo), settings["clock_offset_s"]
+        receive = lambda data, time_s: probe.receive(  # noqa: E731
+            data, parcel.memo, time_s + ahead_s
+        )
         return Mission(plan, streams, receive, trace).fly()
 
     def _probe(self, parcel: Parcel) -> Spacecraft:
-        name = parcel.cargo.envelope
+        name = parcel.cargo.name
         if name not in self._probes:
             folder = self._folder / f"probe-{len(self._probes)}"
             self._probes[name] = Spacecraft(folder, parcel.base, parcel.cargo)

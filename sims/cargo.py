@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from groundstation.peers import PEERS, container
-from shared.auth.keys import SharedKey
-from shared.auth.profiles import Profile
+from shared.auth.keys import TrustedKey, to_text
 from shared.diff import unified_diff
 from shared.digest import sha256
-from shared.envelope import sign
 from shared.errors import InputError
 from shared.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.seeds.coins import SeedSource
 from shared.tree import Tree
 from shared.wire import encode_message
+from sims.origin import DEFAULT, Later, Origin, trust_of
 
 OURS = "ours"
 DEFAULT_PEERS = ("diff", "zstd-dict-frame", "hdiffpatch-tuz")
@@ -29,18 +26,6 @@ DEFAULT_PEERS = ("diff", "zstd-dict-frame", "hdiffpatch-tuz")
 
 COUNTER = 7
 """Of every simulated message; the probe has used none before."""
-
-_SECRET = sha256(b"the ground's key in simulations")
-
-GROUND_KEYS: dict[str, Ed25519PrivateKey | SharedKey] = {
-    Profile.ED25519.value: Ed25519PrivateKey.from_private_bytes(_SECRET),
-    Profile.CMAC16.value: SharedKey(Profile.CMAC16, _SECRET),
-    Profile.CMAC8.value: SharedKey(Profile.CMAC8, _SECRET),
-}
-"""By profile.  Fixed, so that the same scenario gives the same bytes; worthless to anybody else.
-TESLA needs a second message and a clock on board, and is not among them (docs/linksim.md)."""
-
-DEFAULT_PROFILE = Profile.ED25519.value
 
 
 @dataclass(frozen=True)
@@ -55,7 +40,8 @@ class Cargo:
         pin: its digest.
         peer: the decoder's name; "" for the probe's own regeneration.
         sole_path: the one file that is changed, which a peer's payload does not name.
-        profile: how it is authenticated; of ``GROUND_KEYS``.
+        origin: how it is authenticated.
+        later: what has to follow the envelope, and when; with TESLA.
     """
 
     encoding: str
@@ -65,21 +51,47 @@ class Cargo:
     pin: bytes
     peer: str = ""
     sole_path: str | None = None
-    profile: str = DEFAULT_PROFILE
+    origin: Origin = DEFAULT
+    later: Later | None = None
+
+    @property
+    def messages(self) -> tuple[bytes, ...]:
+        """All that has to get across."""
+        return (self.envelope,) if self.later is None else (self.envelope, self.later.data)
+
+    def punctually(self) -> tuple[tuple[bytes, float], ...]:
+        """Each message, and a time in seconds from the start at which it may arrive."""
+        if self.later is None:
+            return ((self.envelope, 0.0),)
+        return ((self.envelope, self.later.arrives_s), (self.later.data, self.later.follows_s))
+
+    @property
+    def trust(self) -> TrustedKey:
+        """What the probe has to trust."""
+        return trust_of(self.origin, self.later)
+
+    @property
+    def name(self) -> bytes:
+        """Tells cargoes apart, and the probes that are made for them."""
+        if self.later is None:
+            return self.envelope
+        return self.envelope + self.later.data + to_text(self.later.trust).encode()
 
 
-def signed(recipe: Recipe, profile: str = DEFAULT_PROFILE) -> bytes:
-    """The envelope of a recipe."""
-    message = encode_message(recipe, COUNTER)
-    return sign(message, recipe.pin, recipe.baseline, GROUND_KEYS[profile])
+def signed(recipe: Recipe, origin: Origin = DEFAULT) -> tuple[bytes, Later | None]:
+    """The envelope of a recipe, and what has to follow it."""
+    return origin.sign(encode_message(recipe, COUNTER), recipe.pin, recipe.baseline)
 
 
-def own_cargo(recipe: Recipe, patch: bytes, profile: str, model: str = "") -> Cargo:
+def own_cargo(recipe: Recipe, patch: bytes, origin: Origin, model: str = "") -> Cargo:
     """A message of this project."""
-    return Cargo(OURS, signed(recipe, profile), patch, model, recipe.pin, profile=profile)
+    envelope, later = signed(recipe, origin)
+    return Cargo(OURS, envelope, patch, model, recipe.pin, origin=origin, later=later)
 
 
-def peer_cargo(name: str, base: Tree, target: Tree, profile: str, model: str, pin: bytes) -> Cargo:
+def peer_cargo(
+    name: str, base: Tree, target: Tree, origin: Origin, model: str, pin: bytes
+) -> Cargo:
     """A classical payload in the same envelope.
 
     Raises:
@@ -110,4 +122,5 @@ def peer_cargo(name: str, base: Tree, target: Tree, profile: str, model: str, pi
         blobs=payload,
     )
     sole = container.sole_path(base, target)
-    return Cargo(name, signed(recipe, profile), patch, model, pin, name, sole, profile)
+    envelope, later = signed(recipe, origin)
+    return Cargo(name, envelope, patch, model, pin, name, sole, origin, later)

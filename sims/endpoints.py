@@ -16,15 +16,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from groundstation.peers import PEERS
+from probe.holding import Disclosed, disclose, take_in, waits
 from probe.model import budget_of, regenerator
-from probe.onboard import open_probe
+from probe.onboard import Clock, Probe, open_probe
 from probe.records import Config
 from probe.setup import Setup, initialise
 from probe.update import Regenerator, apply
-from shared.auth.keys import trusted
+from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.codec import CODEC
 from shared.diff import apply_patch, unified_diff
 from shared.digest import sha256
@@ -34,11 +36,15 @@ from shared.regenerate import Regenerated
 from shared.terminal import silent
 from shared.tree import Tree, write_tree
 from shared.wire import Message, pieces
-from sims.cargo import GROUND_KEYS, Cargo
+from sims.cargo import Cargo
+from sims.origin import EPOCH_MS
 from sims.sized import write_manifest
 
 BUDGET = (200_000, 24 * 3600.0, 4096)
 """Of the probe's regeneration: tokens, seconds and MiB, the defaults of its commands."""
+
+NOTHING_HELD = "nothing-held"
+"""Kind of the answer to a disclosure that no message waits for."""
 
 Memo = Mapping[bytes, bytes]
 """Patches by what they depend on."""
@@ -50,13 +56,15 @@ class Outcome:
 
     Attributes:
         applied: whether the tree on board is the target now.
-        refusal: kind of the refusal; "" if it was applied.
+        refusal: kind of the refusal; "" if there is none.
         found: what the refusal says.
+        held: whether it waits for its key.
     """
 
     applied: bool
     refusal: str = ""
     found: str = ""
+    held: bool = False
 
 
 def memo_key(pin: bytes, baseline: Tree, message: Message) -> bytes:
@@ -122,9 +130,9 @@ class Spacecraft:
                 root=self._live / "root",
                 model=model,
                 pin=cargo.pin,
-                keys=[trusted(GROUND_KEYS[cargo.profile])],
+                keys=[cargo.trust],
             ),
-            now_s=0.0,
+            now_s=_on_board(0.0),
         )
         shutil.copytree(self._live, self._fresh, symlinks=True)
         self._touched = False
@@ -142,16 +150,14 @@ class Spacecraft:
             self._touched = False
 
     def receive(self, data: bytes, memo: Memo, time_s: float) -> Outcome:
-        """Everything that ``probe apply`` does, with a patch from the memo if it is known."""
+        """See ``take``; with a patch from the memo if it is known."""
         with open_probe(self.state) as probe:
             true = true_regenerator(self._cargo, probe.config)
             known = remembering(memo, self._cargo.pin, true)
-            try:
-                apply(probe, data, known, lambda: time_s)
-            except Refusal as refusal:
-                return Outcome(False, refusal.kind, refusal.found)
-        self._touched = True
-        return Outcome(True)
+            outcome = take(probe, data, known, partial(_on_board, time_s))
+        # a disclosure is remembered on board even where it closes nothing
+        self._touched |= outcome.applied or self._cargo.later is not None
+        return outcome
 
     def regenerate(self) -> dict[bytes, bytes]:
         """Applies the cargo once with nothing remembered; the patches that came of it.
@@ -160,11 +166,44 @@ class Spacecraft:
             Refusal: the probe does not take it.
         """
         found: dict[bytes, bytes] = {}
-        with open_probe(self.state) as probe:
-            true = true_regenerator(self._cargo, probe.config)
-            apply(probe, self._cargo.envelope, _Recorder(self._cargo.pin, true, found), lambda: 0.0)
         self._touched = True
+        with open_probe(self.state) as probe:
+            recorder = _Recorder(
+                self._cargo.pin, true_regenerator(self._cargo, probe.config), found
+            )
+            for data, time_s in self._cargo.punctually():
+                outcome = take(probe, data, recorder, partial(_on_board, time_s))
+        if not outcome.applied:
+            raise Refusal(f"the probe does not take what is to be sent: {outcome.found}")
         return found
+
+
+def take(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> Outcome:
+    """What ``probe apply`` and ``probe disclose`` do with a message, whichever it is."""
+    try:
+        if len(data) == DISCLOSURE_BYTES:
+            return _closed(disclose(probe, data, regenerator, clock))
+        if waits(probe, data):
+            take_in(probe, data, clock)
+            return Outcome(False, held=True)
+        apply(probe, data, regenerator, clock)
+    except Refusal as refusal:
+        return Outcome(False, refusal.kind, refusal.found)
+    return Outcome(True)
+
+
+def _closed(disclosed: Disclosed) -> Outcome:
+    refusals = [each.refusal for each in disclosed.closed if each.refusal is not None]
+    if any(each.applied is not None for each in disclosed.closed):
+        return Outcome(True)
+    if refusals:
+        return Outcome(False, refusals[0].kind, refusals[0].found)
+    return Outcome(False, NOTHING_HELD, "the key closes no message")
+
+
+def _on_board(time_s: float) -> float:
+    """By the probe's clock, if it is right: seconds since 1970."""
+    return EPOCH_MS / 1000 + time_s
 
 
 @contextmanager

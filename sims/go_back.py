@@ -31,10 +31,11 @@ class GoBack:
         stack: Stack,
         profile: LinkProfile,
         limit: int,
+        first: int = 0,
     ) -> None:
         self._round_trip_s = 2 * profile.one_way_light_s + 2 * profile.cadence_s
         parameters = Parameters(window=WINDOW, timer_s=self._round_trip_s or 1e-9, limit=limit)
-        self._fop = Fop(parameters).initiate().fop
+        self._fop = Fop(parameters).set_vs(first).fop.initiate().fop
         self._left = list(fields)
         self._stack, self._profile = stack, profile
         self._outbox: list[Frame] = []
@@ -57,6 +58,8 @@ class GoBack:
             reports: where CLCWs come in; they are taken out.
             wait_for: waits until something is so, or until a time.
             trace: is told.
+
+        Returns (as a process): whether all is acknowledged.
         """
         while self._confirmed < self._all and not self._ended:
             self._fill(env.now, trace)
@@ -64,7 +67,7 @@ class GoBack:
                 frame = self._outbox.pop(0)
                 built = build_frame(frame.data, self._stack, sequence_number=frame.number)
                 if not (yield from uplink.send(built)):
-                    return
+                    return False
             elif not reports:
                 due = self._due_s(env.now)
                 yield from wait_for(lambda: bool(reports), due)
@@ -73,6 +76,7 @@ class GoBack:
                     self._take(self._fop.tick(env.now), env.now, trace)
             while reports and not self._ended:
                 self._take(self._fop.report(reports.pop(0), env.now), env.now, trace)
+        return not self._ended
 
     def _due_s(self, now_s: float) -> float:
         soonest = now_s + self._round_trip_s

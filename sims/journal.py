@@ -6,15 +6,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from shared.errors import InputError
+from shared import journal
 from sims.campaign import Chunk, packed, unpacked
 from sims.mission import Result
 
@@ -26,13 +24,11 @@ class Journal:
     """An open journal, for this process alone.
 
     Attributes:
-        path: the file.
         done: results by the names of chunks.
     """
 
-    path: Path
     done: dict[str, list[Result]]
-    _file: IO[bytes]
+    _lines: journal.Journal
 
     def add(self, chunk: Chunk, results: list[Result]) -> None:
         """Appends a chunk.
@@ -41,7 +37,7 @@ class Journal:
             InputError: the file cannot be written.
         """
         self.done[chunk.name] = results
-        _append(self.path, self._file, {"chunk": chunk.name, "results": packed(results)})
+        self._lines.add({"chunk": chunk.name, "results": packed(results)})
 
 
 @contextmanager
@@ -56,46 +52,17 @@ def open_journal(path: Path, of: str) -> Iterator[Journal]:
         InputError: another process has it, or it cannot be written.
     """
     header = {"format": FORMAT, "of": of}
-    try:
-        file = path.open("a+b")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"another sweep is writing {path}", remedy="wait for it, or name another folder"
-            ) from error
-        file.seek(0)
-        done, end = _read(file.read(), header)
-        file.truncate(end)
-        if not end:
-            _append(path, file, header)
-        yield Journal(path, done, file)
-
-
-def _read(data: bytes, header: dict[str, str]) -> tuple[dict[str, list[Result]], int]:
-    """Results, and where the last sound line ends."""
     done: dict[str, list[Result]] = {}
-    end = 0
-    for line in data.splitlines(keepends=True):
-        try:
-            record: Any = json.loads(line) if line.endswith(b"\n") else None
-            if not end:
-                if record != header:
-                    break
-            else:
-                done[str(record["chunk"])] = unpacked(record["results"])
-        except (ValueError, TypeError, KeyError, InputError):
-            break
-        end += len(line)
-    return done, end
 
+    def begins(record: Any) -> None:
+        if record != header:
+            raise ValueError("another sweep")
 
-def _append(path: Path, file: IO[bytes], record: object) -> None:
-    try:
-        file.write(json.dumps(record).encode() + b"\n")
-        file.flush()
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    def take(record: Any) -> None:
+        done[str(record["chunk"])] = unpacked(record["results"])
+
+    remedy = "wait for it, or name another folder"
+    with journal.open_journal(path, work="sweep", remedy=remedy) as lines:
+        if not lines.resume(begins, take):
+            lines.add(header)
+        yield Journal(done, lines)

@@ -21,6 +21,7 @@ from shared.ccsds.tc_frame import FrameType, TcFrame
 from sims.endpoints import Outcome
 from sims.go_back import GoBack
 from sims.link import Downlink, LinkProfile, Steps, Uplink
+from sims.origin import Later
 from sims.strategies import Order, Strategy, blind_order
 from sims.streams import Streams
 from sims.trace import Trace
@@ -44,6 +45,7 @@ class Plan:
             COP-1, which has its own limit and would have to agree on numbers anew.
         onboard_s: how long the probe takes to regenerate and apply.
         every_bit: decode every bit, instead of drawing what the decoder would do.
+        later: what has to follow the envelope; then that is what ``attempts`` sends again.
     """
 
     envelope: bytes
@@ -53,6 +55,7 @@ class Plan:
     attempts: int = 1
     onboard_s: float = 0.0
     every_bit: bool = False
+    later: Later | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ class Mission:
         self._onboard_free_s = 0.0
         self._applied_s = self._known_s = NEVER
         self._refused = 0
+        self._numbered = 0
+        """Frames of messages that were begun: the number of the next one."""
         self._news = env.event()
         self._reports: list[Clcw] = []
 
@@ -130,35 +135,51 @@ class Mission:
     # --- ground ----------------------------------------------------------------------------------
 
     def _ground(self) -> Steps:
+        data, later = self._plan.envelope, self._plan.later
+        if later is not None:
+            if not (yield from self._send(data)):
+                return
+            yield from self._wait_for(lambda: False, later.due_s)
+            self._trace.note(self._env.now, "ground", "discloses the key", bytes=len(later.data))
+            data = later.data
+        first = self._numbered
         for attempt in range(self._plan.attempts):
             if attempt:
                 self._trace.note(self._env.now, "ground", "begins again", attempt=attempt + 1)
-            yield from self._send_all()
+            self._numbered = first
+            yield from self._send(data)
             last = attempt + 1 == self._plan.attempts
             if not last:
                 yield from self._wait_for(lambda: self._known_s != NEVER, self.answer_s())
             if self._known_s != NEVER:
                 return
 
-    def _send_all(self) -> Steps:
+    def _send(self, data: bytes) -> Steps:
+        """Sends all frames of a message.
+
+        Returns (as a process): False if it is known that not all of them can arrive.
+        """
         plan = self._plan
         numbered = plan.strategy.order is not Order.ONCE
         stack = numbered_stack(plan.stack) if numbered else plan.stack
-        fields = data_fields(plan.envelope, stack)
+        fields = data_fields(data, stack)
+        first, self._numbered = self._numbered, self._numbered + len(fields)
         if plan.strategy.order is Order.COP1:
-            sender = GoBack(fields, stack, plan.profile, plan.strategy.copies)
-            yield from sender.run(
-                self._env, self._uplink, self._reports, self._wait_for, self._trace
+            sender = GoBack(fields, stack, plan.profile, plan.strategy.copies, first % NUMBERS)
+            return (
+                yield from sender.run(
+                    self._env, self._uplink, self._reports, self._wait_for, self._trace
+                )
             )
-            return
         frames = [
             build_frame(field, stack, sequence_number=number % NUMBERS if numbered else 0)
-            for number, field in enumerate(fields)
+            for number, field in enumerate(fields, first)
         ]
         for index in blind_order(plan.strategy, len(frames)):
             sent = yield from self._uplink.send(frames[index])
             if not sent:
-                return
+                return False
+        return True
 
     def answer_s(self) -> float:
         """When an answer to what has just been sent should be there."""
@@ -193,8 +214,11 @@ class Mission:
         for fault in delivered.faults:
             self._trace.note(self._env.now, "probe", "drops", fault=fault.found)
         for envelope in delivered.envelopes:
-            # Copies of what was applied are refused in no time; else the model has to work first.
-            taken = self._plan.onboard_s if self._applied_s == NEVER else 0.0
+            # Copies of what was applied are refused in no time; else the model has to work first,
+            # but not for a message that only waits for its key.
+            later = self._plan.later
+            works = self._applied_s == NEVER and (later is None or envelope == later.data)
+            taken = self._plan.onboard_s if works else 0.0
             self._onboard_free_s = max(self._env.now, self._onboard_free_s) + taken
             event = self._env.timeout(self._onboard_free_s - self._env.now)
             event.callbacks.append(lambda _, data=envelope: self._apply(data))
@@ -222,6 +246,9 @@ class Mission:
             self._applied_s = self._env.now
             self._trace.note(self._env.now, "probe", "applied", bytes=len(envelope))
             self._tell()
+            return
+        if outcome.held:
+            self._trace.note(self._env.now, "probe", "holds until its key comes")
             return
         self._refused += 1
         self._trace.note(self._env.now, "probe", "refuses", refusal=outcome.refusal)

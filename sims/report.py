@@ -28,7 +28,7 @@ class Row:
         changed: what the axes of the sweep say.
         settings: all of them.
         envelope_bytes: what the ground wants across.
-        link_bytes: the same once, framed and coded.
+        link_bytes: the same once, framed and coded; with TESLA, and the disclosure.
         frames: in how many.
         runs: histories.
         applied: share of them in which the new tree was in place in the end.
@@ -79,8 +79,8 @@ def row(
     campaign: Campaign, changed: Mapping[str, Any], settings: Settings, results: Sequence[Result]
 ) -> Row:
     """Counts one cell."""
-    envelope = campaign.parcel(settings).cargo.envelope
-    framed = overhead(len(envelope), stack_of(settings))
+    cargo, stack = campaign.parcel(settings).cargo, stack_of(settings)
+    framed = [overhead(len(message), stack) for message in cargo.messages]
     times = sorted(each.applied_s for each in results if each.applied)
     station = mean([each.station_s for each in results])
     sent = mean([float(each.sent_bytes) for each in results])
@@ -89,9 +89,9 @@ def row(
     return Row(
         changed,
         settings,
-        len(envelope),
-        framed.total,
-        framed.frames,
+        len(cargo.envelope),
+        sum(each.total for each in framed),
+        sum(each.frames for each in framed),
         len(results),
         share(len(times), len(results)),
         quantile(times, 0.5),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.auth.profiles import Profile
 from shared.ccsds.stack import Stack
 from shared.digest import sha256
 from shared.errors import InputError
@@ -18,6 +19,7 @@ from sims.cargo import OURS
 from sims.faults import Faults
 from sims.link import LinkProfile
 from sims.noise import Noise
+from sims.origin import Origin, Timing
 from sims.presets import BY_NAME
 from sims.schema import CODINGS, KEYS, PATCH_KEYS, SECTIONS, SWEPT
 from sims.strategies import Order, Strategy
@@ -128,6 +130,22 @@ def strategy_of(settings: Settings) -> Strategy:
     return Strategy(Order(settings["strategy"]), settings["copies"])
 
 
+def origin_of(settings: Settings) -> Origin:
+    """How messages are authenticated; with TESLA, the chain's times as the link wants them."""
+    profile = settings["authentication"]
+    if profile != Profile.TESLA.value:
+        return Origin(profile)
+    begins = profile_of(settings).passes.earliest(0.0, 0.0)
+    timing = Timing(
+        begins or 0.0,
+        settings["one_way_light_s"],
+        settings["interval_s"],
+        settings["disclosure_delay"],
+        settings["clock_error_s"],
+    )
+    return Origin(profile, timing)
+
+
 class _Reader:
     """Checks one file's tables."""
 
@@ -147,7 +165,7 @@ class _Reader:
                     raise self._unknown("", name, SECTIONS)
             elif name != "preset":
                 settings[name] = self._value("", name, value)
-        for section in ("link", "frames", "message"):
+        for section in ("link", "frames", "tesla", "message"):
             for name, value in table.get(section, {}).items():
                 settings[name] = self._value(section, name, value)
         patch = self._patch(table["patch"]) if "patch" in table else None

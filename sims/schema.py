@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.ccsds.bch import Decoding
 from shared.ccsds.cltu import ChannelCoding, Coding
-from sims.cargo import DEFAULT_PROFILE, GROUND_KEYS
+from sims.origin import DEFAULT, PROFILES
 from sims.strategies import Order
 
 CODINGS = {
@@ -102,13 +102,19 @@ KEYS: dict[str, Key] = {
     "strategy": _choice("", None, _ORDERS, "how frames are sent"),
     "copies": _whole("", None, 1, 1000, "times a frame is sent; with cop-1, at most"),
     "attempts": _whole("", 1, 1, 1000, "times all of it is begun while no answer came"),
-    "authentication": _choice(
-        "", DEFAULT_PROFILE, tuple(GROUND_KEYS), "how the envelope proves its origin"
-    ),
+    "authentication": _choice("", DEFAULT.profile, PROFILES, "how the envelope proves its origin"),
     "level": _choice("", "frames", LEVELS, "draw the decoder's success, or decode every bit"),
     "onboard_s": _number("", 0.0, 0.0, 1e9, "seconds the probe needs to regenerate and apply"),
     "coding": _choice("frames", "bch", tuple(CODINGS), "channel code and decoder"),
     "max_frame_bytes": _whole("frames", 1024, 20, 1024, "length of a transfer frame at most"),
+    "interval_s": _number(
+        "tesla", 3600.0, 0.001, 4e6, "seconds of an interval of the chain; only with tesla"
+    ),
+    "disclosure_delay": _whole("tesla", 2, 2, 1000, "intervals until a key may be disclosed"),
+    "clock_error_s": _number("tesla", 10.0, 0.0, 4e6, "by how much the clocks may differ"),
+    "clock_offset_s": _number(
+        "tesla", 0.0, -1e9, 1e9, "by how much the probe's clock is ahead of the ground's"
+    ),
     "up_bps": _number("link", None, 0.0, 1e12, "bits a second to the probe", above=True),
     "down_bps": _number("link", None, 0.0, 1e12, "bits a second back", above=True),
     "one_way_light_s": _seconds(None, "seconds from the ground to the probe"),
@@ -141,7 +147,7 @@ SWEPT = tuple(name for name in KEYS if name not in ("runs", "seed", "level"))
 """Keys that an axis of a sweep may have."""
 
 PATCH_KEYS = ("base", "target", "model", "trials", "encodings")
-SECTIONS = ("link", "frames", "message", "patch", "sweep")
+SECTIONS = ("link", "frames", "tesla", "message", "patch", "sweep")
 
 
 def table() -> str:

@@ -25,7 +25,8 @@ from shared.tree import Entry, Tree, read_tree
 from shared.wire import decode_message, encode_message
 from sims.cargo import COUNTER, OURS, Cargo, own_cargo, peer_cargo
 from sims.endpoints import Spacecraft
-from sims.scenario import Patch, Scenario, Settings
+from sims.origin import Origin
+from sims.scenario import Patch, Scenario, Settings, origin_of
 from sims.sized import sized_cargo
 
 
@@ -49,9 +50,9 @@ class Parcel:
         return Tree(self.entries)
 
 
-Key = tuple[str | int, str]
+Key = tuple[str | int, Origin]
 Shipment = Mapping[Key, Parcel]
-"""By encoding, or size where there is no patch; and by authentication."""
+"""By encoding, or size where there is no patch; and by origin."""
 
 
 def prepare(scenario: Scenario, folder: Path, report: Report = silent) -> Shipment:
@@ -84,16 +85,16 @@ def prepare(scenario: Scenario, folder: Path, report: Report = silent) -> Shipme
 def key_of(scenario: Scenario, settings: Settings) -> Key:
     """Which parcel a cell sends."""
     what = settings["encoding"] if scenario.patch else settings["bytes"]
-    return what, settings["authentication"]
+    return what, origin_of(settings)
 
 
-def _patch_cargo(patch: Patch, encoding: str, profile: str, report: Report) -> tuple[Tree, Cargo]:
+def _patch_cargo(patch: Patch, encoding: str, origin: Origin, report: Report) -> tuple[Tree, Cargo]:
     base, target = read_tree(patch.base), read_tree(patch.target)
     digest = load_pin(resolve_pin(patch.model)).digest
     if encoding != OURS:
-        return base, peer_cargo(encoding, base, target, profile, patch.model, digest)
+        return base, peer_cargo(encoding, base, target, origin, patch.model, digest)
     recipe = _authored(patch, base, target, digest, report)
-    return base, own_cargo(recipe, unified_diff(base, target), profile, patch.model)
+    return base, own_cargo(recipe, unified_diff(base, target), origin, patch.model)
 
 
 def _authored(patch: Patch, base: Tree, target: Tree, pin: bytes, report: Report) -> Recipe:

@@ -22,7 +22,8 @@ from shared.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionWriter
 from shared.tree import ChangeKind, Entry, Mode, Tree
-from sims.cargo import DEFAULT_PROFILE, Cargo, own_cargo, signed
+from sims.cargo import Cargo, own_cargo, signed
+from sims.origin import DEFAULT, Origin
 from sims.streams import Streams
 
 BASE = Tree({"onboard.conf": Entry(Mode.REGULAR, b"heater = 17\nrate = 160\n")})
@@ -50,17 +51,17 @@ def write_manifest(folder: Path) -> None:
     (folder / "manifest.json").write_bytes(MANIFEST)
 
 
-def sized_cargo(envelope_bytes: int, profile: str = DEFAULT_PROFILE) -> tuple[Tree, Cargo]:
+def sized_cargo(envelope_bytes: int, origin: Origin = DEFAULT) -> tuple[Tree, Cargo]:
     """A baseline, and a message whose envelope has exactly so many bytes when signed by Ed25519.
 
     Args:
         envelope_bytes: with Ed25519; other profiles make the same message shorter.
-        profile: how it is authenticated.
+        origin: how it is authenticated.
 
     Raises:
         InputError: no message has that size.
     """
-    least = len(signed(_recipe(b"\x01")[0]))
+    least = len(signed(_recipe(b"\x01")[0])[0])
     most = Limits().max_envelope_bytes
     if not least <= envelope_bytes <= most:
         raise InputError(
@@ -71,9 +72,9 @@ def sized_cargo(envelope_bytes: int, profile: str = DEFAULT_PROFILE) -> tuple[Tr
     size = envelope_bytes - least + 1
     while True:
         recipe, patch = _recipe(_content(size))
-        found = len(signed(recipe))
+        found = len(signed(recipe)[0])
         if found == envelope_bytes:
-            return BASE, own_cargo(recipe, patch, profile)
+            return BASE, own_cargo(recipe, patch, origin)
         if found < envelope_bytes:
             raise InputError(
                 f"no envelope has {envelope_bytes} bytes: a byte more of content takes two",

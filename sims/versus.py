@@ -57,9 +57,10 @@ def fly_encodings(campaign: Campaign, settings: Settings, number: int) -> list[F
     flown = []
     for encoding in campaign.scenario.patch.encodings:
         changed = {**settings, "encoding": encoding}
-        size = len(campaign.parcel(changed).cargo.envelope)
+        cargo, stack = campaign.parcel(changed).cargo, stack_of(changed)
+        framed = sum(overhead(len(message), stack).total for message in cargo.messages)
         result = fly_once(campaign, changed, number, Trace(keep=False))
-        flown.append(Flown(encoding, size, overhead(size, stack_of(changed)).total, result))
+        flown.append(Flown(encoding, len(cargo.envelope), framed, result))
     return flown
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from benchmarks.cross import debian
 from benchmarks.cross.__main__ import Task, keys, runs_of
 from benchmarks.cross.check import Outcome, Places, Selection, outcomes
+from benchmarks.cross.closure import files_of
 from benchmarks.cross.compute import receive
 from benchmarks.cross.golden import Golden, Sending, described, load_golden, tree_of
 from benchmarks.cross.machines import ARCHITECTURES, PURE, foreign
@@ -30,6 +32,7 @@ from shared.exact.pin import cache_home, pins_home
 from shared.tree import write_tree
 
 GOLDEN = load_golden()
+PACKAGES = ("shared", "probe", "groundstation", "benchmarks")
 SMALL = [(each.model, each.name) for each in GOLDEN.sendings if not each.release]
 
 
@@ -240,3 +243,31 @@ def test_every_check_is_asked_of_every_machine_once() -> None:
     assert set(asked) == {(k, *each) for k in ("c", "numpy") for each in both} | {
         ("numpy", SMOLLM2_PATCH.name, "pin")
     }
+
+
+def test_results_depend_on_what_the_check_loads_and_on_nothing_else(tmp_path: Path) -> None:
+    """Against the interpreter: whatever of ours a run has loaded is among the files."""
+    loads = (
+        "import sys, benchmarks.cross.check, probe.update, shared.exact.kernels\n"
+        "print(*(m.__file__ for m in sys.modules.values() if getattr(m, '__file__', None)))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", loads], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    loaded = {Path(word) for word in ran.stdout.split()}
+    ours = {path for path in loaded if REPOSITORY in path.parents and path.suffix == ".py"}
+    ours = {path for path in ours if path.relative_to(REPOSITORY).parts[0] in PACKAGES}
+    files = set(files_of("benchmarks.cross.check", REPOSITORY))
+    assert len(ours) > 40
+    assert ours <= files
+    assert REPOSITORY / "shared/exact/_kernel.c" in files
+    assert not any("sims" in path.parts or "media" in path.parts for path in files)
+
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/__init__.py").write_text("import three\n")
+    (tmp_path / "one/two.py").write_text("def late():\n    from one.four import x\n")
+    (tmp_path / "one/four.py").write_text("import os\n")
+    (tmp_path / "one/five.py").write_text("import os\n")
+    (tmp_path / "three.py").write_text("")
+    names = [path.name for path in files_of("one.two", tmp_path)]
+    assert names == ["__init__.py", "four.py", "two.py", "three.py"]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.cross.closure import files_of
 from benchmarks.cross.debian import unpack
 from benchmarks.cross.machines import PURE, Architecture
 from shared.errors import DownloadError
@@ -23,15 +24,7 @@ from shared.terminal import Report
 REPOSITORY: Final = Path(__file__).parents[2]
 CODE: Final = ("shared", "probe", "groundstation", "benchmarks/cross", "benchmarks/__init__.py")
 """What has to be copied to a machine that shall check itself."""
-COMPUTING: Final = (
-    "shared",
-    "probe",
-    "groundstation",
-    *(
-        f"benchmarks/cross/{name}"
-        for name in ("check.py", "compute.py", "golden.py", "golden.json")
-    ),
-)
+COMPUTING: Final = "benchmarks.cross.check"
 """What results depend on."""
 TOOLS_SUITE: Final = "bookworm"
 COMPILER: Final = "gcc-12"
@@ -227,11 +220,9 @@ def _compile(made: Userland) -> None:
 def code_digest() -> str:
     """sha256 over what computes, so that results of other code are not taken for this one's."""
     digest = hashlib.sha256()
-    for name in COMPUTING:
-        place = REPOSITORY / name
-        files = [place] if place.is_file() else sorted(place.rglob("*"))
-        for path in files:
-            if path.is_file() and path.suffix not in {".so", ".o", ".pyc"}:
-                digest.update(str(path.relative_to(REPOSITORY)).encode() + b"\0")
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    golden = REPOSITORY / "benchmarks/cross/golden.json"
+    skipped = {Path(__file__), golden.with_name("__main__.py")}
+    for path in sorted({*files_of(COMPUTING, REPOSITORY), golden} - skipped):
+        digest.update(str(path.relative_to(REPOSITORY)).encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

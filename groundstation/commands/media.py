@@ -10,6 +10,7 @@ import typer
 from groundstation.commands.media_archive import archive, restore
 from groundstation.commands.media_author import author
 from groundstation.commands.media_bundle import bundle
+from groundstation.commands.media_publish import publish
 from groundstation.commands.media_report import (
     info_dict,
     print_pairs,
@@ -53,6 +54,7 @@ app.command()(archive)
 app.command()(restore)
 app.command()(bundle)
 app.command()(author)
+app.command()(publish)
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pictures.")]
 TableOption = Annotated[

@@ -22,7 +22,7 @@ from groundstation.media.cold.restored import (
     restore_all,
 )
 from groundstation.media.cold.written import write_archive
-from groundstation.media.family import read_family
+from groundstation.media.family import pictures_below, read_family
 from groundstation.media.files import checked_out, generator_file, named_values, selected
 from groundstation.media.gate import Gate
 from shared.errors import InputError
@@ -35,8 +35,11 @@ GATE = Gate()
 @reports_errors
 def archive(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the originals.")],
-    generator: Annotated[Path, typer.Option(help="File of the family's generator.")],
     out: Annotated[Path, typer.Option(help="Archive to write: FILE.rhma.")],
+    generator: Annotated[
+        Path | None,
+        typer.Option(help="File of the family's generator; without it no picture is drawn."),
+    ] = None,
     table_file: Annotated[
         Path | None,
         typer.Option("--table", help="CSV of the pictures' attributes, as for `media train`."),
@@ -68,6 +71,9 @@ def archive(
 ) -> None:
     """Put the pictures of a family into one file: generator, prompts, and files where needed.
 
+    What files have in common to the byte is kept once. Without --generator all pictures in FOLDER
+    and below it are taken, and none is drawn.
+
     The archive is written, synced, read again and every picture restored from it, before it gets
     its name; without --delete-originals nothing else is touched. If --delete-originals was
     interrupted, the same command goes on. Exit code 3 if an original had to stay.
@@ -82,10 +88,12 @@ def archive(
     there = out.exists()
     with progress(quiet=as_json) as report:
         if not there:
+            named = generator is not None or table_file is not None
+            family = read_family(folder, table_file) if named else pictures_below(folder)
             write_archive(
                 folder,
-                selected(read_family(folder, table_file), rows),
-                generator_file(generator),
+                selected(family, rows),
+                None if generator is None else generator_file(generator),
                 out,
                 gate=Gate(score, block),
                 keep=keep,
@@ -157,6 +165,7 @@ def archive_facts(index: Index, path: Path, size_bytes: int) -> dict[str, object
         **{f"kept as {kind}": n for kind, n in sorted(Counter(p.kind for p in pictures).items())},
         "archive_bytes": size_bytes,
         "generator_bytes": index.generator_bytes,
+        "common_bytes": index.common_bytes,
         "original_bytes": original_bytes,
         "share": round(size_bytes / max(1, original_bytes), 4),
     }

@@ -49,7 +49,9 @@ def survey(
     months: Annotated[int, typer.Option(min=1, help="Months to reckon with.")] = PRICES.months,
     mismatch: Annotated[
         float,
-        typer.Option(min=0, max=1, help="How differently edges may lie in the worst block."),
+        typer.Option(
+            min=0.02, max=2, help="How differently edges and outlines may lie in the worst block."
+        ),
     ] = LIKENESS.mismatch,
     top: Annotated[int, typer.Option(min=1, help="Families to list.")] = 20,
     page: Annotated[

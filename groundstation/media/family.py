@@ -93,6 +93,18 @@ def read_family(folder: Path, table: Path | None = None, name: str | None = None
     return Family(name or folder.resolve().name, _attributes(members), tuple(members))
 
 
+def pictures_below(folder: Path) -> Family:
+    """All pictures in a folder and below it, as a family of which nothing is known.
+
+    Raises:
+        InputError: there is none.
+    """
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+    if not paths:
+        raise InputError(f"{folder} has no pictures", remedy="name the folder that holds them")
+    return Family(folder.resolve().name, (), tuple(Member(path, {}) for path in paths))
+
+
 def values_in_name(stem: str) -> dict[str, str]:
     """The attributes in ``part-value_part-value``.
 

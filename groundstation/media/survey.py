@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from groundstation.media.describe import SIDE, edges, thumbnail
+from groundstation.media.describe import SIDE, Shapes, edges, outline, thumbnail
 from groundstation.media.family import PICTURES
 from groundstation.media.grouping import Likeness, group
 from groundstation.media.images import read_picture
@@ -29,6 +29,7 @@ class Inventory:
         sizes: of the files, bytes.
         shapes: width, height and channels.
         thumbnails: ``[pictures, 64, 64, 3]``.
+        outlines: ``[pictures, 64, 64]``.
         unreadable: names of files that are no pictures.
     """
 
@@ -36,6 +37,7 @@ class Inventory:
     sizes: tuple[int, ...]
     shapes: tuple[tuple[int, int, int], ...]
     thumbnails: U8
+    outlines: U8
     unreadable: tuple[str, ...] = ()
 
 
@@ -80,7 +82,7 @@ def take_inventory(folder: Path, report: Report) -> Inventory:
         InputError: there is none.
     """
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
-    names, sizes, shapes, small, unreadable = [], [], [], [], []
+    names, sizes, shapes, small, outlines, unreadable = [], [], [], [], [], []
     for number, path in enumerate(paths):
         report("reading", number, len(paths))
         name = path.relative_to(folder).as_posix()
@@ -94,6 +96,7 @@ def take_inventory(folder: Path, report: Report) -> Inventory:
         sizes.append(path.stat().st_size)
         shapes.append((width, height, channels))
         small.append(thumbnail(pixels))
+        outlines.append(outline(pixels))
     report("reading", len(paths), len(paths))
     if not names:
         raise InputError(
@@ -102,7 +105,14 @@ def take_inventory(folder: Path, report: Report) -> Inventory:
             remedy="name the folder that holds them",
         )
     stacked = np.stack(small).reshape(-1, SIDE, SIDE, 3)
-    return Inventory(tuple(names), tuple(sizes), tuple(shapes), stacked, tuple(unreadable))
+    return Inventory(
+        tuple(names),
+        tuple(sizes),
+        tuple(shapes),
+        stacked,
+        np.stack(outlines),
+        tuple(unreadable),
+    )
 
 
 def find_families(
@@ -124,7 +134,7 @@ def find_families(
         report: told about progress.
     """
     maps = np.stack([edges(small) for small in inventory.thumbnails])
-    numbers = group(maps, likeness, report)
+    numbers = group(Shapes(maps, inventory.outlines), likeness, report)
     by_group: dict[tuple[int, tuple[int, int, int]], list[int]] = {}
     for place, (number, shape) in enumerate(zip(numbers, inventory.shapes, strict=True)):
         by_group.setdefault((int(number), shape), []).append(place)

@@ -28,6 +28,7 @@ from shared.terminal import Report
 
 MOST: Final = 0.25
 TRIALS: Final = 6
+COARSER: Final = 1.25
 """Halvings of the ratio between the two: the chosen step is within 6 % of the best."""
 
 
@@ -156,7 +157,7 @@ def train(
             _preview(work / "previews" / f"{len(trials):02}-{name}.png", made[0])
             return trials[-1].reaches(target)
 
-        step, found = coarsest_step(reached, model.finest, model.coarsest)
+        step, found = coarsest_step(reached, finest_step(fit, model.finest), model.coarsest)
         if found:
             size = min(t.size_bytes for t in trials if (t.model, t.step) == (model.name, step))
             good.append((size, model, step))
@@ -168,6 +169,7 @@ def train(
         best = max(trials, key=lambda trial: trial.mean_score)
         model, step = next(m for m in models if m.name == best.model), best.step
     whole = shelf.fit(everyone, model)
+    step = finest_step(whole, step)
     data = write_generator(stored(whole, step))
     small = len(data) <= target.max_bytes
     while len(data) > target.max_bytes and step < MOST:
@@ -189,6 +191,17 @@ def _held_back(family: Family, members: Sequence[Member], target: Target) -> lis
         if all((rest[:, a] == choices[n, a]).any() for a in range(choices.shape[1])):
             held.append(n)
     return held or list(range(len(members)))
+
+
+def finest_step(fit: Fit, step: float) -> float:
+    """This step, or the next coarser one whose integers a generator can hold."""
+    while True:
+        try:
+            stored(fit, step)
+        except ValueError:
+            step *= COARSER
+        else:
+            return step
 
 
 def coarsest_step(

@@ -10,13 +10,12 @@ import typer
 
 from probe.model import budget_of, regenerator
 from probe.onboard import open_probe
-from probe.update import apply, read_envelope
+from probe.update import read_envelope
 from shared.ccsds.stack import Stack
 from shared.envelope import Limits
-from shared.errors import Refusal
 from shared.terminal import print_json, reports_errors, silent
 from sims.air import LARGEST_DATAGRAM, Receiver, address_of, datagrams, listening, transmit
-from sims.endpoints import BUDGET
+from sims.endpoints import BUDGET, take
 from sims.schema import CODINGS
 from sims.strategies import Order, Strategy
 
@@ -58,7 +57,7 @@ def listen(
     max_frame_bytes: FrameBytes = 1024,
     as_json: Json = False,
 ) -> None:
-    """Hear CLTUs as UDP datagrams and give what they hold to the probe, as probe apply does."""
+    """Hear CLTUs as UDP datagrams and do what they hold, as probe apply and probe disclose do."""
     receiver = Receiver(_stack(coding, max_frame_bytes))
     with listening(address_of(udp)) as ears:
         ears.settimeout(seconds)
@@ -79,11 +78,10 @@ def _given(state: Path, envelope: bytes) -> dict[str, object]:
     """What the probe does with an envelope."""
     with open_probe(state) as probe:
         follow = regenerator(probe.config, budget_of(*BUDGET[:2], BUDGET[2]), silent)
-        try:
-            apply(probe, envelope, follow, time.time)
-        except Refusal as refusal:
-            return {"what": "refused", "kind": refusal.kind, "why": refusal.found}
-    return {"what": "applied", "bytes": len(envelope)}
+        outcome = take(probe, envelope, follow, time.time)
+    if outcome.applied or outcome.held:
+        return {"what": "applied" if outcome.applied else "held", "bytes": len(envelope)}
+    return {"what": "refused", "kind": outcome.refusal, "why": outcome.found}
 
 
 def _say(facts: dict[str, object], as_json: bool) -> None:

@@ -42,6 +42,12 @@ def plan(
     _, settings = next(checked.cells())
     with scratch() as folder, progress(quiet=as_json) as tell:
         parcel = next(iter(prepare(checked, folder, tell).values()))
+    if parcel.cargo.later is not None:
+        raise InputError(
+            "a plan of a message that waits for its key",
+            expected="authentication by ed25519, cmac16 or cmac8: one message",
+            remedy="fly a sweep over strategy and copies: linksim sweep",
+        )
     size = len(parcel.cargo.envelope)
     options = find_options(
         size,

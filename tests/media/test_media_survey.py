@@ -13,7 +13,16 @@ from typer.testing import CliRunner
 pytest.importorskip("faiss")
 from groundstation.cli import app
 from groundstation.media import grouping
-from groundstation.media.describe import descriptors, edges, mismatches, thumbnail
+from groundstation.media.describe import (
+    EQUAL,
+    Shapes,
+    descriptors,
+    edges,
+    mismatches,
+    outline,
+    thumbnail,
+    unlikeness,
+)
 from groundstation.media.grouping import Likeness, candidate_pairs, group
 from groundstation.media.images import encode_picture
 from groundstation.media.survey import agreement, read_requests
@@ -45,6 +54,11 @@ FIGURES = 12
 COLOURS = 5
 
 
+def full(maps: np.ndarray) -> Shapes:
+    """Shapes of pictures without alpha."""
+    return Shapes(maps, np.full(maps.shape, 255, np.uint8))
+
+
 @pytest.fixture(scope="module")
 def zoo() -> tuple[np.ndarray, list[int]]:
     """Maps of edges of 12 figures in 5 colourings, mixed, and the figure of each."""
@@ -56,7 +70,7 @@ def zoo() -> tuple[np.ndarray, list[int]]:
 
 def test_recoloured_figures_are_found(zoo: tuple[np.ndarray, list[int]]) -> None:
     maps, truth = zoo
-    numbers = group(maps, Likeness(cosine=0.7, mismatch=0.5), silent)
+    numbers = group(full(maps), Likeness(cosine=0.7, mismatch=0.5), silent)
     groups: dict[int, list[str]] = {}
     for place, number in enumerate(numbers):
         groups.setdefault(int(number), []).append(str(place))
@@ -83,13 +97,62 @@ def test_the_index_proposes_what_looking_at_all_pairs_does(
     assert len(found) >= 0.98 * len(every)
 
 
-def test_stars_come_together_over_several_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A family larger than a neighbourhood: 200 equal pictures, three neighbours each."""
+def test_a_family_too_large_to_be_looked_at_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Larger than a neighbourhood, too: 200 equal pictures, three neighbours each."""
     maps = np.repeat(edges(thumbnail(coloured(shape(3), 1)))[None], 200, axis=0)
     monkeypatch.setattr(grouping, "SMALL", 10)
     monkeypatch.setattr(grouping, "NEIGHBOURS", 4)
-    numbers = group(maps, Likeness(), silent)
+    monkeypatch.setattr(grouping, "WHOLE", 20)
+    numbers = group(full(maps), Likeness(), silent)
     assert len(set(numbers.tolist())) <= 10
+
+
+def test_both_ways_of_grouping_find_the_zoo(
+    zoo: tuple[np.ndarray, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maps, truth = zoo
+    names = {str(place): str(figure) for place, figure in enumerate(truth)}
+    found = []
+    for whole in (300, 2):
+        monkeypatch.setattr(grouping, "WHOLE", whole)
+        numbers = group(full(maps), Likeness(cosine=0.7, mismatch=0.5), silent)
+        assert (numbers[numbers] == numbers).all()  # a group is named by one of its members
+        groups: dict[int, list[str]] = {}
+        for place, number in enumerate(numbers):
+            groups.setdefault(int(number), []).append(str(place))
+        found.append(agreement(list(groups.values()), names))
+    assert min(precision for precision, _ in found) > 0.95
+    assert found[0][1] >= found[1][1] > 0.8
+
+
+def test_an_outline_tells_what_edges_do_not() -> None:
+    """Grey on a grey ground: a man and a taller one."""
+    figures = np.full((2, 128, 128, 4), 128, np.uint8)
+    figures[..., 3] = 0
+    figures[0, 40:100, 40:80, 3] = 255
+    figures[1, 24:100, 40:80, 3] = 255
+    outlines = np.stack([outline(figure) for figure in figures])
+    assert outlines[0, 20, 20] == 255 and outlines[0, 19, 20] == 0 and outlines[1, 12, 20] == 255
+    assert (outline(figures[0, :, :, :3]) == 255).all()
+    shapes = Shapes(np.zeros((2, 64, 64), np.uint8), outlines)
+    one, two = shapes[np.array([0])], shapes[np.array([1])]
+    assert unlikeness(one, one)[0] == pytest.approx(EQUAL)
+    # the worst block of 8 x 8 is 255 levels off all over
+    assert unlikeness(one, two)[0] == pytest.approx(EQUAL * (1 + 255) ** 0.3)
+    assert len(set(group(shapes, Likeness(cosine=-1), silent).tolist())) == 1
+    near = outlines[0] - (outlines[0] > 0)
+    assert unlikeness(one, Shapes(one.edges, near[None]))[0] == pytest.approx(EQUAL * 2**0.3)
+
+
+def test_a_chain_of_small_steps_does_not_join_its_ends() -> None:
+    """Each like the next; the mean over all pairs is what counts."""
+    base = edges(thumbnail(coloured(shape(2), 7))).astype(int)
+    other = edges(thumbnail(coloured(shape(4), 8))).astype(int)
+    steps = [(base * (8 - n) + other * n) // 8 for n in range(9)]
+    shapes = full(np.stack(steps).astype(np.uint8))
+    numbers = group(shapes, Likeness(cosine=-1), silent)
+    assert numbers[0] != numbers[-1]
+    assert 1 < len(set(numbers.tolist())) < 9
 
 
 def test_a_new_mouth_is_seen_where_means_are_not_changed() -> None:
@@ -106,7 +169,7 @@ def test_a_new_mouth_is_seen_where_means_are_not_changed() -> None:
 def test_plain_pictures_are_alike_to_nothing() -> None:
     maps = np.stack([edges(np.full((64, 64, 3), level, np.uint8)) for level in (0, 90, 255)])
     assert np.abs(descriptors(maps)).max() == 0
-    assert len(set(group(maps, Likeness(), silent).tolist())) == 3
+    assert len(set(group(full(maps), Likeness(), silent).tolist())) == 3
 
 
 def test_precision_and_recall_count_pairs() -> None:

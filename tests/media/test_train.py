@@ -16,12 +16,12 @@ from shared.media.render import Renderer
 from shared.terminal import silent
 
 pytest.importorskip("ssimulacra2")
-from groundstation.media.basis import samples_of
+from groundstation.media.basis import Fit, samples_of, stored
 from groundstation.media.encode import check_entry, encode_pictures, totals
 from groundstation.media.family import Family, Member, read_family
 from groundstation.media.gate import Gate, judge
 from groundstation.media.images import encode_picture, read_picture
-from groundstation.media.train import Target, coarsest_step, train
+from groundstation.media.train import COARSER, Target, coarsest_step, finest_step, train
 from tests.media.conftest import COLOURS, Shown
 
 TARGET = Target(mean_score=93.0, least_score=88.0, checked=4)
@@ -219,3 +219,16 @@ def test_values_that_no_picture_shows_get_a_middle_colour() -> None:
     samples = Samples(light, np.ones_like(light, bool), choices, (3,))
     (table,) = discover_factors(samples, silent)
     assert np.isfinite(table).all()
+
+
+def test_a_step_too_fine_for_16_bits_is_made_coarser(learned: tuple[Loaded, Path]) -> None:
+    """Five times white: 8 * 5 / 0.0005 is 80,000 steps, and 32,767 is the most."""
+    blank = learned[0].generator
+    planes = np.full((len(blank.terms), blank.height, blank.width), 5.0, np.float32)
+    fit = Fit(blank, planes, (1.0,) * len(blank.terms))
+    with pytest.raises(ValueError, match="too small"):
+        stored(fit, 0.0005)
+    step = finest_step(fit, 0.0005)
+    assert 0.0005 * 80_000 / 32_768 < step < 0.0005 * 80_000 / 32_768 * COARSER
+    assert stored(fit, step).waves.max() > 2**15 / COARSER - 1
+    assert finest_step(fit, 0.1) == 0.1

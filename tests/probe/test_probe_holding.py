@@ -6,23 +6,36 @@ import random
 from pathlib import Path
 
 import pytest
+from chained import (
+    CHAIN,
+    FIRST,
+    NUMBER,
+    PLAN,
+    SECOND,
+    after_key,
+    close,
+    disclosure,
+    envelope,
+    hold,
+    in_time,
+    pending,
+    poor,
+)
 from powercut import FailingDisk, PowerCut, Quick
 from world import BASE, KEY, PIN, TARGET, THIRD, World, classical, regenerator
 
 from probe.filesystem import Filesystem
-from probe.holding import Disclosed, disclose, take_in, waits
+from probe.holding import disclose, take_in, waits
 from probe.onboard import open_probe
-from probe.pending import Held, Pending
+from probe.pending import Pending
 from probe.setup import Setup, initialise
 from probe.update import apply, verify
-from shared.auth.keys import IntervalKey, SharedKey, SigningKey, TrustedKey, key_id, trusted
+from shared.auth.keys import IntervalKey, SharedKey, TrustedKey, key_id, trusted
 from shared.auth.profiles import Profile
-from shared.auth.schedule import Schedule
 from shared.auth.tesla import ChainKey, Disclosure, encode_disclosure, make_chain
 from shared.envelope import sign
 from shared.errors import (
     BadSignature,
-    BudgetExceeded,
     MalformedMessage,
     NotClosed,
     Refusal,
@@ -33,51 +46,9 @@ from shared.errors import (
     WrongBaseline,
     WrongPin,
 )
-from shared.recipe import Recipe
 from shared.regenerate import Regenerated
 from shared.tree import Entry, Mode, Tree
 from shared.wire import Message, encode_message
-
-CHAIN = make_chain(
-    Schedule(
-        intervals=50,
-        start_ms=2_000_000,
-        interval_ms=10_000,
-        delay=2,
-        clock_error_ms=1_000,
-        light_min_ms=100_000,
-        light_max_ms=105_000,
-    ),
-    bytes(range(8)),
-    bytes(range(16)),
-)
-PLAN = CHAIN.commitment.schedule
-NUMBER = key_id(CHAIN.commitment)
-
-
-def tesla(interval: int) -> SigningKey:
-    return IntervalKey(CHAIN.commitment, CHAIN.key(interval), interval)
-
-
-def envelope(recipe: Recipe, counter: int, interval: int) -> bytes:
-    return sign(encode_message(recipe, counter), recipe.pin, recipe.baseline, tesla(interval))
-
-
-def disclosure(interval: int) -> bytes:
-    return encode_disclosure(Disclosure(NUMBER, CHAIN.key(interval)))
-
-
-def in_time(interval: int) -> float:
-    """When a message of the middle of an interval arrives, seconds."""
-    return (PLAN.begins_ms(interval) + 5_000 + PLAN.light_min_ms) / 1000
-
-
-def after_key(interval: int) -> float:
-    return (PLAN.disclosable_ms(interval) + 1 + PLAN.light_min_ms) / 1000
-
-
-FIRST = envelope(classical(BASE, TARGET), 5, 3)
-SECOND = envelope(classical(TARGET, THIRD), 6, 4)
 
 
 @pytest.fixture
@@ -87,30 +58,6 @@ def delayed(world: World) -> World:
     setup = Setup(root=world.root, model=world.folder / "model", pin=PIN, keys=keys)
     initialise(world.state, setup, now_s=1.5, renew=True, files=Quick())
     return world
-
-
-def hold(world: World, data: bytes, now_s: float, files: Filesystem | None = None) -> Held:
-    with open_probe(world.state, files or Quick()) as probe:
-        assert waits(probe, data)
-        return take_in(probe, data, lambda: now_s)
-
-
-def close(
-    world: World, interval: int, now_s: float | None = None, files: Filesystem | None = None
-) -> Disclosed:
-    with open_probe(world.state, files or Quick()) as probe:
-        at = after_key(interval) if now_s is None else now_s
-        return disclose(probe, disclosure(interval), regenerator, lambda: at)
-
-
-def poor(_: Message, __: Tree) -> Regenerated:
-    """A regeneration that the probe cannot afford now."""
-    raise BudgetExceeded("too little")
-
-
-def pending(world: World) -> Pending:
-    with open_probe(world.state, Quick()) as probe:
-        return probe.store.pending()
 
 
 def test_held_then_applied(delayed: World) -> None:

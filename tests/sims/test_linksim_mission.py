@@ -14,6 +14,7 @@ from shared.tree import Tree, read_tree
 from sims.campaign import Campaign, Crew, fly_once
 from sims.endpoints import Spacecraft
 from sims.mission import NEVER, Result
+from sims.origin import Origin
 from sims.sized import BASE, PATH, sized_cargo
 from sims.strategies import Order, Strategy, blind_order
 from sims.trace import Event, Trace
@@ -95,7 +96,7 @@ def test_the_tree_on_board_is_the_target_and_nothing_else(tmp_path: Path) -> Non
 @pytest.mark.parametrize("profile", ["cmac16", "cmac8"])
 def test_other_ways_to_authenticate(tmp_path: Path, profile: str) -> None:
     _, signed = sized_cargo(200)
-    base, cargo = sized_cargo(200, profile)
+    base, cargo = sized_cargo(200, Origin(profile))
     assert len(cargo.envelope) == 200 - 64 + {"cmac16": 16, "cmac8": 8}[profile]
     probe = Spacecraft(tmp_path / "probe", base, cargo)
     memo = probe.regenerate()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from groundstation.media.cold.common import MAX_BYTES
 from groundstation.media.gate import Gate
 from shared.errors import InputError
 from shared.media.container import MAX_BODY_BYTES
@@ -50,6 +51,8 @@ class Kind(StrEnum):
     """A picture file as it is, the original or a smaller one."""
     PACKED = "packed"
     """The original file in the .xz format."""
+    SHARED = "shared"
+    """The original file against the common bytes."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,8 @@ class Index:
         generator: sha256 of the generator's file, 32 bytes; empty if no picture needs it.
         generator_bytes: its size.
         pictures: in the order of the family.
+        common: sha256 of the common bytes, 32 bytes; empty if no picture needs them.
+        common_bytes: how many.
     """
 
     family: str
@@ -109,11 +114,13 @@ class Index:
     generator: bytes
     generator_bytes: int
     pictures: tuple[Picture, ...]
+    common: bytes = b""
+    common_bytes: int = 0
 
 
 def encode_index(index: Index) -> bytes:
     """The compressed JSON of an index."""
-    value = {
+    value: dict[str, object] = {
         "format": FORMAT,
         "about": ABOUT,
         "family": index.family,
@@ -124,6 +131,8 @@ def encode_index(index: Index) -> bytes:
         "generator": {"sha256": index.generator.hex(), "bytes": index.generator_bytes},
         "pictures": [_picture_dict(picture) for picture in index.pictures],
     }
+    if index.common:
+        value["common"] = {"sha256": index.common.hex(), "bytes": index.common_bytes}
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
     return zlib.compress(text.encode("ascii"), _LEVEL)
 
@@ -171,8 +180,9 @@ def _index(value: Mapping[str, Any]) -> Index:
     if len({p.restored_as for p in pictures}) < len(pictures):
         raise ValueError("two pictures come back under one name")
     gate, generator = value["gate"], value["generator"]
-    if _count(generator["bytes"]) > MAX_BODY_BYTES:
-        raise ValueError("a generator larger than any")
+    common = value.get("common", {"sha256": "", "bytes": 0})
+    if _count(generator["bytes"]) > MAX_BODY_BYTES or _count(common["bytes"]) > MAX_BYTES:
+        raise ValueError("a generator or common bytes larger than any")
     return Index(
         family=str(value["family"]),
         keep=Keep(value["keep"]),
@@ -182,6 +192,8 @@ def _index(value: Mapping[str, Any]) -> Index:
         generator=bytes.fromhex(generator["sha256"]),
         generator_bytes=_count(generator["bytes"]),
         pictures=pictures,
+        common=bytes.fromhex(common["sha256"]),
+        common_bytes=_count(common["bytes"]),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from groundstation.media.cold.common import packed
 from groundstation.media.cold.index import DIGEST_BYTES, Keep, Kind, Picture
 from groundstation.media.cold.opened import MIDDLE
 from groundstation.media.encode import encode_original
@@ -41,7 +42,13 @@ class Kept:
 
 
 def keep_picture(
-    member: Member, original: bytes, name: str, renderer: Renderer | None, gate: Gate, keep: Keep
+    member: Member,
+    original: bytes,
+    name: str,
+    renderer: Renderer | None,
+    gate: Gate,
+    keep: Keep,
+    common: bytes = b"",
 ) -> Kept:
     """The smallest of the ways that ``keep`` allows.
 
@@ -52,13 +59,16 @@ def keep_picture(
         renderer: draws prompts; None to draw nothing.
         gate: what a picture that is not exact has to pass.
         keep: what is to come back.
+        common: bytes that the archive keeps once; empty for none.
 
     Raises:
         InputError: the original is no picture.
     """
+    shared = [_shared(original, name, common)] if common else []
     if keep is Keep.QUALITY:
-        return _within_gate(member, original, name, renderer, gate)
-    ways = [_file(original, name, original)]
+        ways = [_within_gate(member, original, name, renderer, gate), *shared]
+        return min(ways, key=lambda kept: len(kept.stored) + len(kept.picture.prompt))
+    ways = [_file(original, name, original), *shared]
     if keep is Keep.EXACT:
         ways.append(_packed(original, name))
     else:
@@ -122,6 +132,11 @@ def _file(original: bytes, name: str, file: bytes) -> Kept:
         suffix = next(s for mark, at, s in _SUFFIXES if file[at : at + len(mark)] == mark)
         picture = replace(picture, restored_as=_suffixed(name, suffix))
     return Kept(picture, file)
+
+
+def _shared(original: bytes, name: str, common: bytes) -> Kept:
+    stored = packed(original, common)
+    return Kept(_picture(original, name, Kind.SHARED, stored, sha256(original)), stored)
 
 
 def _packed(original: bytes, name: str) -> Kept:

@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
+from groundstation.media.cold import common
 from groundstation.media.cold.index import DIGEST_BYTES, Index, Kind, Picture, decode_index
 from groundstation.media.cold.locator import (
     HEAD_COPIES,
@@ -98,12 +99,12 @@ class Archive:
 
     def parts(self) -> dict[str, int]:
         """How many bytes each part takes."""
-        index, section = Layout(self._locator.index_bytes), 0
-        if self.index.generator:
-            section = Layout(self.index.generator_bytes).stored_bytes
+        index, common = Layout(self._locator.index_bytes), self.index.common_bytes
         return {
             "generator": self.index.generator_bytes,
-            "its checks and parity": section - self.index.generator_bytes,
+            "its checks and parity": self._generator_size() - self.index.generator_bytes,
+            "common bytes": common,
+            "checks and parity of those": _section_bytes(common) - common,
             "index": index.size_bytes,
             "its checks and parity, its second copy, locators": 2 * index.stored_bytes
             - index.size_bytes
@@ -126,6 +127,11 @@ class Archive:
             try:
                 _ = self.renderer
             except RehydrationError as error:
+                self.damage.append(error.found)
+        if self.index.common:
+            try:
+                _ = self.common
+            except ArchiveDamaged as error:
                 self.damage.append(error.found)
 
     @property
@@ -157,14 +163,40 @@ class Archive:
         index = self.index
         if not index.generator:
             raise ArchiveDamaged("the archive holds no generator", expected="pictures as files")
-        size = index.generator_bytes
-        copies = list(self._near(self.body, Layout(size).stored_bytes))
-        found = recovered(copies, size)
-        self._note("generator", size, found.bad[:1])
-        if found.data is None or sha256(found.data) != index.generator:
+        return self._section("generator", self.body, index.generator_bytes, index.generator)
+
+    @property
+    def common(self) -> bytes:
+        """The common bytes, mended and checked.
+
+        Raises:
+            ArchiveDamaged: too much of them is lost.
+        """
+        if isinstance(self._common, RehydrationError):
+            raise self._common
+        return self._common
+
+    @cached_property
+    def _common(self) -> bytes | RehydrationError:
+        if not self.index.common:
+            return ArchiveDamaged("the archive holds no common bytes")
+        place, size = self.body + self._generator_size(), self.index.common_bytes
+        try:
+            return self._section("common part", place, size, self.index.common)
+        except ArchiveDamaged as error:
+            return error
+
+    def _generator_size(self) -> int:
+        """Of its section."""
+        return _section_bytes(self.index.generator_bytes)
+
+    def _section(self, what: str, place: int, size: int, digest: bytes) -> bytes:
+        found = recovered(list(self._near(place, Layout(size).stored_bytes)), size)
+        self._note(what, size, found.bad[:1])
+        if found.data is None or sha256(found.data) != digest:
             raise ArchiveDamaged(
-                "the generator is lost",
-                expected=f"the file with sha256 {index.generator.hex()}",
+                f"the {what} is lost",
+                expected=f"bytes with sha256 {digest.hex()}",
                 remedy="restore the archive from another copy",
             )
         return found.data
@@ -182,7 +214,7 @@ class Archive:
                 found = Restored(picture, pixels=pixels)
                 digest = pixel_digest(pixels)
             else:
-                data = stored if picture.kind is Kind.FILE else _unpacked(stored, picture)
+                data = self._file_of(picture, stored)
                 found, digest = Restored(picture, data), sha256(data)
         except (RehydrationError, ValueError, lzma.LZMAError) as error:
             reason = error.found if isinstance(error, RehydrationError) else str(error)
@@ -195,6 +227,11 @@ class Archive:
                 expected=picture.result.hex(),
             )
         return found
+
+    def _file_of(self, picture: Picture, stored: bytes) -> bytes:
+        if picture.kind is Kind.SHARED:
+            return common.unpacked(stored, self.common, picture.original_bytes)
+        return stored if picture.kind is Kind.FILE else _unpacked(stored, picture)
 
     def _drawn(self, picture: Picture, stored: bytes) -> U8:
         renderer = self.renderer
@@ -273,6 +310,10 @@ def open_archive(path: Path) -> Archive:
         raise InputError(
             f"{path} cannot be read: {error.strerror}", remedy="check the path"
         ) from None
+
+
+def _section_bytes(size: int) -> int:
+    return Layout(size).stored_bytes if size else 0
 
 
 def _unpacked(data: bytes, picture: Picture) -> bytes:

@@ -1,9 +1,9 @@
 """Writing an archive: drafted, synced, read again and proven, and only then given its name.
 
-    locator, twice | index | generator | bytes of pictures | index | locator
+    locator, twice | index | generator | common bytes | bytes of pictures | index | locator
 
-Index and generator are sections (``shards``), so that a damaged one can be mended; the bytes of
-pictures follow each other without gaps.
+Index, generator and common bytes are sections (``shards``), so that a damaged one can be mended;
+the bytes of pictures follow each other without gaps.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from groundstation.media.cold.common import common_bytes
 from groundstation.media.cold.disk import Disk
 from groundstation.media.cold.index import Index, Keep, Kind, Picture, encode_index, is_safe
 from groundstation.media.cold.kept import Kept, keep_picture
@@ -42,7 +43,7 @@ DRAWN: Final = (Kind.PROMPT, Kind.RESIDUAL)
 def write_archive(
     folder: Path,
     members: Sequence[Member],
-    generator: bytes,
+    generator: bytes | None,
     out: Path,
     *,
     gate: Gate,
@@ -54,12 +55,13 @@ def write_archive(
 ) -> Index:
     """The archive of a family, proven before it bears its name; all of it or nothing.
 
-    If the generator takes more than drawing saves against the originals, nothing is drawn.
+    If the generator takes more than drawing saves against the originals, nothing is drawn; and if
+    bytes in common take more than they save, none are kept.
 
     Args:
         folder: that the names of the pictures start from.
         members: the pictures.
-        generator: its file.
+        generator: its file; None to draw nothing.
         out: the archive; it must not exist.
         gate: for ``Keep.QUALITY``.
         keep: what is to come back.
@@ -73,26 +75,37 @@ def write_archive(
         ArchiveDamaged: what was read back is not what was written; nothing bears the name.
     """
     draft, spool = out.with_name(out.name + DRAFT), out.with_name(out.name + SPOOL)
-    renderer = Renderer(read_generator(generator).generator)
+    loaded = None if generator is None else read_generator(generator).generator
+    renderer = None if loaded is None else Renderer(loaded)
+    common = common_bytes([disk.read(member.path) for member in members])
     try:
-        pictures = _kept(folder, members, renderer, gate, keep, spool, report, disk)
-        drawn = [picture for picture in pictures if picture.kind in DRAWN]
-        saved = sum(picture.original_bytes - picture.size_bytes for picture in drawn)
-        needed = saved > Layout(len(generator)).stored_bytes
-        if drawn and not needed:  # never worse: then none of them is drawn
-            pictures = _kept(folder, members, None, gate, keep, spool, report, disk)
-        before = Layout(len(generator)).stored_bytes if needed else 0
+
+        def keeping() -> tuple[Picture, ...]:
+            return _kept(folder, members, renderer, gate, keep, common, spool, report, disk)
+
+        pictures = keeping()
+        # never worse: what takes more than it saves is left out
+        if not _pays(pictures, DRAWN, generator or b""):
+            redo, renderer = any(picture.kind in DRAWN for picture in pictures), None
+            pictures = keeping() if redo else pictures
+        if not _pays(pictures, (Kind.SHARED,), common):
+            redo, common = any(picture.kind is Kind.SHARED for picture in pictures), b""
+            pictures = keeping() if redo else pictures
+        parts = (generator or b"") if renderer else b"", common
+        before = sum(Layout(len(part)).stored_bytes for part in parts if part)
         index = Index(
-            family=renderer.generator.name,
+            family=loaded.name if loaded else folder.resolve().name,
             keep=keep,
             gate=gate,
             created=created,
-            notes={**renderer.generator.notes, **notes},
-            generator=sha256(generator) if needed else b"",
-            generator_bytes=len(generator) if needed else 0,
+            notes={**(loaded.notes if loaded else {}), **notes},
+            generator=sha256(parts[0]) if parts[0] else b"",
+            generator_bytes=len(parts[0]),
             pictures=tuple(_moved(picture, before) for picture in pictures),
+            common=sha256(common) if common else b"",
+            common_bytes=len(common),
         )
-        _assemble(index, generator, spool, draft, disk)
+        _assemble(index, parts, spool, draft, disk)
         disk.sync(draft)
         prove(draft, index, report)
         disk.rename(draft, out)
@@ -105,6 +118,13 @@ def write_archive(
         for left in (spool, draft):
             left.unlink(missing_ok=True)
     return index
+
+
+def _pays(pictures: Sequence[Picture], kinds: Sequence[Kind], part: bytes) -> bool:
+    """Whether what some pictures need takes less than it saves them."""
+    needing = [picture for picture in pictures if picture.kind in kinds]
+    saved = sum(picture.original_bytes - picture.size_bytes for picture in needing)
+    return bool(needing) and saved > Layout(len(part)).stored_bytes
 
 
 def prove(path: Path, index: Index, report: Report) -> None:
@@ -134,6 +154,7 @@ def _kept(
     renderer: Renderer | None,
     gate: Gate,
     keep: Keep,
+    common: bytes,
     spool: Path,
     report: Report,
     disk: Disk,
@@ -147,7 +168,8 @@ def _kept(
     with disk.create(spool) as file:
         for number, (member, name) in enumerate(zip(members, names, strict=True)):
             report("pictures", number, len(members))
-            kept = keep_picture(member, disk.read(member.path), name, renderer, gate, keep)
+            original = disk.read(member.path)
+            kept = keep_picture(member, original, name, renderer, gate, keep, common)
             picture = _apart(kept, taken)
             taken.add(picture.restored_as)
             file.write(kept.stored)
@@ -184,8 +206,8 @@ def _name(folder: Path, member: Member) -> str:
     return name
 
 
-def _assemble(index: Index, generator: bytes, spool: Path, draft: Path, disk: Disk) -> None:
-    section, data = protected(generator) if index.generator else b"", encode_index(index)
+def _assemble(index: Index, parts: Sequence[bytes], spool: Path, draft: Path, disk: Disk) -> None:
+    section, data = b"".join(protected(part) for part in parts if part), encode_index(index)
     copy = protected(data)
     tail = HEAD_INDEX + len(copy) + len(section) + spool.stat().st_size
     total = tail + len(copy) + LOCATOR_BYTES

@@ -1,0 +1,141 @@
+"""The edge as an ASGI application: HTTP in, ``service`` asked, HTTP out.
+
+GET, HEAD /NAME      a picture
+GET /healthz         whether the store answers
+GET /metrics         for Prometheus
+GET /status          counter and generators, for publishers
+POST /batches        a signed batch
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from probe.edge import answers
+from probe.edge.answers import Answer
+from probe.edge.asking import Asked
+from probe.edge.flights import Busy
+from probe.edge.service import Edge
+from shared.errors import InputError, OversizedMessage, RehydrationError
+
+BATCH_SECONDS: Final = 120.0
+"""Longest time that a batch may take to come in."""
+BATCHES_AT_A_TIME: Final = 4
+
+
+def application(edge: Edge) -> Starlette:
+    """The application of an edge, which it closes when it stops."""
+    reading = asyncio.Semaphore(BATCHES_AT_A_TIME)
+
+    async def picture(request: Request) -> Response:
+        header = request.headers
+        asked = Asked(
+            path=request.scope["raw_path"],
+            query=request.scope["query_string"],
+            accept=", ".join(header.getlist("accept")) or None,
+            if_none_match=", ".join(header.getlist("if-none-match")) or None,
+            head=request.method == "HEAD",
+        )
+        return _response(await edge.picture(asked))
+
+    async def healthz(_: Request) -> Response:
+        try:
+            facts = await asyncio.to_thread(edge.store.facts)
+        except RehydrationError as error:
+            return _response(answers.problem(error, 503))
+        return JSONResponse({"status": "ok", "records": facts.prompts + facts.images})
+
+    async def metrics(_: Request) -> Response:
+        text = await asyncio.to_thread(generate_latest, edge.metrics.registry)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+    async def status(_: Request) -> Response:
+        try:
+            facts = await asyncio.to_thread(edge.store.facts)
+            digests = await asyncio.to_thread(edge.store.digests)
+        except RehydrationError as error:
+            return _response(answers.problem(error, 503))
+        value = {
+            "site": edge.policy.site,
+            "counter": facts.counter,
+            "records": facts.prompts + facts.images,
+            "generators": [digest.hex() for digest in digests],
+        }
+        return JSONResponse(value, headers={"Cache-Control": "no-store"})
+
+    async def batches(request: Request) -> Response:
+        if reading.locked():
+            return _response(answers.problem(Busy("a batch", BATCHES_AT_A_TIME, 5)))
+        try:
+            async with reading, asyncio.timeout(BATCH_SECONDS):
+                data = await _body(request, edge.policy.max_bytes)
+            accepted = await edge.take(data)
+        except TimeoutError:
+            late = InputError(f"the batch took longer than {BATCH_SECONDS} s to come")
+            return _response(answers.problem(late, 408))
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except RehydrationError as error:
+            return _response(answers.problem(error))
+        return JSONResponse(accepted.as_dict(), headers={"Cache-Control": "no-store"})
+
+    async def no_picture(_: Request) -> Response:
+        raise HTTPException(405, headers={"Allow": "POST"})
+
+    async def refused(_: Request, error: Exception) -> Response:
+        """A method or path that the routes do not know."""
+        if not isinstance(error, HTTPException):
+            raise error
+        known = InputError(
+            f"HTTP: {error.detail}",
+            expected="GET or HEAD of a picture, or POST /batches",
+            remedy="see docs/edge.md",
+        )
+        answer = _response(answers.problem(known, error.status_code))
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await edge.close()
+
+    return Starlette(
+        routes=[
+            Route("/healthz", healthz),
+            Route("/metrics", metrics),
+            Route("/status", status),
+            Route("/batches", batches, methods=["POST"]),
+            Route("/batches", no_picture),
+            Route("/{name:path}", picture),
+        ],
+        exception_handlers={HTTPException: refused},
+        lifespan=lifespan,
+    )
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, dict(answer.fields))
+
+
+async def _body(request: Request, most: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise OversizedMessage(
+                f"the batch has more than {most} bytes",
+                expected=f"at most {most}",
+                remedy="publish fewer records at a time, or raise the edge's limit",
+            )
+    return bytes(body)

@@ -1,0 +1,94 @@
+"""A listener on a recording disk: what its inbox has taken, and when it began to drop it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from listening import STACK, AtOnce, Line
+from recorder import Recorder
+from world import World, regenerator
+
+from probe.assembly import Kept
+from probe.inbox import Inbox, Waiting, open_inbox
+from probe.receiver import Receiver
+from probe.service import Doing, Service
+from probe.telemetry import Event, Telemetry
+
+Item = bytes | tuple[int | None, bytes]
+"""A message, or the number and data of a segment."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something taken or dropped, and how many operations were done when it was."""
+
+    item: Item
+    order: int
+    step: int
+
+
+@dataclass
+class Taken:
+    """What the inbox has taken, and what it then began to drop."""
+
+    put: list[Note] = field(default_factory=list)
+    dropping: list[Note] = field(default_factory=list)
+    parked: list[tuple[bytes, int]] = field(default_factory=list)
+    """Digest, and how many operations were done when it was said."""
+
+    def held(self, done: int) -> Counter[Item]:
+        """What must be there after so many operations."""
+        dropped = {(note.item, note.order) for note in self.dropping if note.step <= done}
+        put = (note for note in self.put if note.step <= done)
+        return Counter(note.item for note in put if (note.item, note.order) not in dropped)
+
+
+def item_of(one: Waiting | Kept) -> Item:
+    if isinstance(one, Waiting):
+        return one.data
+    return one.piece.number, one.piece.segment.data
+
+
+class Watched(Inbox):
+    """Notes when something is taken, and when it begins to be dropped."""
+
+    def __init__(self, real: Inbox, disk: Recorder, taken: Taken) -> None:
+        super().__init__(real.folder, real.files)
+        self.disk, self.taken = disk, taken
+
+    def _note(self, notes: list[Note], one: Waiting | Kept) -> None:
+        notes.append(Note(item_of(one), one.order, len(self.disk.steps)))
+
+    def put_message(self, waiting: Waiting) -> None:
+        super().put_message(waiting)
+        self._note(self.taken.put, waiting)
+
+    def put_segment(self, kept: Kept) -> None:
+        super().put_segment(kept)
+        self._note(self.taken.put, kept)
+
+    def drop_message(self, waiting: Waiting) -> None:
+        self._note(self.taken.dropping, waiting)
+        super().drop_message(waiting)
+
+    def drop_segment(self, kept: Kept) -> None:
+        self._note(self.taken.dropping, kept)
+        super().drop_segment(kept)
+
+
+def recorded(world: World, line: Line, framing: object) -> tuple[Recorder, Taken]:
+    """Run a listener to its end on a recording disk, one thing after the other."""
+    disk, taken = Recorder(world.folder), Taken()
+
+    def say(one: Telemetry) -> None:
+        if one.event is Event.PARKED:
+            taken.parked.append((one.digest, len(disk.steps)))
+
+    doing = Doing(world.state, disk, lambda: 1000.0, lambda *_: regenerator, say)
+    with open_inbox(world.state, disk) as real:
+        inbox = Watched(real, disk, taken)
+        receiver = Receiver(line, framing, STACK, inbox, 1 << 20, lambda _: None)  # type: ignore[arg-type]
+        receiver._thread = AtOnce(receiver._run)  # type: ignore[assignment]
+        Service(doing, inbox, receiver).run()
+    return disk, taken
