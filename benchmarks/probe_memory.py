@@ -15,7 +15,6 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from benchmarks.soak.recipes import written
 from probe.setup import Setup, initialise
 from shared.envelope import sign
 from shared.errors import RegenerationError
@@ -23,6 +22,7 @@ from shared.exact.pin import load_pin, resolve_pin
 from shared.prompts.pinned import PinnedModel
 from shared.tree import Entry, Mode, Tree, write_tree
 from shared.wire import encode_message
+from sims.hil.recipes import written
 
 MODEL: Final = "smollm2-135m"
 KEY: Final = Ed25519PrivateKey.from_private_bytes(bytes(range(40, 72)))

@@ -6,6 +6,7 @@ import typer
 
 from sims.commands.air import listen, send
 from sims.commands.audit import audit
+from sims.commands.conformance import conformance
 from sims.commands.plan import plan
 from sims.commands.presets import presets
 from sims.commands.run import run
@@ -17,5 +18,5 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (presets, run, sweep, plan, audit, send, listen):
+for command in (presets, run, sweep, plan, audit, send, listen, conformance):
     app.command()(command)

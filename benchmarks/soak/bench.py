@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.soak import proxy
-from benchmarks.soak.ground import Ear, Framer, Ground, accepted, answered
-from benchmarks.soak.messages import KEY, LIMITS, STEP, VALID, Item, first_tree, items
-from benchmarks.soak.tiny import tiny_pin
-from benchmarks.soak.weather import Datagrams, Stream, Tally, Weather
 from probe.filesystem import Filesystem
 from probe.onboard import open_probe
 from probe.records import Operation
 from probe.setup import Setup, initialise
 from shared.prompts.pinned import PinnedModel
 from shared.tree import Tree, read_tree, write_tree
+from sims.hil import proxy
+from sims.hil.ground import Ear, Framer, Ground, accepted, answered
+from sims.hil.messages import KEY, LIMITS, STEP, VALID, Item, first_tree, items
+from sims.hil.tiny import tiny_pin
+from sims.hil.weather import Datagrams, Stream, Tally, Weather
 
 REPOSITORY: Final = Path(__file__).parents[2]
 WINDOW: Final = 3

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from benchmarks.soak.bench import COPIES, WINDOW, Kind, Soak
-from benchmarks.soak.messages import BY_MODEL, HOSTILE, VALID
+from sims.hil.messages import BY_MODEL, HOSTILE, VALID
 
 LINES: Final = {"udp": "UDP", "serial": "serial line"}
 FORMS: Final = {

@@ -11,11 +11,7 @@ from powercut import Quick
 from world import BASE, TARGET, THIRD, World
 
 from benchmarks.soak.bench import KINDS, Kind, Memory, Soak, SoakError, check, soak
-from benchmarks.soak.ground import Ear, Framer
-from benchmarks.soak.messages import HOSTILE, KEY, LIMITS, VALID, first_tree, items
 from benchmarks.soak.page import page
-from benchmarks.soak.tiny import tiny_pin
-from benchmarks.soak.weather import Datagrams, Stream, Tally, Weather
 from probe.checks import Record, authenticate, check_baseline, check_patch, check_pin
 from probe.telemetry import Event, Telemetry, json_line, packet
 from shared.auth.rotation import check_rotation, decode_rotation
@@ -37,6 +33,10 @@ from shared.errors import (
 from shared.prompts.pinned import PinnedModel
 from shared.regenerate import regenerate
 from shared.tree import Tree
+from sims.hil.ground import Ear, Framer, Said
+from sims.hil.messages import HOSTILE, KEY, LIMITS, VALID, first_tree, items
+from sims.hil.tiny import tiny_pin
+from sims.hil.weather import Datagrams, Stream, Tally, Weather
 
 BOUND_KIB = 8 << 10
 """The first messages of a short soak load what later ones use; the long one has a tighter bound."""
@@ -198,7 +198,7 @@ SAID = Telemetry(Event.APPLIED, exit_code=0, digest=bytes.fromhex("0123456789abc
 @pytest.mark.parametrize("form", ["json", "packet"])
 def test_telemetry_is_found_again_behind_damage(form: str) -> None:
     one = json_line(SAID) if form == "json" else packet(SAID, 1, 5)
-    expected = (SAID.event, 0, SAID.digest)
+    expected = Said(SAID.event, 0, SAID.digest)
     stream = one[3:] + one + one[:20] + b"\xff" + one[21:] + one
     ear, heard = Ear(form), []
     for at in range(0, len(stream), 7):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from world import plan, recipe
 
-from benchmarks.soak.tiny import tiny_pin
 from groundstation.plan import options
 from shared.exact.pin import Pin
 from shared.prompts.pinned import PinnedModel
 from shared.recipe import Recipe
 from shared.tree import Tree
 from shared.tree import changes as tree_changes
+from sims.hil.tiny import tiny_pin
 
 __all__ = ["tiny_pin", "written"]
 

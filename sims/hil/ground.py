@@ -1,4 +1,4 @@
-"""The ground's end of a soak: frames messages, repeats them, and reads what the probe says."""
+"""The ground's end of a bench: frames messages, repeats them, and reads what the probe says."""
 
 from __future__ import annotations
 
@@ -6,20 +6,36 @@ import json
 import select
 import socket
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from benchmarks.soak.messages import Item
 from probe.telemetry import PACKET_BYTES, Event, read_packet
 from probe.units import slip
 from shared.ccsds.link import send
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import FrameType
 from shared.errors import Refusal, Replayed
+from sims.hil.messages import Item
 
 STACK = Stack(type=FrameType.AD, max_frame_bytes=64)
 """Small numbered frames: a message takes three to forty."""
 
-Said = tuple[Event, int, bytes]
-"""Event, exit code and digest of one piece of telemetry."""
+
+class Said(NamedTuple):
+    """What one piece of telemetry says.
+
+    Attributes:
+        event: what happened.
+        exit_code: of a refusal.
+        digest: 8 bytes.
+        step: of a refusal.
+        reason: in words; packets have none.
+    """
+
+    event: Event
+    exit_code: int
+    digest: bytes
+    step: int = 0
+    reason: str = ""
 
 
 @dataclass
@@ -74,7 +90,7 @@ class Ear:
             except Refusal:
                 self.waiting = self.waiting[1:]
                 continue
-            found.append((one.event, one.exit_code, one.digest))
+            found.append(Said(one.event, one.exit_code, one.digest, one.step))
             self.waiting = self.waiting[PACKET_BYTES:]
         return found
 
@@ -83,7 +99,8 @@ def _line(line: bytes) -> Said | None:
     try:
         told = json.loads(line)
         event, code = Event[str(told["event"]).upper()], int(told["exit_code"])
-        return event, code, bytes.fromhex(told["digest"])
+        digest, step = bytes.fromhex(told["digest"]), int(told["step"])
+        return Said(event, code, digest, step, str(told["reason"]))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -130,7 +147,7 @@ class Ground:
 
 def accepted(item: Item, said: Said) -> bool:
     """Whether telemetry says that a valid message was applied, now or before."""
-    event, code, digest = said
+    event, code, digest = said.event, said.exit_code, said.digest
     if event is Event.APPLIED and item.target is not None:
         return digest == item.target.digest[:8]
     return event is Event.REFUSED and code == Replayed.exit_code and digest == item.digest
@@ -138,5 +155,4 @@ def accepted(item: Item, said: Said) -> bool:
 
 def answered(item: Item, said: Said) -> bool:
     """Whether telemetry says that a message was refused."""
-    event, _, digest = said
-    return event is Event.REFUSED and digest == item.digest
+    return said.event is Event.REFUSED and said.digest == item.digest

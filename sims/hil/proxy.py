@@ -7,16 +7,18 @@ socket.  A thread carries what comes from one to the other through an ``Impairme
 from __future__ import annotations
 
 import os
+import random
 import select
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from benchmarks.soak.weather import Impairment
+from shared.errors import InputError
+from sims.hil.weather import Impairment, Stream, Weather
 
 QUIET_S = 0.02
 CHUNK = 65_536
@@ -158,3 +160,48 @@ def serial(up: Impairment, down: Impairment) -> Proxy:
         os.close(slave)
 
     return Proxy(ground, os.ttyname(slave), ways, close)
+
+
+@contextmanager
+def device(path: str, baud: int) -> Iterator[socket.socket]:
+    """A serial device as a socket, without weather.
+
+    Raises:
+        InputError: it cannot be opened, or pyserial is not installed.
+    """
+    try:
+        import serial as pyserial
+    except ImportError as error:
+        raise InputError(
+            "a serial line needs pyserial", remedy="pip install 'rehydration-uplink[serial]'"
+        ) from error
+    try:
+        port = pyserial.Serial(path, baud, timeout=0, write_timeout=0)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot open {path}: {error}") from error
+    ground, near = socket.socketpair()
+    near.setblocking(False)
+    clear = Weather()
+    ways = [
+        _Way(
+            near.fileno(),
+            lambda: near.recv(SERIAL_CHUNK),
+            Stream(clear, random.Random(0)),
+            lambda data: os.write(port.fileno(), data),
+            port.fileno(),
+        ),
+        _Way(
+            port.fileno(),
+            lambda: os.read(port.fileno(), SERIAL_CHUNK),
+            Stream(clear, random.Random(0)),
+            near.send,
+            near.fileno(),
+        ),
+    ]
+
+    def close() -> None:
+        near.close()
+        port.close()
+
+    with Proxy(ground, path, ways, close):
+        yield ground

@@ -1,4 +1,4 @@
-"""What is sent in a soak: a chain of valid messages, hostile ones of every kind between them."""
+"""What benches send: a chain of valid messages, hostile ones of every kind between them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from benchmarks.soak.recipes import written
 from shared.auth.keys import key_id
 from shared.auth.rotation import encode_rotation
 from shared.digest import sha256
@@ -16,6 +15,7 @@ from shared.envelope import Limits, sign
 from shared.prompts.model import LanguageModel
 from shared.tree import Entry, Mode, Tree
 from shared.wire import encode_message
+from sims.hil.recipes import written
 
 VALID = "valid"
 LIMITS = Limits(max_envelope_bytes=2048, max_counter_jump=1000)

@@ -1,0 +1,112 @@
+"""``linksim conformance``."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shared.errors import InputError
+from shared.terminal import print_json, reports_errors
+from sims.hil.certify import certify
+from sims.hil.suite import FOLDER, Suite, initialised, load_suite, write_setup
+from sims.hil.under_test import ProbeUnderTest, attached, own_probe, started
+
+FAILED = 3
+
+
+@reports_errors
+def conformance(
+    udp: Annotated[
+        str | None, typer.Option(help="HOST:PORT of a probe that listens already.")
+    ] = None,
+    serial: Annotated[str | None, typer.Option(help="Serial device with such a probe.")] = None,
+    baud: Annotated[int, typer.Option(min=1, help="Bits a second of the serial line.")] = 115_200,
+    command: Annotated[
+        str | None,
+        typer.Option(
+            help="Starts a probe on a line of this machine; `--udp HOST:PORT`, `--framing` and "
+            "`--telemetry` are put behind it. Ends it with SIGTERM."
+        ),
+    ] = None,
+    framing: Annotated[str, typer.Option(help="bare or ccsds.")] = "bare",
+    telemetry: Annotated[str, typer.Option(help="json or packet.")] = "json",
+    suite: Annotated[Path, typer.Option(help="Folder of another suite.")] = FOLDER,
+    files: Annotated[
+        Path | None,
+        typer.Option(help="Only write what a probe has to start with into this new folder."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+) -> None:
+    """Certify a probe: send the suite's messages, compare what it says of each.
+
+    Without an address or a command this package's own probe is started and judged. Any other, in
+    whatever language, begins with what --files writes. Exit code 3 if a case does not hold.
+    """
+    if files is not None:
+        _write_files(files, load_suite(suite), as_json)
+        return
+    if sum(each is not None for each in (udp, serial, command)) > 1:
+        raise typer.BadParameter("name one of --udp, --serial and --command")
+    if framing not in ("bare", "ccsds") or telemetry not in ("json", "packet"):
+        raise typer.BadParameter("--framing is bare or ccsds, --telemetry json or packet")
+    loaded, findings = load_suite(suite), []
+    with _probe(udp, serial, baud, command, framing, telemetry) as probe:
+        for finding in certify(probe, loaded):
+            findings.append(finding)
+            if not as_json:
+                mark = f"NO: {finding.fault}" if finding.fault else "yes"
+                typer.echo(f"{finding.case.name:46} {mark}")
+    failed = sum(bool(finding.fault) for finding in findings)
+    if as_json:
+        cases = [finding.as_dict() for finding in findings]
+        print_json({"cases": cases, "held": len(findings) - failed, "failed": failed})
+    else:
+        typer.echo(f"{len(findings) - failed} of {len(findings)} cases hold")
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _probe(
+    udp: str | None,
+    serial: str | None,
+    baud: int,
+    command: str | None,
+    framing: str,
+    telemetry: str,
+) -> Iterator[ProbeUnderTest]:
+    if udp is not None or serial is not None:
+        kind, where = ("udp", udp) if udp is not None else ("serial", serial)
+        with attached(kind, str(where), framing=framing, telemetry=telemetry, baud=baud) as probe:
+            yield probe
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        words = shlex.split(command) if command is not None else []
+        if not words:
+            initialised(Path(folder))
+            words = [*own_probe(), "--state", f"{folder}/state"]
+        with started(words, framing=framing, telemetry=telemetry) as probe:
+            yield probe
+
+
+def _write_files(folder: Path, suite: Suite, as_json: bool) -> None:
+    if folder.exists():
+        raise InputError(f"{folder} is there already", expected="a new folder")
+    folder.mkdir(parents=True)
+    write_setup(folder)
+    (folder / "messages").mkdir()
+    for case in suite.cases:
+        (folder / "messages" / case.file).write_bytes(suite.message(case))
+    manifest = (suite.folder / "manifest.json").read_bytes()
+    (folder / "messages" / "manifest.json").write_bytes(manifest)
+    written = sorted(path.name for path in folder.iterdir())
+    if as_json:
+        print_json({"folder": str(folder), "written": written})
+    else:
+        typer.echo(f"written to {folder}: {', '.join(written)}")

@@ -1,0 +1,16 @@
+"""``python -m sims.hil`` writes the conformance suite anew, after a change of wire or codec."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from sims.hil.suite import FOLDER, check_complete, write_suite
+
+if __name__ == "__main__":
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        made = write_suite(FOLDER, Path(scratch))
+    check_complete(made.cases)
+    print(f"{len(made.cases)} cases in {FOLDER}")
