@@ -20,8 +20,9 @@ from groundstation.media.family import Family, Member
 from groundstation.media.fits import Model, Shelf, models_of
 from groundstation.media.gate import Verdict, judge
 from groundstation.media.images import encode_picture, read_picture
+from shared.errors import InputError, PinError
 from shared.media.fixed import U8
-from shared.media.generator import write_generator
+from shared.media.generator import read_generator, write_generator
 from shared.media.prompt import Prompt
 from shared.media.render import Renderer
 from shared.terminal import Report
@@ -157,20 +158,22 @@ def train(
             _preview(work / "previews" / f"{len(trials):02}-{name}.png", made[0])
             return trials[-1].reaches(target)
 
-        step, found = coarsest_step(reached, finest_step(fit, model.finest), model.coarsest)
+        try:
+            step, found = coarsest_step(reached, finest_step(fit, model.finest), model.coarsest)
+        except PinError:  # its planes are larger than a generator can hold
+            continue
         if found:
             size = min(t.size_bytes for t in trials if (t.model, t.step) == (model.name, step))
             good.append((size, model, step))
             if model.components:  # more of them could only be larger
                 break
     if good:
-        _, model, step = min(good, key=lambda item: item[0])
+        ranked = [(model, step) for _, model, step in sorted(good, key=lambda item: item[0])]
     else:
-        best = max(trials, key=lambda trial: trial.mean_score)
-        model, step = next(m for m in models if m.name == best.model), best.step
-    whole = shelf.fit(everyone, model)
-    step = finest_step(whole, step)
-    data = write_generator(stored(whole, step))
+        by_score = sorted(trials, key=lambda trial: -trial.mean_score)
+        named = {model.name: model for model in models}
+        ranked = [(named[trial.model], trial.step) for trial in by_score]
+    model, step, whole, data = _fitting(shelf, ranked)
     small = len(data) <= target.max_bytes
     while len(data) > target.max_bytes and step < MOST:
         step *= 1.08
@@ -191,6 +194,29 @@ def _held_back(family: Family, members: Sequence[Member], target: Target) -> lis
         if all((rest[:, a] == choices[n, a]).any() for a in range(choices.shape[1])):
             held.append(n)
     return held or list(range(len(members)))
+
+
+def _fitting(
+    shelf: Shelf, ranked: Sequence[tuple[Model, float]]
+) -> tuple[Model, float, Fit, bytes]:
+    """The first model that fits into a generator when it is fitted to all pictures.
+
+    Raises:
+        InputError: none does.
+    """
+    for model, wanted in ranked:
+        whole = shelf.fit(list(range(len(shelf.pictures))), model)
+        step = finest_step(whole, wanted)
+        data = write_generator(stored(whole, step))
+        try:
+            Renderer(read_generator(data).generator)
+        except PinError:
+            continue
+        return model, step, whole, data
+    raise InputError(
+        "no model of these pictures fits into a generator",
+        remedy="leave out pictures that have another size, camera or subject than the rest",
+    )
 
 
 def finest_step(fit: Fit, step: float) -> float:
