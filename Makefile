@@ -49,6 +49,9 @@ bench: model ## Measure sizes and speed anew (two hours; a rerun goes on where i
 	$(RUN)python -m benchmarks.ldpc
 	$(RUN)python -m benchmarks.link
 	$(RUN)python -m benchmarks.probe_environment
+	$(RUN)python -m benchmarks.soak
+	@if [ -n "$(FAMILY)" ]; then $(RUN)python -m benchmarks.media $(FAMILY); else \
+		echo "pictures: make bench FAMILY=DIR, a folder with catalogue.csv"; fi
 
 cross: model ## Compute the golden digests on other processors, emulated (Debian; hours).
 	@$(RUN)groundstation model fetch qwen2.5-coder-0.5b
