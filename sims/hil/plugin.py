@@ -25,18 +25,6 @@ import pytest
 if TYPE_CHECKING:
     from sims.hil.under_test import ProbeUnderTest
 
-WEATHERS = {
-    "clear": {},
-    "rain": {"lose": 0.05, "damage": 0.02, "double": 0.05, "overtake": 0.05, "flip_byte": 1e-4},
-    "storm": {
-        "lose": 0.15,
-        "damage": 0.08,
-        "double": 0.1,
-        "overtake": 0.15,
-        "drop_byte": 1e-3,
-        "flip_byte": 1e-3,
-    },
-}
 OPTIONS = {
     "hil-command": ("", "words that start the probe, up to the options of its line"),
     "hil-udp": ("", "HOST:PORT of a probe that listens already"),
@@ -44,7 +32,7 @@ OPTIONS = {
     "hil-line": ("udp", "line to a probe that is started: udp or serial"),
     "hil-framing": ("bare", "what lies on the line: bare or ccsds"),
     "hil-telemetry": ("json", "what the probe says: json or packet"),
-    "hil-weather": ("clear", f"on the line, both ways: {', '.join(WEATHERS)}"),
+    "hil-weather": ("clear", "on the line, both ways: clear, rain, storm, or a preset of linksim"),
     "hil-seed": ("1", "of the weather"),
 }
 
@@ -66,8 +54,9 @@ def option(config: pytest.Config, name: str) -> str:
 @pytest.fixture
 def hil_probe(pytestconfig: pytest.Config) -> Iterator[ProbeUnderTest]:
     """The probe that the options name; one that is started is ended after the test."""
+    from shared.errors import InputError
+    from sims.hil.forecast import weather_named
     from sims.hil.under_test import attached, started
-    from sims.hil.weather import Weather
 
     said = {name: option(pytestconfig, name) for name in OPTIONS}
     framing, telemetry = said["hil-framing"], said["hil-telemetry"]
@@ -79,14 +68,16 @@ def hil_probe(pytestconfig: pytest.Config) -> Iterator[ProbeUnderTest]:
             return
     if not said["hil-command"]:
         pytest.fail("no probe: give --hil-command, --hil-udp or --hil-serial", pytrace=False)
-    if said["hil-weather"] not in WEATHERS:
-        pytest.fail(f"--hil-weather is one of {', '.join(WEATHERS)}", pytrace=False)
+    try:
+        weather = weather_named(said["hil-weather"])
+    except InputError as error:
+        pytest.fail(f"--hil-weather: {error}", pytrace=False)
     with started(
         shlex.split(said["hil-command"]),
         kind=said["hil-line"],
         framing=framing,
         telemetry=telemetry,
-        weather=Weather(**WEATHERS[said["hil-weather"]]),
+        weather=weather,
         seed=int(said["hil-seed"]),
     ) as probe:
         yield probe

@@ -23,6 +23,7 @@ from shared.errors import InputError
 from shared.tree import read_tree
 from sims.cli import app
 from sims.hil.certify import certify
+from sims.hil.forecast import weather_named
 from sims.hil.messages import HOSTILE, VALID, first_tree
 from sims.hil.suite import (
     FOLDER,
@@ -188,7 +189,7 @@ def test_the_command_and_the_files(tmp_path: Path) -> None:
     assert ran.exit_code == InputError.exit_code and "no conformance suite" in ran.output
 
 
-@pytest.mark.parametrize(("line", "weather"), [("udp", "rain"), ("serial", "rain")])
+@pytest.mark.parametrize(("line", "weather"), [("udp", "rain"), ("serial", "lora-cubesat")])
 def test_the_example_bench_runs_as_its_page_says(tmp_path: Path, line: str, weather: str) -> None:
     """With the plugin as pytest finds it, in a process of its own."""
     initialised(tmp_path)
@@ -218,6 +219,15 @@ def test_a_failed_expectation_tells_what_was_said(tmp_path: Path) -> None:
         probe.send(b"\x00" * 30)
         said = probe.expect(Event.REFUSED, digest=digest, step=2)
         assert said.reason
+
+
+def test_weather_has_names() -> None:
+    assert weather_named("clear") == Weather()
+    found = weather_named("voyager-1")  # one wrong bit in 100,000
+    assert found.flip_byte == pytest.approx(8e-5, rel=1e-3)
+    assert found.damage == pytest.approx(8 * 150 * 1e-5, rel=1e-2)
+    with pytest.raises(InputError, match="no weather is called 'hail'"):
+        weather_named("hail")
 
 
 def test_what_cannot_be_reached_is_said() -> None:
