@@ -186,7 +186,7 @@ its table to learn from, the last {tested}, which nothing has seen, to test.
   {gate.block_levels:g} levels, root mean square. Milliseconds: to pixels, one thread, median.
 - Files were made of {len(rows[-1].sizes)} of the pictures, the first ones.
 - "Equal score": the coarsest file that scores as well as the chosen T0 on the same picture, or the
-  best that the format gives (Pillow's defaults otherwise: AVIF and WebP with halved colour).
+  best that the format gives (WebP always halves the resolution of colour; AVIF does not here).
   "T3 alone": the coarsest file that passes the gate.
 - Learning took {seconds:.0f} s. T0 pays from {even:.0f} pictures on, against the best of the files.
 - {alike} of {tested} pictures have one digest on both kernels with one and two threads.
