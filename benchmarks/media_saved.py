@@ -159,9 +159,9 @@ everything that a way needs is counted.
 the least SSIMULACRA2 of what comes back is {min(row.least_score for row in rows):.1f}. Every
 archive gave all of its pictures back before it got its name.
 
-The originals are lossy WebP of some seven kilobytes, whose noise a drawing has to meet as well. With
-six pictures a generator takes about as much as the files have; with twelve, a third to a little more
-than all. What files do have in common, often, is their outline: the same alpha, to the byte.
+The originals are lossy WebP of some seven kilobytes, whose noise a drawing has to meet as well.
+With six pictures a generator takes about as much as the files have; with twelve, a third to a
+little more than all. What files often have in common is their outline: the same alpha, to the byte.
 
 | first picture | pictures | files | drawn (of them by prompt) | exact | within the gate | saved |
 |---|---|---|---|---|---|---|
