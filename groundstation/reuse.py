@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.prompts.model import LanguageModel, Session
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.model import Session
+from shared.prompts.wrapped import WrappedModel
 
 KEPT_ROWS = 1536
 """Rows of logits that are remembered; of 49,152 tokens each, they take 600 MB."""
 
 
 @dataclass
-class ReusingModel:
+class ReusingModel(WrappedModel):
     """A language model that reads nothing twice as long as it can help it.
 
     Its sessions share one real session, which goes back to what the next text has in common with
@@ -24,33 +24,12 @@ class ReusingModel:
     in the sampler alone, or in what follows, do not run the model again.
     """
 
-    model: LanguageModel
     _session: Session = field(init=False)
     _tokens: list[int] = field(default_factory=list)
     _rows: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._session = self.model.session()
-
-    @property
-    def digest(self) -> bytes:
-        return self.model.digest
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        return self.model.vocabulary
-
-    @property
-    def max_positions(self) -> int:
-        return self.model.max_positions
-
-    def frequencies(
-        self,
-        logits: NDArray[np.float64],
-        legal: NDArray[np.bool_],
-        inverse_temperature: float,
-    ) -> NDArray[np.int64]:
-        return self.model.frequencies(logits, legal, inverse_temperature)
 
     def session(self) -> Session:
         """A session of its own, of which the model reads only what was not read before."""

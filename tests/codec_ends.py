@@ -15,7 +15,7 @@ from shared.prompts.changeset import FilePlan, transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel, Session
 from shared.prompts.settings import Settings
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.wrapped import WrappedModel, WrappedSession
 from shared.recipe import Recipe
 from shared.regenerate import Budget, Regenerated, regenerate
 from shared.seeds.coins import SeedSource, seed_to_bytes
@@ -25,7 +25,7 @@ from shared.wire import decode_message, encode_message
 
 
 @dataclass
-class Recorder:
+class Recorder(WrappedModel):
     """Passes everything on to a model.
 
     Attributes:
@@ -34,30 +34,12 @@ class Recorder:
         fed: how many tokens all its sessions have read.
     """
 
-    model: LanguageModel
     texts: list[list[int]] = field(default_factory=list)
     fed: int = 0
 
-    @property
-    def digest(self) -> bytes:
-        return self.model.digest
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        return self.model.vocabulary
-
-    @property
-    def max_positions(self) -> int:
-        return self.model.max_positions
-
     def session(self) -> Session:
         self.texts.append([])
-        return RecordedSession(self, self.model.session(), self.texts[-1])
-
-    def frequencies(
-        self, logits: NDArray[np.float64], legal: NDArray[np.bool_], inverse_temperature: float
-    ) -> NDArray[np.int64]:
-        return self.model.frequencies(logits, legal, inverse_temperature)
+        return RecordedSession(self.model.session(), self, self.texts[-1])
 
     def read(self, session: int = 0) -> bytes:
         """The text that a session holds."""
@@ -65,24 +47,16 @@ class Recorder:
 
 
 @dataclass
-class RecordedSession:
+class RecordedSession(WrappedSession):
     """One session of a ``Recorder``."""
 
     owner: Recorder
-    inner: Session
     tokens: list[int]
-
-    @property
-    def length(self) -> int:
-        return self.inner.length
 
     def feed(self, token_ids: Sequence[int]) -> None:
         self.tokens += token_ids
         self.owner.fed += len(token_ids)
         self.inner.feed(token_ids)
-
-    def logits(self) -> NDArray[np.float64]:
-        return self.inner.logits()
 
     def feed_scored(self, token_ids: Sequence[int]) -> NDArray[np.float64]:
         self.tokens += token_ids

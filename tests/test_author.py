@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from shared.diff import unified_diff
 from shared.errors import DigestMismatch, InputError
 from shared.prompts.model import LanguageModel, Session
 from shared.prompts.settings import Settings, Shape
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.wrapped import WrappedModel, WrappedSession
 from shared.recipe import Recipe
 from shared.seeds.coins import DrawnCoins, SeedSource, seed_from_bytes
 from shared.tree import Entry, Mode, Tree, changes
@@ -304,53 +304,21 @@ def test_the_settings_chosen_are_those_that_cost_least() -> None:
 
 
 @dataclass
-class Unsteady:
+class Unsteady(WrappedModel):
     """A model that does not give the same numbers in batches as one by one: a broken kernel."""
 
     model: LanguageModel = UNSURE
 
-    @property
-    def digest(self) -> bytes:
-        return self.model.digest
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        return self.model.vocabulary
-
-    @property
-    def max_positions(self) -> int:
-        return self.model.max_positions
-
     def session(self) -> Session:
         return UnsteadySession(self.model.session())
 
-    def frequencies(
-        self, logits: NDArray[np.float64], legal: NDArray[np.bool_], inverse_temperature: float
-    ) -> NDArray[np.int64]:
-        return self.model.frequencies(logits, legal, inverse_temperature)
-
 
 @dataclass
-class UnsteadySession:
+class UnsteadySession(WrappedSession):
     """One of its sessions."""
 
-    inner: Session
-
-    @property
-    def length(self) -> int:
-        return self.inner.length
-
-    def feed(self, token_ids: list[int]) -> None:
-        self.inner.feed(token_ids)
-
-    def logits(self) -> NDArray[np.float64]:
-        return self.inner.logits()
-
-    def feed_scored(self, token_ids: list[int]) -> NDArray[np.float64]:
+    def feed_scored(self, token_ids: Sequence[int]) -> NDArray[np.float64]:
         return self.inner.feed_scored(token_ids)[:, ::-1].copy()
-
-    def truncate(self, length: int) -> None:
-        self.inner.truncate(length)
 
 
 @pytest.mark.parametrize("source", [SeedSource.CODED, SeedSource.DRAWN])

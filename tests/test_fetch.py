@@ -23,8 +23,9 @@ from typer.testing import CliRunner
 from groundstation import catalogue
 from groundstation.catalogue import KNOWN, KnownModel, Part, known_model
 from groundstation.commands.model import app
-from groundstation.fetch import fetch_model, fetch_weights
+from groundstation.fetch import fetch_model
 from groundstation.pin_model import read_source, write_pin
+from groundstation.weights import fetch_weights
 from shared.errors import DownloadError, InputError, PinError
 from shared.exact.manifest import Manifest
 from shared.exact.pin import cache_home, load_pin, pins_home

@@ -22,9 +22,9 @@ from shared.auth.keys import from_text
 from shared.digest import sha256
 from shared.exact.arithmetic import frequencies
 from shared.exact.pin import load_pin
-from shared.exact.transformer import Session, Transformer
+from shared.exact.transformer import Transformer
 from shared.prompts.pinned import PinnedModel
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.wrapped import WrappedModel, WrappedSession
 from shared.regenerate import Regenerated, regenerate
 from shared.tree import Tree, read_tree, write_tree
 from shared.wire import Message
@@ -65,31 +65,15 @@ def read(reading: Reading, pins: Path, kernel: str) -> Reading:
 
 
 @dataclass
-class Watched:
-    """A pinned model that writes down what it reads and which frequencies it gives."""
+class Watched(WrappedModel):
+    """A model that writes down what it reads and which frequencies it gives."""
 
-    inner: PinnedModel
     tokens: list[int] = field(default_factory=list)
     tables: list[bytes] = field(default_factory=list)
 
-    @property
-    def digest(self) -> bytes:
-        """See ``LanguageModel``."""
-        return self.inner.digest
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """See ``LanguageModel``."""
-        return self.inner.vocabulary
-
-    @property
-    def max_positions(self) -> int:
-        """See ``LanguageModel``."""
-        return self.inner.max_positions
-
     def session(self) -> WatchedSession:
         """A new sequence, watched."""
-        return WatchedSession(self.inner.session(), self.tokens)
+        return WatchedSession(self.model.session(), self.tokens)
 
     def frequencies(
         self,
@@ -98,40 +82,26 @@ class Watched:
         inverse_temperature: float,
     ) -> NDArray[np.int64]:
         """See ``LanguageModel``."""
-        found = self.inner.frequencies(logits, legal, inverse_temperature)
+        found = self.model.frequencies(logits, legal, inverse_temperature)
         self.tables.append(sha256(found.astype("<i8").tobytes()))
         return found
 
 
 @dataclass
-class WatchedSession:
+class WatchedSession(WrappedSession):
     """A session of a watched model."""
 
-    inner: Session
     tokens: list[int]
-
-    @property
-    def length(self) -> int:
-        """Tokens read so far."""
-        return self.inner.length
 
     def feed(self, token_ids: Sequence[int]) -> None:
         """Reads tokens."""
         self.tokens += token_ids
         self.inner.feed(token_ids)
 
-    def logits(self) -> NDArray[np.float64]:
-        """After the last token."""
-        return self.inner.logits()
-
     def feed_scored(self, token_ids: Sequence[int]) -> NDArray[np.float64]:
         """Reads tokens; the logits after each."""
         self.tokens += token_ids
         return self.inner.feed_scored(token_ids)
-
-    def truncate(self, length: int) -> None:
-        """Forgets all but the first ``length`` tokens."""
-        self.inner.truncate(length)
 
 
 def receive(sending: Sending, pins: Path, kernel: str, release: Path | None = None) -> Sending:

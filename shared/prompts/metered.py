@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from shared.exact.bounds import Shape
 from shared.exact.work import multiply_adds
-from shared.prompts.model import LanguageModel, Session
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.wrapped import WrappedModel, WrappedSession
 
 
 @dataclass
@@ -25,72 +24,47 @@ class Work:
     multiply_adds: int = 0
 
 
-@dataclass(frozen=True)
-class MeteredModel:
-    """Another model, whose sessions count; see ``shared.prompts.model.LanguageModel``."""
+@dataclass
+class MeteredModel(WrappedModel):
+    """Another model, whose sessions count; see ``shared.prompts.model.LanguageModel``.
 
-    model: LanguageModel
+    Attributes:
+        shape: of the model.
+        work: where its sessions count.
+    """
+
     shape: Shape
     work: Work
-
-    @property
-    def digest(self) -> bytes:
-        return self.model.digest
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        return self.model.vocabulary
-
-    @property
-    def max_positions(self) -> int:
-        return self.model.max_positions
 
     def session(self) -> MeteredSession:
         """A new, empty session that counts."""
         return MeteredSession(self.model.session(), self.shape, self.work)
 
-    def frequencies(
-        self,
-        logits: NDArray[np.float64],
-        legal: NDArray[np.bool_],
-        inverse_temperature: float,
-    ) -> NDArray[np.int64]:
-        """See ``LanguageModel``."""
-        return self.model.frequencies(logits, legal, inverse_temperature)
 
+@dataclass
+class MeteredSession(WrappedSession):
+    """A session that counts; what was computed stays counted when tokens are forgotten.
 
-@dataclass(frozen=True)
-class MeteredSession:
-    """A session that counts; see ``shared.prompts.model.Session``."""
+    Attributes:
+        shape: of the model.
+        work: where it counts.
+    """
 
-    session: Session
     shape: Shape
     work: Work
 
-    @property
-    def length(self) -> int:
-        return self.session.length
-
     def feed(self, token_ids: Sequence[int]) -> None:
         """See ``Session``; logits are computed after the last token."""
-        start = self.session.length
-        self.session.feed(token_ids)
+        start = self.inner.length
+        self.inner.feed(token_ids)
         self._count(start, len(token_ids), min(1, len(token_ids)))
-
-    def logits(self) -> NDArray[np.float64]:
-        """See ``Session``."""
-        return self.session.logits()
 
     def feed_scored(self, token_ids: Sequence[int]) -> NDArray[np.float64]:
         """See ``Session``; logits are computed after every token."""
-        start = self.session.length
-        rows = self.session.feed_scored(token_ids)
+        start = self.inner.length
+        rows = self.inner.feed_scored(token_ids)
         self._count(start, len(token_ids), len(token_ids))
         return rows
-
-    def truncate(self, length: int) -> None:
-        """See ``Session``; what was computed stays counted."""
-        self.session.truncate(length)
 
     def _count(self, start: int, tokens: int, rows: int) -> None:
         self.work.multiply_adds += multiply_adds(self.shape, start, tokens, rows)

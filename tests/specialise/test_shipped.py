@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.ordinary import measure, total_percent
 from groundstation.catalogue import SMOLLM2, SMOLLM2_PATCH
-from groundstation.fetch import ADAPTERS, fetch_weights, shipped_adapter
+from groundstation.fetch import ADAPTERS, shipped_adapter
+from groundstation.weights import fetch_weights
 from shared.exact.pin import cache_home, load_pin, resolve_pin
 
 MAKE = """
