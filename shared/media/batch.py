@@ -154,12 +154,14 @@ def open_batch(
 
 
 def _keys_named(data: bytes, keys: Sequence[TrustedKey]) -> list[BatchKey]:
+    if not data:
+        raise MalformedMessage("the batch is empty", remedy="publish it again")
     usable = [key for key in keys if not isinstance(key, Commitment)]
     named = [key for key in usable if data[:1] == bytes([key_id(key)])]
-    if not data or not named:
+    if not named:
         known = ", ".join(sorted(f"{key_id(key):#04x}" for key in usable)) or "none"
         raise UnknownKey(
-            f"the batch names key {data[0]:#04x}" if data else "the batch is empty",
+            f"the batch names key {data[0]:#04x}",
             expected=f"a trusted key: {known}",
             remedy="sign with a key that the edge trusts, of another profile than tesla",
         )

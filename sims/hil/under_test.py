@@ -22,6 +22,7 @@ from typing import Final
 from probe.telemetry import Event
 from shared.digest import sha256
 from shared.errors import InputError, RehydrationError
+from sims.air import address_of
 from sims.hil import proxy
 from sims.hil.ground import Ear, Framer, Said
 from sims.hil.weather import Datagrams, Stream, Weather
@@ -195,7 +196,10 @@ def started(
                 command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ
             )
         except OSError as error:
-            raise InputError(f"cannot start {words[0]}: {error.strerror}") from error
+            raise InputError(
+                f"cannot start {words[0]}: {error.strerror}",
+                remedy="name the program with its path, and see that it can be run",
+            ) from error
         try:
             under_test.question(0)
             yield under_test
@@ -224,12 +228,14 @@ def attached(
         InputError: the address or device is none.
     """
     if kind == "udp":
-        host, _, port = where.rpartition(":")
+        address = address_of(where)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
             try:
-                line.connect((host, int(port)))
-            except (OSError, ValueError) as error:
-                raise InputError(f"{where!r}: {error}", expected="HOST:PORT") from error
+                line.connect(address)
+            except OSError as error:
+                raise InputError(
+                    f"{where!r}: {error.strerror}", remedy="check the name and the network"
+                ) from error
             yield ProbeUnderTest(line, Framer(framing, datagrams=True), Ear(telemetry))
         return
     with proxy.device(where, baud) as ground:

@@ -232,3 +232,16 @@ def test_a_step_too_fine_for_16_bits_is_made_coarser(learned: tuple[Loaded, Path
     assert 0.0005 * 80_000 / 32_768 < step <= 0.0005 * 80_000 / 32_768 * COARSER * 1.001
     assert stored(fit, step).waves.max() > 2**15 / COARSER - 1
     assert finest_step(fit, 0.1) == 0.1
+
+
+def test_a_model_that_no_generator_can_hold_is_passed_over(tmp_path: Path) -> None:
+    """Two pictures of noise: the quadratic fit of one attribute leaves the range of planes."""
+    rng = np.random.default_rng(2)
+    for number in range(2):
+        pixels = rng.integers(0, 256, (56, 72, 3)).astype(np.uint8)
+        (tmp_path / f"p-{number}.png").write_bytes(encode_picture(pixels, "PNG"))
+    family = read_family(tmp_path)
+    trained = train(family, family.members, Target(86.0, 85.0), tmp_path / "work", {}, silent)
+    assert trained.model == "1 components"
+    assert {trial.model for trial in trained.trials} == {"1 components"}
+    Renderer(read_generator(trained.data).generator)

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,10 +151,11 @@ APPLIED = Telemetry(Event.APPLIED, digest=bytes(8))
         ("an earlier message again", lambda _, __: [APPLIED], "applied"),
         ("an earlier message again", lambda _, truth: [truth, APPLIED], "and then a tree"),
         ("noise", lambda _, __: [], "no answer"),
-        ("signed by a stranger", lambda _, t: [Telemetry(t.event, 0, 4, 15, digest=t.digest)], "4"),
+        ("signed by a stranger", lambda _, t: [replace(t, step=4)], "refused in step 4"),
+        ("signed by a stranger", lambda _, t: [replace(t, exit_code=15)], "with code 15"),
         (VALID, lambda _, t: [Telemetry(t.event, digest=bytes(8))], "expected"),
     ],
-    ids=["honest", "replay", "replay late", "silent", "wrong step", "wrong tree"],
+    ids=["honest", "replay", "replay late", "silent", "wrong step", "wrong code", "wrong tree"],
 )
 def test_liars_are_found(
     kind: str, answer: Answer, fault: str, monkeypatch: pytest.MonkeyPatch

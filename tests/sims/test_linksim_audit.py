@@ -12,7 +12,8 @@ from benchmarks.link import audit_unchecked, campaign_of, compare_levels, preset
 from benchmarks.link_page import Agreement
 from sims.audit import Recorder, Verdict, audit, audit_cells, summed
 from sims.cli import app
-from sims.endpoints import Spacecraft
+from sims.endpoints import Memo, Outcome, Spacecraft
+from sims.origin import Origin, Timing
 from sims.presets import PRESETS
 from sims.shipment import Parcel
 from sims.sized import sized_cargo
@@ -66,6 +67,26 @@ def test_a_probe_that_takes_a_message_twice_is_seen(tmp_path: Path) -> None:
     recorder(parcel.cargo.envelope, 0.0)
     forged = replace(recorder, heard=[(b"other", recorder.heard[0][1])])
     assert audit(probe, parcel, forged, 1.0).forged == 1
+
+
+class Forgetful(Spacecraft):
+    """Holds a message again for which it has the key already."""
+
+    def receive(self, data: bytes, memo: Memo, time_s: float) -> Outcome:
+        found = super().receive(data, memo, time_s)
+        return Outcome(False, held=True) if found.refusal == "counter" else found
+
+
+def test_a_probe_that_holds_a_used_message_again_is_seen(tmp_path: Path) -> None:
+    base, cargo = sized_cargo(150, Origin("tesla", Timing(0.0, 5.0, 100.0, 2, 1.0)))
+    assert cargo.later is not None
+    for kind, replayed in ((Spacecraft, 0), (Forgetful, 1)):
+        probe = kind(tmp_path / kind.__name__, base, cargo)
+        recorder = Recorder(probe, {})
+        assert recorder(cargo.envelope, 5.0).held
+        assert recorder(cargo.later.data, cargo.later.due_s + 5.0).applied
+        found = audit(probe, Parcel(dict(base.entries), cargo, {}), recorder, 400.0)
+        assert (found.applied, found.replayed, found.wrong, found.torn) == (1, replayed, 0, 0)
 
 
 def test_both_levels_agree() -> None:

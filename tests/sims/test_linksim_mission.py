@@ -221,6 +221,19 @@ def test_attempts_begin_again_only_without_an_answer(campaign) -> None:
     assert all(b - a > 2 * 1334 for a, b in pairwise(sent))
 
 
+def test_a_further_attempt_goes_on_where_numbers_stopped(campaign, tmp_path: Path) -> None:
+    """Frames keep their numbers, so that the probe takes in the next round what it still lacks."""
+    text = (
+        'strategy = "ABCABC"\ncopies = 1\npreset = "lora-cubesat"\nattempts = {}\n'
+        "[frames]\nmax_frame_bytes = 64\n[link]\nup_ber = 5e-3\n[message]\nbytes = 150\n"
+    )
+    once, often = (
+        sum(each.applied for each in shares(campaign(text.format(n)), tmp_path / str(n), 60))
+        for n in (1, 8)
+    )
+    assert once < 35 and often > 50
+
+
 def test_an_outage_takes_what_is_sent_into_it(campaign, tmp_path: Path) -> None:
     text = (
         ONCE

@@ -51,6 +51,15 @@ def test_the_key_follows_in_its_time_by_hand(campaign) -> None:
     assert (result.cltus, result.refused) == (2, 0)
 
 
+def test_a_message_that_waits_costs_the_model_no_time(campaign) -> None:
+    """500 s on board are taken when the key is there; the message is held at once."""
+    once = 'strategy = "once"\nonboard_s = 500\n'
+    made = campaign(TESLA + once + QUIET + "[tesla]\ninterval_s = 900\n" + LINK + MESSAGE)
+    result, events = flown(made)
+    assert times(events, "holds until its key comes") == [70_000 + 57]
+    assert result.applied_s == 1800 + 33 + 70_000 + 500
+
+
 @pytest.mark.parametrize("level", ["frames", "bits"])
 @pytest.mark.parametrize("strategy", ["once", "AAABBB", "ABCABC", "cop-1"])
 def test_every_strategy_carries_both_messages(campaign, strategy: str, level: str) -> None:
