@@ -23,11 +23,12 @@ from typing import Final
 import numpy as np
 
 from shared.media.container import generator_digest
-from shared.media.generator import Generator, Loaded, write_generator
+from shared.media.generator import Loaded, write_generator
+from shared.media.kinds.basis import Basis
 from shared.media.message import encode_record, prompt_record
 from shared.media.prompt import Attribute, Grammar, Prompt
-from shared.media.render import ZIGZAG, Renderer
-from shared.media.transform import forward_blocks, to_blocks
+from shared.media.render import Renderer
+from shared.media.transform import ZIGZAG, forward_blocks, to_blocks
 
 ROOT: Final = Path(__file__).parent.parent
 NGINX_CONF: Final = ROOT / "docs" / "edge-nginx.conf"
@@ -38,7 +39,7 @@ _STEP: Final = 2400
 # --- a family ---------------------------------------------------------------------------------
 
 
-def family(side: int, colours: int, *, channels: int = 3, seed: int = 5) -> Generator:
+def family(side: int, colours: int, *, channels: int = 3, seed: int = 5) -> Basis:
     """A jar of three parts in so many colours each, made from formulas.
 
     Args:
@@ -61,7 +62,7 @@ def family(side: int, colours: int, *, channels: int = 3, seed: int = 5) -> Gene
     light = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
     curve = np.rint(light * 2**16).astype(np.int32)
     names = tuple(f"c{number:02d}" for number in range(colours))
-    return Generator(
+    return Basis(
         name="jars",
         width=side,
         height=side,
@@ -102,7 +103,7 @@ class Catalogue:
         }
 
 
-def catalogue(generator: Generator, count: int, pattern: str = "jars/{:04d}.webp") -> Catalogue:
+def catalogue(generator: Basis, count: int, pattern: str = "jars/{:04d}.webp") -> Catalogue:
     """So many pictures of a family, all different."""
     shape = [len(attribute.values) for attribute in generator.grammar.attributes]
     total = math.prod(shape)

@@ -40,7 +40,7 @@ from shared.digest import to_hex
 from shared.errors import InputError
 from shared.media.generator import read_generator
 from shared.media.pixels import pixel_digest
-from shared.media.prompt import Prompt, encode_prompt
+from shared.media.prompt import encode_prompt
 from shared.media.render import Renderer
 from shared.terminal import print_json, progress, reports_errors
 
@@ -221,9 +221,8 @@ def draw(
     """Draw a picture of a family, also one that was never photographed."""
     loaded = open_generator(generator)
     values = named_values(chosen)
-    prompt = Prompt(
-        loaded.generator.grammar.choose(values), (0,) * len(loaded.generator.grammar.decays)
-    )
+    grammar = loaded.generator.grammar
+    prompt = grammar.plain(grammar.choose(values))
     pixels = Renderer(loaded.generator, kernel=kernel, threads=threads)(prompt)
     write_new(out, encode_picture(pixels, drawn_name(out), lossless=True))
     stream = encode_prompt(loaded.generator.grammar, prompt)

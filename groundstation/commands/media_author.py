@@ -22,7 +22,7 @@ from shared.errors import InputError
 from shared.media.generator import Loaded
 from shared.media.message import image_recipe, prompt_recipe
 from shared.media.pixels import pixel_digest
-from shared.media.prompt import Prompt, decode_prompt
+from shared.media.prompt import decode_prompt
 from shared.media.render import Renderer
 from shared.recipe import Recipe
 from shared.terminal import print_json, reports_errors
@@ -91,7 +91,7 @@ def author(
 
 def _from_values(loaded: Loaded, chosen: Sequence[str]) -> tuple[Recipe, str]:
     grammar = loaded.generator.grammar
-    prompt = Prompt(grammar.choose(named_values(chosen)), (0,) * len(grammar.decays))
+    prompt = grammar.plain(grammar.choose(named_values(chosen)))
     pixels = Renderer(loaded.generator)(prompt)
     return prompt_recipe(loaded, prompt, pixels), to_hex(pixel_digest(pixels))
 

@@ -18,16 +18,9 @@ from groundstation.media.factors import (
 from groundstation.media.light import CLIPPED, F32, F64, colour_curve, linear_table, plain_curve
 from shared.errors import InputError
 from shared.media.fixed import U8
-from shared.media.generator import (
-    FACTOR_BITS,
-    PLANE_BITS,
-    Factors,
-    Generator,
-    term_values,
-)
+from shared.media.kinds.basis import FACTOR_BITS, PLANE_BITS, Basis, Factors, term_values
 from shared.media.prompt import Attribute, Grammar, Prompt
-from shared.media.render import ZIGZAG
-from shared.media.transform import BLOCK, EXTRA_BITS, forward_blocks, to_blocks
+from shared.media.transform import BLOCK, EXTRA_BITS, ZIGZAG, forward_blocks, to_blocks
 from shared.terminal import Report
 
 STRIP_PIXELS = 2048
@@ -49,7 +42,7 @@ class Fit:
         coarseness: of each plane, by how much its steps are larger.
     """
 
-    blank: Generator
+    blank: Basis
     planes: F32
     coarseness: tuple[float, ...]
 
@@ -118,7 +111,7 @@ def fit_basis(
     return Fit(blank, shaped, (1.0,) * len(blank.terms))
 
 
-def stored(fit: Fit, step: float) -> Generator:
+def stored(fit: Fit, step: float) -> Basis:
     """The generator whose planes are those of a fit, in steps.
 
     Args:
@@ -153,7 +146,7 @@ def stored(fit: Fit, step: float) -> Generator:
     )
 
 
-def _design(blank: Generator, choices: NDArray[np.int64]) -> F64:
+def _design(blank: Basis, choices: NDArray[np.int64]) -> F64:
     """The terms of pictures exactly as the decoder has them: ``[pictures, channels, terms]``."""
     rows = [term_values(blank, Prompt(tuple(map(int, row)))).T for row in choices]
     design: F64 = np.stack(rows).astype(np.float64) * 2.0**-FACTOR_BITS
@@ -190,7 +183,7 @@ def _blank(
     tables: Sequence[NDArray[np.int16]],
     notes: Mapping[str, str],
     degree: int,
-) -> Generator:
+) -> Basis:
     pictures, _, channels = samples.light.shape
     alpha = channels == 4
     axes = constant_axes(alpha)
@@ -212,10 +205,10 @@ def blank_generator(
     terms: tuple[Factors, ...],
     curves: NDArray[np.int32],
     notes: Mapping[str, str],
-) -> Generator:
+) -> Basis:
     """A generator all of whose planes are zero."""
     width, height = size
-    return Generator(
+    return Basis(
         name=name,
         width=width,
         height=height,

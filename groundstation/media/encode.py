@@ -14,7 +14,6 @@ from shared.errors import InputError
 from shared.media.fixed import U8
 from shared.media.generator import Loaded
 from shared.media.message import Record, image_record, prompt_record, regenerate_record
-from shared.media.prompt import Prompt
 from shared.media.render import Renderer
 from shared.terminal import Report
 
@@ -82,7 +81,7 @@ def encode_original(member: Member, original: bytes, renderer: Renderer, gate: G
     pixels = decode_picture(original, str(member.path))
     grammar = renderer.generator.grammar
     try:
-        prompt = Prompt(grammar.choose(member.values), (0,) * len(grammar.decays))
+        prompt = grammar.plain(grammar.choose(member.values))
     except InputError:  # a value that was not learned: only a file can show it
         prompt = None
     if prompt is not None:

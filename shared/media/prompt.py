@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import contains
 from typing import Final
 
 from shared.errors import InputError, RegenerationError
@@ -38,10 +39,12 @@ class Prompt:
     Attributes:
         choices: for each attribute the position of its value.
         latents: for each latent an integer within ``LATENT_LIMIT``.
+        picks: for each draw of a generator that draws, the position in its codebook: the seed.
     """
 
     choices: tuple[int, ...]
     latents: tuple[int, ...] = ()
+    picks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,25 @@ class Grammar:
     Attributes:
         attributes: in the order in which they are coded.
         decays: for each latent how fast frequencies fall with magnitude, 1 to 255 in 256ths.
+        books: for each draw the size of its codebook, all alike likely.
     """
 
     attributes: tuple[Attribute, ...]
     decays: tuple[int, ...] = ()
+    books: tuple[int, ...] = ()
+
+    def plain(self, choices: tuple[int, ...]) -> Prompt:
+        """The prompt that says no more than these choices."""
+        return Prompt(choices, (0,) * len(self.decays), (0,) * len(self.books))
+
+    def holds(self, prompt: Prompt) -> bool:
+        """Whether a prompt is one of this grammar."""
+        sizes = [len(attribute.values) for attribute in self.attributes]
+        return (
+            _within(prompt.choices, [range(size) for size in sizes])
+            and _within(prompt.latents, [range(-LATENT_LIMIT, LATENT_LIMIT + 1)] * len(self.decays))
+            and _within(prompt.picks, [range(size) for size in self.books])
+        )
 
     def choose(self, values: Mapping[str, str]) -> tuple[int, ...]:
         """The choices of named values.
@@ -96,6 +114,8 @@ def encode_prompt(grammar: Grammar, prompt: Prompt) -> bytes:
             raise ValueError(f"a latent of {latent}")
         start = starts[position]
         encoder.encode(start, starts[position + 1] - start, starts[-1])
+    for size, pick in zip(grammar.books, prompt.picks, strict=True):
+        encoder.encode(pick, 1, size)
     return encoder.finish()
 
 
@@ -118,12 +138,16 @@ def decode_prompt(grammar: Grammar, stream: bytes) -> Prompt:
         position = next(i for i in range(len(starts) - 1) if target < starts[i + 1])
         decoder.consume(starts[position], starts[position + 1] - starts[position], starts[-1])
         latents.append(position - LATENT_LIMIT)
+    picks = []
+    for size in grammar.books:
+        picks.append(decoder.target(size))
+        decoder.consume(picks[-1], 1, size)
     if not decoder.is_whole():
         raise RegenerationError(
             f"the prompt {stream.hex() or '(empty)'} is not in its shortest form",
             remedy="encode it again with this generator",
         )
-    return Prompt(tuple(choices), tuple(latents))
+    return Prompt(tuple(choices), tuple(latents), tuple(picks))
 
 
 def latent_frequencies(decay: int) -> tuple[int, ...]:
@@ -139,6 +163,10 @@ def _cumulative(decay: int) -> Sequence[int]:
     for frequency in latent_frequencies(decay):
         starts.append(starts[-1] + frequency)
     return starts
+
+
+def _within(numbers: Sequence[int], ranges: Sequence[range]) -> bool:
+    return len(numbers) == len(ranges) and all(map(contains, ranges, numbers))
 
 
 def _position(attribute: Attribute, value: str) -> int:

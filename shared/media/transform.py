@@ -29,6 +29,12 @@ _COSINES: Final = (1448, 2009, 1892, 1703, 1448, 1138, 784, 400)
 """Of i = 4 (the constant wave), 1, 2, ... 7 sixteenths of pi, halved, times 2**12."""
 
 
+ZIGZAG: Final = np.array(
+    sorted(range(BLOCK**2), key=lambda i: (i // BLOCK + i % BLOCK, i // BLOCK)), np.intp
+)
+"""Where the n-th stored wave of a block lies in it: by frequency, then by row."""
+
+
 def _waves() -> F64:
     """``[wave, position]``: entry u, x is cos((2 x + 1) u pi / 16), by symmetry from the table."""
     waves = np.empty((BLOCK, BLOCK))

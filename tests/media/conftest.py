@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.media.generator import Generator, write_generator
+from shared.media.generator import write_generator
+from shared.media.kinds.basis import Basis
 from shared.media.prompt import Attribute, Grammar
 
 COLOURS: Mapping[str, tuple[float, float, float]] = {
@@ -66,14 +67,14 @@ def shown() -> tuple[Shown, ...]:
 
 
 @pytest.fixture(scope="session")
-def pocket() -> Generator:
+def pocket() -> Basis:
     """A generator of random planes, 20 x 12 pixels, with attributes and latents."""
     rng = np.random.default_rng(11)
     coded = rng.random((5, 6)) < 0.6
     waves = np.rint(rng.laplace(0, 9, (int(coded.sum()), 64)) / (1 + np.arange(64) / 8))
     waves[:, 0] += 200
     curve = np.arange(1, 256) * 230
-    return Generator(
+    return Basis(
         name="pocket",
         width=20,
         height=12,
@@ -95,7 +96,7 @@ def pocket() -> Generator:
 
 
 @pytest.fixture(scope="session")
-def pocket_file(pocket: Generator) -> bytes:
+def pocket_file(pocket: Basis) -> bytes:
     """The file of ``pocket``."""
     return write_generator(pocket)
 

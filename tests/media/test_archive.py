@@ -44,7 +44,8 @@ from groundstation.media.gate import Gate, judge
 from groundstation.media.images import decode_picture, encode_picture, read_picture
 from shared.digest import sha256
 from shared.errors import InputError, RehydrationError
-from shared.media.generator import Generator, write_generator
+from shared.media.generator import write_generator
+from shared.media.kinds.basis import Basis
 from shared.media.prompt import Attribute, Grammar, Prompt
 from shared.media.render import Renderer
 from shared.terminal import silent
@@ -54,12 +55,12 @@ WHEN = "2031-04-05T06:07:08Z"
 
 
 @pytest.fixture(scope="module")
-def pocket() -> Generator:
+def pocket() -> Basis:
     """A smaller one than other tests have, since some of these open it thousands of times."""
     rng = np.random.default_rng(17)
     waves = np.rint(rng.laplace(0, 2, (3 * 2, 64)) / (1 + np.arange(64) / 3))
     waves[:, 0] += 30
-    return Generator(
+    return Basis(
         name="pocket",
         width=14,
         height=7,
@@ -81,12 +82,12 @@ def pocket() -> Generator:
 
 
 @pytest.fixture(scope="module")
-def pocket_file(pocket: Generator) -> bytes:
+def pocket_file(pocket: Basis) -> bytes:
     return write_generator(pocket)
 
 
 @pytest.fixture(scope="module")
-def originals(pocket: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def originals(pocket: Basis, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five that the generator draws as they are, one with a value that it never learned."""
     place = tmp_path_factory.mktemp("originals")
     draw = Renderer(pocket)

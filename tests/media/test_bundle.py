@@ -19,7 +19,8 @@ from groundstation.media.bundle import read_bundle, viewer_page, write_bundle
 from groundstation.media.gate import Verdict
 from shared.errors import InputError, PinError, RehydrationError
 from shared.media.container import Coder
-from shared.media.generator import Generator, Loaded, read_generator, write_generator
+from shared.media.generator import Loaded, read_generator, write_generator
+from shared.media.kinds.basis import Basis
 from shared.media.message import Record, image_record, prompt_record
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import Prompt, encode_prompt
@@ -38,7 +39,7 @@ def loaded(pocket_file: bytes) -> Loaded:
 
 
 @pytest.fixture(scope="module")
-def records(pocket: Generator) -> dict[str, Record]:
+def records(pocket: Basis) -> dict[str, Record]:
     draw = Renderer(pocket)
     found = {f"p{n}.png": prompt_record(pocket, p, draw(p)) for n, p in enumerate(PROMPTS)}
     return {**found, "kept/as file.png": image_record(IMAGE)}
@@ -50,7 +51,7 @@ def whole(loaded: Loaded, records: dict[str, Record]) -> bytes:
 
 
 def test_all_of_it_comes_back(
-    whole: bytes, loaded: Loaded, records: dict[str, Record], pocket: Generator
+    whole: bytes, loaded: Loaded, records: dict[str, Record], pocket: Basis
 ) -> None:
     found = read_bundle(whole)
     assert (found.family, found.known_as, found.records) == ("pocket", loaded.digest, records)
@@ -111,7 +112,7 @@ def test_the_page_stands_alone(whole: bytes) -> None:
 
 
 @in_browser
-def test_the_page_shows_a_picture(whole: bytes, pocket: Generator, tmp_path: Path) -> None:
+def test_the_page_shows_a_picture(whole: bytes, pocket: Basis, tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text(viewer_page(whole), "utf-8")
     document = browse(tmp_path / "page.html")
     assert element(document, "error") == ""
@@ -146,7 +147,7 @@ def test_the_page_without_a_bundle(tmp_path: Path) -> None:
 
 
 @in_node
-def test_prompts_are_coded_alike(whole: bytes, pocket: Generator, tmp_path: Path) -> None:
+def test_prompts_are_coded_alike(whole: bytes, pocket: Basis, tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(whole)
     rng = np.random.default_rng(8)
     asked = [

@@ -11,17 +11,19 @@ from engines import browser_digests, in_browser, in_node, node_digests
 from test_render import by_definition
 
 from groundstation.media.bundle import viewer_page, write_bundle
-from shared.media.generator import Generator, Loaded, read_generator, write_generator
+from shared.media.generator import Loaded, read_generator, write_generator
+from shared.media.kinds.basis import Basis
+from shared.media.kinds.basis_drawing import compiled_library
 from shared.media.message import prompt_record
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import Attribute, Grammar, Prompt
-from shared.media.render import Renderer, compiled_library
+from shared.media.render import Renderer
 
 KERNELS = ("numpy", "c") if compiled_library() else ("numpy",)
 VALUES = ("xyz", "qrstu", "o")
 
 
-def wild(seed: int, channels: int, *, extreme: bool) -> Generator:
+def wild(seed: int, channels: int, *, extreme: bool) -> Basis:
     """A generator of random numbers; extreme ones go to the limits that the format has."""
     rng = np.random.default_rng(seed)
     terms = ((), (0,), (1,), (0, 2), (1, 2, 3), (3, 3, 3), (4,), (0, 4, 5), (5, 5))
@@ -35,7 +37,7 @@ def wild(seed: int, channels: int, *, extreme: bool) -> Generator:
             [-2200, 2200], len(waves)
         )
     thresholds = np.sort(rng.integers(0, 2**20, (channels, 255)), axis=1)
-    return Generator(
+    return Basis(
         name=f"wild {seed}",
         width=50,
         height=37,
@@ -108,7 +110,7 @@ def defined() -> Mapping[str, str]:
     }
 
 
-def loaded_of(generator: Generator) -> Loaded:
+def loaded_of(generator: Basis) -> Loaded:
     return read_generator(write_generator(generator))
 
 

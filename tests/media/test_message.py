@@ -19,7 +19,8 @@ from shared.errors import (
     UnsupportedVersion,
     WrongPin,
 )
-from shared.media.generator import Generator, read_generator
+from shared.media.generator import read_generator
+from shared.media.kinds.basis import Basis
 from shared.media.message import (
     NO_BASELINE,
     decode_record,
@@ -75,7 +76,7 @@ def test_other_messages_are_refused(pocket_file: bytes) -> None:
         regenerate_image(decode_message(encode_message(lying, 0)), renderer)
 
 
-def test_records_are_short_and_checked(pocket: Generator) -> None:
+def test_records_are_short_and_checked(pocket: Basis) -> None:
     renderer = Renderer(pocket)
     pixels = renderer(PROMPT)
     data = encode_record(prompt_record(pocket, PROMPT, pixels))
@@ -105,7 +106,7 @@ def test_malformed_records_are_refused(data: bytes) -> None:
         decode_record(data)
 
 
-def test_a_file_record_is_not_drawn(pocket: Generator) -> None:
+def test_a_file_record_is_not_drawn(pocket: Basis) -> None:
     with pytest.raises(RegenerationError):
         regenerate_record(image_record(b"file"), Renderer(pocket))
 

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from shared.errors import PinError, RegenerationError
-from shared.media.generator import Generator, read_generator, term_values, write_generator
+from shared.media.generator import read_generator, write_generator
+from shared.media.kinds.basis import Basis, term_values
+from shared.media.kinds.basis_drawing import compiled_library
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import Attribute, Grammar, Prompt
-from shared.media.render import Renderer, compiled_library
+from shared.media.render import Renderer
 from shared.media.transform import inverse_blocks
 
 KERNELS = ("numpy", "c") if compiled_library() else ("numpy",)
@@ -27,7 +29,7 @@ def nearest(value: int, bits: int) -> int:
     return math.floor(Fraction(value, 2**bits) + Fraction(1, 2))
 
 
-def by_definition(generator: Generator, prompt: Prompt) -> np.ndarray:
+def by_definition(generator: Basis, prompt: Prompt) -> np.ndarray:
     """Section by section of docs/media.md, a number at a time."""
     zigzag = sorted(((y, x) for y in range(8) for x in range(8)), key=lambda p: (sum(p), p[0]))
     rows, columns = generator.blocks
@@ -69,21 +71,21 @@ def by_definition(generator: Generator, prompt: Prompt) -> np.ndarray:
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("prompt", PROMPTS)
-def test_pixels_are_those_of_the_definition(pocket: Generator, kernel: str, prompt: Prompt) -> None:
+def test_pixels_are_those_of_the_definition(pocket: Basis, kernel: str, prompt: Prompt) -> None:
     wanted = by_definition(pocket, prompt)
     assert 0 < wanted.mean() < 255
     made = Renderer(pocket, kernel=kernel)(prompt)
     assert made.tolist() == wanted.tolist()
 
 
-def large(seed: int, side: int, terms: int) -> Generator:
+def large(seed: int, side: int, terms: int) -> Basis:
     """Extreme numbers everywhere: the largest planes, weights and sums that are allowed."""
     rng = np.random.default_rng(seed)
     blocks = (side // 8) ** 2
     coded = rng.random((terms, blocks)) < 0.5
     waves = rng.integers(-3, 4, (int(coded.sum()), 64)) * rng.integers(0, 900, (1, 64))
 
-    return Generator(
+    return Basis(
         name="large",
         width=side,
         height=side,
@@ -110,7 +112,7 @@ def test_kernels_and_threads_agree(seed: int) -> None:
     assert len(digests) == 1
 
 
-def test_a_file_gives_the_same_pixels(pocket: Generator, pocket_file: bytes) -> None:
+def test_a_file_gives_the_same_pixels(pocket: Basis, pocket_file: bytes) -> None:
     found = read_generator(pocket_file)
     assert write_generator(found.generator) == pocket_file
     assert found.size_bytes == len(pocket_file)
@@ -121,12 +123,12 @@ def test_a_file_gives_the_same_pixels(pocket: Generator, pocket_file: bytes) -> 
 @pytest.mark.parametrize(
     "prompt", [Prompt((0,), (0, 0)), Prompt((3, 0), (0, 0)), Prompt((0, 0)), Prompt(())]
 )
-def test_prompts_of_another_grammar_are_refused(pocket: Generator, prompt: Prompt) -> None:
+def test_prompts_of_another_grammar_are_refused(pocket: Basis, prompt: Prompt) -> None:
     with pytest.raises(RegenerationError):
         Renderer(pocket)(prompt)
 
 
-def test_terms_are_clipped_not_wrapped(pocket: Generator) -> None:
+def test_terms_are_clipped_not_wrapped(pocket: Basis) -> None:
     high = dataclasses.replace(
         pocket, tables=(np.full((3, 2, 3), 32767, np.int16), pocket.tables[1])
     )
@@ -155,18 +157,18 @@ def test_terms_are_clipped_not_wrapped(pocket: Generator) -> None:
     ],
 )
 def test_parts_that_do_not_fit_are_refused(
-    pocket: Generator, change: Callable[[Generator], dict[str, object]]
+    pocket: Basis, change: Callable[[Basis], dict[str, object]]
 ) -> None:
     with pytest.raises(PinError):
         dataclasses.replace(pocket, **change(pocket))  # type: ignore[arg-type]
 
 
-def test_planes_out_of_range_are_refused(pocket: Generator) -> None:
+def test_planes_out_of_range_are_refused(pocket: Basis) -> None:
     wild = dataclasses.replace(pocket, steps=(2**20, *pocket.steps[1:]))
     with pytest.raises(PinError):
         Renderer(wild)
 
 
-def test_unknown_kernels_are_refused(pocket: Generator) -> None:
+def test_unknown_kernels_are_refused(pocket: Basis) -> None:
     with pytest.raises(ValueError, match="cuda"):
         Renderer(pocket, kernel="cuda")

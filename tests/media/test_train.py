@@ -10,7 +10,8 @@ import pytest
 from groundstation.media.factors import Samples, discover_factors
 from groundstation.media.light import colour_curve, linear_table, to_linear
 from shared.errors import InputError
-from shared.media.generator import Generator, Loaded, read_generator
+from shared.media.generator import Loaded, read_generator
+from shared.media.kinds.basis import Basis
 from shared.media.prompt import Prompt, encode_prompt
 from shared.media.render import Renderer
 from shared.terminal import silent
@@ -164,7 +165,7 @@ def test_alpha_is_kept(tmp_path: Path) -> None:
         (tmp_path / f"tone-{n}.png").write_bytes(encode_picture(picture, "PNG"))
     family = read_family(tmp_path)
     trained = train(family, family.members, TARGET, tmp_path / "w", {}, silent)
-    generator: Generator = read_generator(trained.data).generator
+    generator: Basis = read_generator(trained.data).generator
     assert generator.channels == 4
     for member, choice in zip(family.members, family.choices(family.members), strict=True):
         original, made = read_picture(member.path), Renderer(generator)(Prompt(tuple(choice)))

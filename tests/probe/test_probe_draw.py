@@ -52,7 +52,8 @@ from shared.errors import (
     WrongPin,
 )
 from shared.media.container import generator_digest
-from shared.media.generator import Generator, Loaded, read_generator, write_generator
+from shared.media.generator import Loaded, read_generator, write_generator
+from shared.media.kinds.basis import Basis
 from shared.media.message import image_recipe, prompt_recipe
 from shared.media.pixels import pixel_digest
 from shared.media.png import write_png
@@ -64,12 +65,12 @@ RUNNER = CliRunner()
 PROMPT = Prompt((2, 1))
 
 
-def lamp(shift: int = 0) -> Generator:
+def lamp(shift: int = 0) -> Basis:
     """A generator of 24 x 16 pixels, two attributes, no latents."""
     rng = np.random.default_rng(23)
     waves = np.rint(rng.laplace(0, 12, (3 * 6, 64)) / (1 + np.arange(64) / 5))
     waves[:, 0] += 260 + shift
-    return Generator(
+    return Basis(
         name="lamp",
         width=24,
         height=16,

@@ -20,7 +20,7 @@ from shared.digest import sha256
 from shared.errors import InputError
 from shared.media.fixed import U8
 from shared.media.pixels import pixel_digest
-from shared.media.prompt import Prompt, decode_prompt, encode_prompt
+from shared.media.prompt import decode_prompt, encode_prompt
 from shared.media.render import Renderer
 
 _XZ_PRESET: Final = 9
@@ -110,7 +110,7 @@ def _same_pixels(
         return ways
     grammar = renderer.generator.grammar
     try:
-        prompt = Prompt(grammar.choose(member.values), (0,) * len(grammar.decays))
+        prompt = grammar.plain(grammar.choose(member.values))
     except InputError:  # a value that was not learned
         return ways
     drawn = renderer(prompt)

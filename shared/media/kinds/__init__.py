@@ -1,0 +1,1 @@
+"""The kinds of generators, and how each draws: exactly, in integers."""
