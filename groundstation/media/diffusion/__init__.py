@@ -1,0 +1,1 @@
+"""Learning a family as an image generator by diffusion, and finding the seeds of its pictures."""
