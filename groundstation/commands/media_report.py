@@ -11,7 +11,8 @@ from groundstation.media.book import Book
 from groundstation.media.encode import totals
 from groundstation.media.train import Trained
 from shared.digest import to_hex
-from shared.media.generator import Loaded
+from shared.media.generator import Generator, Loaded
+from shared.media.kinds.diffusion import Diffusion
 from shared.terminal import print_json
 
 
@@ -25,10 +26,17 @@ def info_dict(loaded: Loaded) -> dict[str, object]:
         "width": made.width,
         "height": made.height,
         "channels": made.channels,
-        "terms": len(made.terms),
+        **_of_kind(made),
         "attributes": {a.name: list(a.values) for a in made.grammar.attributes},
         **{f"note {key}": value for key, value in made.notes.items()},
     }
+
+
+def _of_kind(made: Generator) -> dict[str, object]:
+    if isinstance(made, Diffusion):
+        book = {"seeds": made.seeds} if made.seeds else {"book": made.book}
+        return {"kind": "diffusion", "steps": made.steps, **book}
+    return {"terms": len(made.terms)}
 
 
 def trained_dict(trained: Trained, loaded: Loaded, out: Path, pictures: int) -> dict[str, object]:

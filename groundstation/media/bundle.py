@@ -23,6 +23,7 @@ from shared.digest import sha256
 from shared.errors import InputError
 from shared.media.container import Coder
 from shared.media.generator import Loaded, read_generator, write_generator
+from shared.media.kinds.diffusion import Diffusion
 from shared.media.message import Record, decode_record, encode_record, regenerate_record
 from shared.media.render import Renderer
 
@@ -58,8 +59,15 @@ def write_bundle(loaded: Loaded, records: Mapping[str, Record]) -> bytes:
     Every prompt is drawn with the generator as it lies in the bundle.
 
     Raises:
+        InputError: the page cannot draw with generators of this kind.
         Refusal: a record does not give the pixels that it names.
     """
+    if isinstance(loaded.generator, Diffusion):
+        raise InputError(
+            "a generator of the kind diffusion cannot be bundled: the page does not draw it",
+            expected="a generator that `media train` wrote",
+            remedy="learn the family with `media train`, or archive it with `media archive`",
+        )
     file = write_generator(loaded.generator, Coder.DEFLATE)
     renderer = Renderer(read_generator(file).generator)
     for record in records.values():

@@ -5,19 +5,24 @@ There are several kinds; what they have in common is a file, a grammar of prompt
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from shared.errors import PinError
 from shared.media.container import Coder, Container, generator_digest, pack, unpack
-from shared.media.kinds import basis
+from shared.media.kinds import basis, diffusion
 from shared.media.kinds.basis import Basis
+from shared.media.kinds.diffusion import Diffusion
 
 FORMAT: Final = "rehydration-media/1"
 
-Generator = Basis
+Generator = Basis | Diffusion
 
-_READERS: Final = {basis.KIND: basis.basis_of}
+_READERS: Final[Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Generator]]] = {
+    basis.KIND: basis.basis_of,
+    diffusion.KIND: diffusion.diffusion_of,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +36,10 @@ class Loaded:
 
 def write_generator(generator: Generator, coder: Coder = Coder.LZMA) -> bytes:
     """The file of a generator."""
-    found = basis.basis_container(generator)
+    if isinstance(generator, Diffusion):
+        found = diffusion.diffusion_container(generator)
+    else:
+        found = basis.basis_container(generator)
     return pack(Container({"format": FORMAT, **found.header}, found.arrays), coder)
 
 

@@ -5,12 +5,16 @@ The compiled kernels and numpy give the same bytes, with any number of threads: 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from shared.errors import RegenerationError
 from shared.media.fixed import U8
 from shared.media.generator import Generator
+from shared.media.kinds.basis import Basis
 from shared.media.kinds.basis_drawing import BasisDrawer, compiled_library
+from shared.media.kinds.diffusion import Diffusion
+from shared.media.kinds.diffusion_drawing import DiffusionDrawer
 from shared.media.prompt import Prompt
 
 KERNELS: Final = ("auto", "c", "numpy")
@@ -32,13 +36,18 @@ class Renderer:
     def __init__(self, generator: Generator, *, kernel: str = "auto", threads: int = 1) -> None:
         if kernel not in KERNELS:
             raise ValueError(f"kernel {kernel!r} is none of {', '.join(KERNELS)}")
-        compiled = kernel != "numpy" and compiled_library() is not None
+        drawn_in_c = isinstance(generator, Basis)
+        compiled = drawn_in_c and kernel != "numpy" and compiled_library() is not None
         if not compiled and kernel == "c":
-            raise ValueError("the compiled kernel of the media mode was not built")
+            raise ValueError(
+                "the compiled kernel of the media mode was not built"
+                if drawn_in_c
+                else "generators of this kind are drawn by numpy"
+            )
         self.generator = generator
         self.kernel = "c" if compiled else "numpy"
         self.threads = max(1, threads)
-        self._drawer = BasisDrawer(generator, self.kernel, self.threads)
+        self._drawer = _drawer(generator, self.kernel, self.threads)
 
     def __call__(self, prompt: Prompt) -> U8:
         """The pixels of a prompt, ``[height, width, channels]``.
@@ -50,7 +59,14 @@ class Renderer:
         if not grammar.holds(prompt):
             raise RegenerationError(
                 "the prompt is not of this generator's grammar",
-                expected=f"{len(grammar.attributes)} choices, {len(grammar.decays)} latents",
+                expected=f"{len(grammar.attributes)} choices, {len(grammar.decays)} latents, "
+                f"{len(grammar.books)} picks",
                 remedy="take the generator that the prompt was made for",
             )
         return self._drawer(prompt)
+
+
+def _drawer(generator: Generator, kernel: str, threads: int) -> Callable[[Prompt], U8]:
+    if isinstance(generator, Diffusion):
+        return DiffusionDrawer(generator)
+    return BasisDrawer(generator, kernel, threads)

@@ -127,9 +127,19 @@ class Shape:
 
     @property
     def convolutions(self) -> tuple[Convolution, ...]:
-        """All layers of weights as a file lists them: entry, blocks, resizing, exit."""
+        """Entry, those of the blocks, resizing, exit."""
         inside = itertools.chain.from_iterable(block.convolutions for block in self.blocks)
         return (self.entry, *inside, *self.resizing, self.exit)
+
+    @property
+    def projections(self) -> tuple[Convolution, ...]:
+        """Of each block the layer that turns time and attributes into scales and shifts."""
+        return tuple(Convolution(self.embedding, 2 * b.outputs, 1) for b in self.blocks)
+
+    @property
+    def layers(self) -> tuple[Convolution, ...]:
+        """All layers of weights, in the order of a file."""
+        return (*self.convolutions, *self.projections)
 
     @property
     def normalised(self) -> tuple[int, ...]:
