@@ -3,7 +3,7 @@
 PYTHON ?= python3
 JOBS ?= 2
 MODELS := smollm2-135m smollm2-135m-patch
-EXTRAS := ground,train,media,edge,compare,sims,dev
+EXTRAS := ground,train,media,diffusion,edge,compare,sims,dev
 
 VENV := .venv
 LIGHT := .venv-probe

@@ -32,6 +32,7 @@ from benchmarks.edge_wrk import Measured, wrk
 from groundstation.media.files import open_generator
 from shared.digest import sha256
 from shared.errors import InputError
+from shared.media.generator import Generator
 from shared.terminal import reports_errors
 
 OUT = Path(__file__).with_name("EDGE.md")
@@ -241,7 +242,7 @@ def main(
     """Measure the edge behind nginx and write the page; exit code 1 if anything was wrong."""
     for needed in ("nginx", "wrk"):
         program(needed)
-    made = [("Jars, made from formulas", family(256, 24))]
+    made: list[tuple[str, Generator]] = [("Jars, made from formulas", family(256, 24))]
     for path in generators or ():
         found = open_generator(path).generator
         made.append((f"`{found.name}`", found))

@@ -10,6 +10,7 @@ import typer
 from groundstation.commands.media_archive import archive, restore
 from groundstation.commands.media_author import author
 from groundstation.commands.media_bundle import bundle
+from groundstation.commands.media_diffuse import diffuse
 from groundstation.commands.media_publish import publish
 from groundstation.commands.media_report import (
     info_dict,
@@ -50,6 +51,7 @@ app = typer.Typer(
 )
 
 app.command()(survey)
+app.command()(diffuse)
 app.command()(archive)
 app.command()(restore)
 app.command()(bundle)

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from groundstation.media.book import Book, Entry
+from groundstation.media.diffusion.search import searched
 from groundstation.media.fallback import smallest_file
 from groundstation.media.family import Member
 from groundstation.media.gate import Gate, judge
 from groundstation.media.images import decode_picture
 from shared.errors import InputError
 from shared.media.fixed import U8
-from shared.media.generator import Loaded
+from shared.media.generator import Generator, Loaded
+from shared.media.kinds.diffusion import Diffusion
 from shared.media.message import Record, image_record, prompt_record, regenerate_record
+from shared.media.prompt import Prompt
 from shared.media.render import Renderer
 from shared.terminal import Report
 
@@ -79,9 +82,8 @@ def encode_picture_file(member: Member, renderer: Renderer, gate: Gate) -> Entry
 def encode_original(member: Member, original: bytes, renderer: Renderer, gate: Gate) -> Entry:
     """The entry of a picture whose file is in memory."""
     pixels = decode_picture(original, str(member.path))
-    grammar = renderer.generator.grammar
     try:
-        prompt = grammar.plain(grammar.choose(member.values))
+        prompt = _prompt(renderer.generator, member, pixels)
     except InputError:  # a value that was not learned: only a file can show it
         prompt = None
     if prompt is not None:
@@ -93,6 +95,15 @@ def encode_original(member: Member, original: bytes, renderer: Renderer, gate: G
                 return Entry(member.path.name, "T0", record, verdict, len(original))
     coded = smallest_file(pixels, original, gate)
     return Entry(member.path.name, "T3", image_record(coded.data), coded.verdict, len(original))
+
+
+def _prompt(generator: Generator, member: Member, pixels: U8) -> Prompt:
+    """The prompt of a picture: its attributes, and a seed where the generator takes one."""
+    choices = generator.grammar.choose(member.values)
+    size = (generator.height, generator.width, generator.channels)
+    if isinstance(generator, Diffusion) and pixels.shape == size:
+        return searched(generator, choices, pixels)
+    return generator.grammar.plain(choices)
 
 
 def drawn(record: Record, renderer: Renderer) -> U8:

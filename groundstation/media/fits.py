@@ -19,6 +19,7 @@ from shared.digest import sha256, to_hex
 from shared.errors import PinError
 from shared.media.fixed import U8
 from shared.media.generator import read_generator, write_generator
+from shared.media.kinds.basis import Basis
 from shared.media.pixels import pixel_digest
 from shared.terminal import Report
 
@@ -134,6 +135,8 @@ def _read_fit(path: Path) -> Fit | None:
     try:
         with np.load(path, allow_pickle=False) as found:
             blank = read_generator(found["blank"].tobytes()).generator
+            if not isinstance(blank, Basis):
+                return None
             return Fit(blank, found["planes"], tuple(map(float, found["coarseness"])))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, PinError):
         return None

@@ -104,7 +104,8 @@ def sigmoid_table() -> NDArray[np.int16]:
 def normal_table() -> NDArray[np.int16]:
     """Quantiles of the normal distribution at the middles of equal shares, of variance 1."""
     quantiles = np.array([NormalDist().inv_cdf((n + 0.5) / NORMAL) for n in range(NORMAL)])
-    return np.rint(quantiles / np.sqrt((quantiles**2).mean()) * ONE).astype(np.int16)
+    even: F64 = np.rint(quantiles / np.sqrt((quantiles**2).mean()) * ONE)
+    return even.astype(np.int16)
 
 
 def layer_names(shape: Shape) -> Iterator[str]:

@@ -49,7 +49,7 @@ def build(plan: Plan, size: tuple[int, int], values: Sequence[int]) -> Any:
     shape = plan.shape
     levels = len(shape.widths)
 
-    class Painter(torch.nn.Module):
+    class Painter(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.unet = UNet2DModel(

@@ -52,13 +52,15 @@ class Diffusion:
         book: noise pictures of the codebook of each step.
         seeds: 0 if a prompt picks from each codebook; else it has one number below this, from
             which all picks are drawn.
-        path: of each step, the noisiest first, how much of state, velocity, clean picture, state and
-            noise is taken, in 2**-15: int32 ``[steps, 5]``.
+        path: of each step, the noisiest first, how much of state and velocity makes the clean
+            picture, and of clean picture, state and noise the next state, in 2**-15: int32
+            ``[steps, 5]``.
         times: of each step what the network is told, in 2**-12: int16 ``[steps, embedding]``.
         tables: of each attribute what its values add to that, int16 ``[values, embedding]``.
         canvas: what the network sees beside the noise, int8 ``[canvas, rows, columns]``.
         canvas_step: its unit, in 2**-12.
-        weights: of ``shape.layers`` one after the other, int8, each ``[outputs, inputs, size, size]``.
+        weights: of ``shape.layers`` one after the other, int8, each
+            ``[outputs, inputs, size, size]``.
         scales: of each output, int16, positive.
         shifts: of each layer: a sum times its scale counts 2**-(12 + shift).
         biases: of each output, in 2**-12, int32.
@@ -125,11 +127,11 @@ def _sizes(generator: Diffusion) -> tuple[tuple[bool, str], ...]:
     shape, widths = generator.shape, generator.shape.widths
     return (
         (0 < len(widths) <= 6 and all(0 < width <= MAX_WIDTH for width in widths), "its widths"),
-        (0 < shape.groups and not any(width % shape.groups for width in widths), "its groups"),
+        (shape.groups > 0 and not any(width % shape.groups for width in widths), "its groups"),
         (shape.patch in (1, 2, 4, 8) and 0 <= shape.canvas <= MAX_WIDTH, "its patch or canvas"),
         (
             all(
-                0 < side <= MAX_SIDE and side % shape.unit == 0
+                0 < side <= MAX_SIDE and shape.unit > 0 and side % shape.unit == 0
                 for side in (generator.width, generator.height)
             ),
             "its size",

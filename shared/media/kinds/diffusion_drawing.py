@@ -51,7 +51,8 @@ class DiffusionDrawer:
 
     def noise(self, step: int, pick: int) -> F64:
         """An entry of the codebook before a step, ``[3, height, width]`` in 2**-12."""
-        return noise_pictures(self.generator, step, range(pick, pick + 1))[0]
+        found: F64 = noise_pictures(self.generator, step, range(pick, pick + 1))[0]
+        return found
 
     def clean(self, state: F64, step: int, told: F64) -> F64:
         """The picture that a state seems to hide, -2**12 to 2**12."""
@@ -89,7 +90,9 @@ def noise_pictures(generator: Diffusion, step: int, picks: range) -> F64:
     """
     size = COLOURS * generator.height * generator.width
     count = -(-size // _BYTES)
-    heads = (np.uint64(step) << np.uint64(48)) | (np.arange(picks.start, picks.stop, dtype=np.uint64) << np.uint64(32))
+    heads = (np.uint64(step) << np.uint64(48)) | (
+        np.arange(picks.start, picks.stop, dtype=np.uint64) << np.uint64(32)
+    )
     seeds = heads[:, None] | np.arange(count, dtype=np.uint64)
     found = words(seeds.ravel(), 0).astype("<u8").view(np.uint8).reshape(len(picks), -1)
     values = generator.normal[found[:, :size]].astype(np.float64)

@@ -44,7 +44,10 @@ class Block:
     @property
     def convolutions(self) -> tuple[Convolution, ...]:
         """First, second and, where needed, that of the shortcut."""
-        first, second = Convolution(self.inputs, self.outputs, 3), Convolution(*[self.outputs] * 2, 3)
+        first, second = (
+            Convolution(self.inputs, self.outputs, 3),
+            Convolution(self.outputs, self.outputs, 3),
+        )
         if self.inputs == self.outputs:
             return first, second
         return first, second, Convolution(self.inputs, self.outputs, 1)
@@ -69,7 +72,7 @@ class Shape:
     @property
     def unit(self) -> int:
         """Width and height of pictures are multiples of this."""
-        return self.patch << (len(self.widths) - 1)
+        return self.patch << max(0, len(self.widths) - 1)
 
     @property
     def embedding(self) -> int:
