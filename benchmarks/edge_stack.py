@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 
 from shared.media.container import generator_digest
-from shared.media.generator import Loaded, write_generator
+from shared.media.generator import Generator, Loaded, write_generator
 from shared.media.kinds.basis import Basis
 from shared.media.message import encode_record, prompt_record
 from shared.media.prompt import Attribute, Grammar, Prompt
@@ -103,7 +103,7 @@ class Catalogue:
         }
 
 
-def catalogue(generator: Basis, count: int, pattern: str = "jars/{:04d}.webp") -> Catalogue:
+def catalogue(generator: Generator, count: int, pattern: str = "jars/{:04d}.webp") -> Catalogue:
     """So many pictures of a family, all different."""
     shape = [len(attribute.values) for attribute in generator.grammar.attributes]
     total = math.prod(shape)
@@ -115,7 +115,7 @@ def catalogue(generator: Basis, count: int, pattern: str = "jars/{:04d}.webp") -
         for size in reversed(shape):
             place, value = divmod(place, size)
             values.append(value)
-        prompts[pattern.format(number)] = Prompt(tuple(reversed(values)))
+        prompts[pattern.format(number)] = generator.grammar.plain(tuple(reversed(values)))
     file = write_generator(generator)
     loaded = Loaded(generator, generator_digest(file), len(file))
     return Catalogue(loaded, file, Renderer(generator, kernel="numpy"), prompts)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from groundstation.media.diffusion.plan import Plan
 from groundstation.sources import missing_package
 
@@ -22,6 +25,16 @@ def schedule(steps: int) -> Any:
     return DDPMScheduler(
         num_train_timesteps=steps, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction"
     )
+
+
+def waves(count: int, width: int, height: int) -> NDArray[np.float32]:
+    """What a canvas begins as: slow waves that tell places apart, ``[1, count, height, width]``."""
+    y, x = np.mgrid[0:height, 0:width]
+    made = np.zeros((1, count, height, width), np.float32)
+    for number in range(count):
+        down, across = divmod(number + 1, 3)
+        made[0, number] = 0.5 * np.cos(np.pi * (down * y / height + across * x / width))
+    return made
 
 
 def build(plan: Plan, size: tuple[int, int], values: Sequence[int]) -> Any:
@@ -65,9 +78,10 @@ def build(plan: Plan, size: tuple[int, int], values: Sequence[int]) -> Any:
                 class_embed_type="identity",
             )
             width, height = (side // shape.patch for side in size)
-            self.canvas = torch.nn.Parameter(torch.randn(1, shape.canvas, height, width) * 0.5)
+            self.canvas = torch.nn.Parameter(torch.tensor(waves(shape.canvas, width, height)))
+            # small, so that attributes add up: large random codes would let it learn combinations
             self.tables = torch.nn.ParameterList(
-                torch.nn.Parameter(torch.randn(count, shape.embedding) * 0.5) for count in values
+                torch.nn.Parameter(torch.randn(count, shape.embedding) * 0.02) for count in values
             )
 
         def forward(self, noisy: Any, steps: Any, choices: Any) -> Any:

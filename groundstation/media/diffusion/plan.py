@@ -33,8 +33,8 @@ class Plan:
     side: int = 64
     steps: int = 40
     book: int = 256
-    updates: int = 4000
-    widths: tuple[int, ...] = (32, 48)
+    updates: int = 5000
+    widths: tuple[int, ...] = (24, 40)
     groups: int = 8
     patch: int = 2
     canvas: int = 8

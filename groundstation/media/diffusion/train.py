@@ -134,6 +134,10 @@ def _update(
     coins = torch.Generator().manual_seed(plan.seed * 1_000_003 + count)
     chosen = torch.randint(len(wanted), (plan.batch,), generator=coins)
     steps = torch.randint(plan.steps, (plan.batch,), generator=coins)
+    # Large plain parts show their colour through much noise, so that only in the noisiest steps
+    # the attributes must be listened to: half of the batch is of those.
+    noisiest = torch.randint(plan.steps * 3 // 4, plan.steps, (plan.batch // 2,), generator=coins)
+    steps[: plan.batch // 2] = noisiest
     clean = wanted[chosen]
     noise = torch.randn(clean.shape, generator=coins)
     noisy = noise_of.add_noise(clean, noise, steps)
