@@ -196,22 +196,22 @@ def test_flipped_bits_are_refused_or_show_in_the_name(drops_file: bytes) -> None
         assert found.digest != name
 
 
-CHANGES: list[Callable[[Diffusion], dict[str, object]]] = [
+CHANGES: list[Callable[[Diffusion], dict[str, object]] | dict[str, object]] = [
     lambda g: {"width": 0 * g.width},
     lambda g: {"width": g.width + 2},
-    lambda g: {"height": 516},
-    lambda g: {"shape": Shape((), 2, 2, 2)},
-    lambda g: {"shape": Shape((4, 6), 0, 2, 2)},
-    lambda g: {"shape": Shape((4, 6), 2, 0, 2)},
-    lambda g: {"shape": Shape((4, 6), 2, -2, 2)},
-    lambda g: {"shape": Shape((4, 6), 4, 2, 2)},
-    lambda g: {"shape": Shape((4, 8), 2, 2, 2)},
-    lambda g: {"shape": Shape((4, 6), 2, 2, 3)},
-    lambda g: {"shape": Shape((512, 512), 2, 2, 2)},
-    lambda g: {"book": 0},
-    lambda g: {"book": 4097},
-    lambda g: {"seeds": -1},
-    lambda g: {"seeds": 2**32 + 1},
+    {"height": 516},
+    {"shape": Shape((), 2, 2, 2)},
+    {"shape": Shape((4, 6), 0, 2, 2)},
+    {"shape": Shape((4, 6), 2, 0, 2)},
+    {"shape": Shape((4, 6), 2, -2, 2)},
+    {"shape": Shape((4, 6), 4, 2, 2)},
+    {"shape": Shape((4, 8), 2, 2, 2)},
+    {"shape": Shape((4, 6), 2, 2, 3)},
+    {"shape": Shape((512, 512), 2, 2, 2)},
+    {"book": 0},
+    {"book": 4097},
+    {"seeds": -1},
+    {"seeds": 2**32 + 1},
     lambda g: {"path": g.path[:1]},
     lambda g: {"path": g.path[:, :4]},
     lambda g: {"path": g.path[::-1]},
@@ -223,8 +223,8 @@ CHANGES: list[Callable[[Diffusion], dict[str, object]]] = [
     lambda g: {"attributes": (g.attributes[0], Attribute("lid", ("a", "b", "c")))},
     lambda g: {"attributes": (g.attributes[0], Attribute("foot", ("a", "b", "a")))},
     lambda g: {"canvas": g.canvas[:, 1:]},
-    lambda g: {"canvas_step": 2048},
-    lambda g: {"canvas_step": -1},
+    {"canvas_step": 2048},
+    {"canvas_step": -1},
     lambda g: {"weights": g.weights[1:]},
     lambda g: {"scales": g.scales[1:]},
     lambda g: {"scales": 0 * g.scales},
@@ -243,8 +243,10 @@ CHANGES: list[Callable[[Diffusion], dict[str, object]]] = [
 
 @pytest.mark.parametrize("place", range(len(CHANGES)))
 def test_parts_that_do_not_fit_are_refused(drops: Diffusion, place: int) -> None:
+    change = CHANGES[place]
+    changed = change if isinstance(change, dict) else change(drops)
     with pytest.raises(PinError, match="inconsistent") as caught:
-        dataclasses.replace(drops, **CHANGES[place](drops))  # type: ignore[arg-type]
+        dataclasses.replace(drops, **changed)  # type: ignore[arg-type]
     assert caught.value.remedy
 
 
