@@ -1,4 +1,4 @@
-"""Prompt and seed of an image generator beside planes: ``python -m benchmarks.media_diffusion FOLDER``.
+"""Prompt and seed of an image generator, measured: ``python -m benchmarks.media_diffusion FOLDER``.
 
 FOLDER holds a family (docs/media.md).  Its pictures are scaled down; the first are learned from by
 diffusion and as planes (T0), the last are drawn both ways, judged, and encoded as files.  Writes
@@ -8,20 +8,20 @@ benchmarks/MEDIA_DIFFUSION.md.
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import mean, median
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import numpy as np
 import typer
 
+from benchmarks.media_diffusion_page import SMALL_BOOK, Facts, Row, page
 from groundstation.media.diffusion.learn import Learned, learn
 from groundstation.media.diffusion.pictures import scaled
 from groundstation.media.diffusion.plan import Plan
@@ -39,52 +39,13 @@ from shared.media.message import encode_record, prompt_record
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import Prompt
 from shared.media.render import Renderer
-from shared.terminal import Report, progress, reports_errors, silent
+from shared.terminal import Report, progress, reports_errors
 
 OUT: Final = Path(__file__).with_name("MEDIA_DIFFUSION.md")
-SMALL_BOOK: Final = 16
 SEEDS: Final = 1 << 16
 TIMED: Final = 20
 Drawn = tuple[Prompt, U8]
 Draw = Callable[[tuple[int, ...], U8], Drawn]
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A way to hold the test pictures.
-
-    Attributes:
-        name: of the way.
-        once_bytes: of what all pictures share.
-        sizes: of each picture, bytes.
-        verdicts: on each picture.
-        found_s: to find each prompt, seconds, or none.
-        drawn_s: to draw each picture, seconds, or none.
-    """
-
-    name: str
-    once_bytes: int
-    sizes: Sequence[int]
-    verdicts: Sequence[Verdict]
-    found_s: Sequence[float] = ()
-    drawn_s: Sequence[float] = ()
-
-    @property
-    def psnr_db(self) -> float:
-        """Mean over the pictures."""
-        return mean(verdict.psnr_db for verdict in self.verdicts)
-
-    def line(self, gate: Gate) -> str:
-        """Its line of the table."""
-        passed = sum(map(gate.passes, self.verdicts))
-        times = [f"{median(s):.3f}" if s else "-" for s in (self.found_s, self.drawn_s)]
-        return (
-            f"| {self.name} | {mean(self.sizes):,.1f} | {self.once_bytes:,} | "
-            f"{self.psnr_db:.1f} | {min(v.psnr_db for v in self.verdicts):.1f} | "
-            f"{max(v.block_levels for v in self.verdicts):.1f} | "
-            f"{mean(v.score for v in self.verdicts):.1f} | {passed} of {len(self.verdicts)} | "
-            f"{times[0]} | {times[1]} |"
-        )
 
 
 def small_family(family: Family, plan: Plan, folder: Path, report: Report) -> Family:
@@ -183,14 +144,13 @@ def digests_elsewhere(file: Path, prompts: Sequence[Prompt]) -> list[set[str]]:
         "import sys; from pathlib import Path\n"
         "from shared.media.generator import read_generator\n"
         "from shared.media.pixels import pixel_digest\n"
-        "from shared.media.prompt import decode_prompt\n"
+        "from shared.media.prompt import Prompt\n"
         "from shared.media.render import Renderer\n"
         "made = read_generator(Path(sys.argv[1]).read_bytes()).generator\n"
         "draw = Renderer(made)\n"
         "for text in sys.argv[2:]:\n"
         "    picks = tuple(map(int, text.split(':')[1].split(',')))\n"
         "    choices = tuple(map(int, text.split(':')[0].split(',')))\n"
-        "    from shared.media.prompt import Prompt\n"
         "    print(pixel_digest(draw(Prompt(choices, (), picks))).hex())\n"
     )
     texts = [
@@ -271,8 +231,10 @@ def main(
     ]
     sheet = encode_picture(np.concatenate(shown).repeat(3, axis=0).repeat(3, axis=1), "PNG")
     (work / "sheet.png").write_bytes(sheet)
-    text = _page(family, plan, learned, loaded, planes, rows, gate, (update_s, planes_s), alike)
-    out.write_text(text, encoding="utf-8")
+    facts = Facts(
+        family.name, plan, learned.progress.updates, len(train_on), update_s, planes_s, alike
+    )
+    out.write_text(page(facts, loaded, planes, rows, gate), encoding="utf-8")
     typer.echo(f"written: {out}; pictures side by side: {work / 'sheet.png'}")
 
 
@@ -302,69 +264,6 @@ def measured(
 
 def _at_least(decibels: float) -> Callable[[Verdict], bool]:
     return lambda verdict: verdict.psnr_db >= decibels
-
-
-def _page(
-    family: Family,
-    plan: Plan,
-    learned: Learned,
-    loaded: Loaded,
-    planes: Loaded,
-    rows: Sequence[Row],
-    gate: Gate,
-    seconds: tuple[float, float],
-    alike: int,
-) -> str:
-    made = loaded.generator
-    t0, picked, few, seed, alone, still = rows[:6]
-    tested = len(t0.sizes)
-    lines = "\n".join(each.line(gate) for each in rows)
-    passed = sum(map(gate.passes, picked.verdicts))
-    bits = (plan.steps - 1) * math.log2(plan.book)
-    return f"""# Prompt and seed of an image generator, measured
-
-Written by `python -m benchmarks.media_diffusion`. Family `{family.name}` scaled to {made.width} x \
-{made.height} pixels; the first {len(family.members) - tested} pictures of its table to learn from, the \
-last {tested}, which nothing has seen, to test.
-
-| way | bytes each | bytes once | PSNR dB | least | worst block | SSIMULACRA2 | pass | search s | draw s |
-|---|---|---|---|---|---|---|---|---|---|
-{lines}
-
-- Bytes each: a whole record, which is a head, a check of 4 bytes and the prompt. The picks are
-  {plan.steps - 1} among {plan.book}, {bits:.0f} bits; among {SMALL_BOOK} a quarter or half of that. The
-  plain seed is a number of 16 bits, from which all picks are drawn.
-- Pass: SSIMULACRA2 of at least {gate.score:g}, and no block of 8 x 8 with an error above {gate.block_levels:g}
-  levels. **At this size SSIMULACRA2 means little**, it is made for pictures of some hundred pixels and
-  more; PSNR and the block are what counts here.
-- Seconds are medians on one core. Drawing is {plan.steps} runs of the network in exact integers.
-- Diffusion was trained for {learned.progress.updates:,} updates of {plan.batch} pictures, \
-{seconds[0]:.2f} s each on one core: {learned.progress.updates * seconds[0] / 60:.0f} minutes. T0 \
-took {seconds[1]:.0f} s, or less where its fits were kept.
-- {alike} of {tested} pictures with picks have one digest in new processes with 1, 2 and again 1 BLAS
-  thread, equal to that of the search.
-
-## What it says
-
-T0 wins by far: {t0.psnr_db - picked.psnr_db:.1f} dB better than picks among {plan.book} with \
-{mean(picked.sizes) / mean(t0.sizes):.1f} times fewer bytes each, {loaded.size_bytes / planes.size_bytes:.0f} \
-times fewer bytes once, and {median(picked.drawn_s) / median(t0.drawn_s):,.0f} times less time. {passed} of \
-{tested} pictures with picks pass the gate. Why:
-
-- All pictures of this family are a polynomial in a few reflectances. T0 fits exactly that by least
-  squares; the network has to discover which part is where, which colour a word is, and that light adds up,
-  and its errors are wherever training stopped.
-- A seed is worth {picked.psnr_db - alone.psnr_db:+.1f} dB here (picks among {plan.book} against attributes \
-alone; {few.psnr_db - alone.psnr_db:+.1f} dB among {SMALL_BOOK}, {seed.psnr_db - alone.psnr_db:+.1f} dB for the \
-best of {SEEDS_TRIED} plain seeds). One of {plan.book} noise pictures of \
-{3 * made.width * made.height:,} numbers points to the target hardly more than any other: the largest of \
-{plan.book} correlations is about {math.sqrt(2 * math.log(plan.book) / (3 * made.width * made.height)):.3f}.
-- Noise that is added must be removed again. Without any after the first the attributes alone reach \
-{still.psnr_db:.1f} dB: more is lost to sampling than the seed brings only where this is above \
-{picked.psnr_db:.1f} dB.
-- Codebooks pay where a huge model knows pictures in general and details are free to be any that look
-  right. Here each pixel is asked for, and prompt and attributes already say all there is to say.
-"""
 
 
 if __name__ == "__main__":

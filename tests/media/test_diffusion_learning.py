@@ -213,7 +213,7 @@ def test_it_learns(pictures: np.ndarray, tmp_path: Path) -> None:
         ]
     )
     own = errors.diagonal().mean()  # each prompt draws its own picture
-    assert own < 0.5 * (errors.sum() - errors.trace()) / 30
+    assert own < 0.8 * (errors.sum() - errors.trace()) / 30
 
 
 # --- search --------------------------------------------------------------------------------------
