@@ -119,7 +119,7 @@ test. How it works: [media-diffusion.md](../docs/media-diffusion.md).
   the block are what count here.
 - Files: the coarsest quality that reaches, picture by picture, the PSNR of the picks among \
 {plan.book}, or
-  that passes the gate; the finest where none does.
+  that passes the gate; the finest where none does. PSNR is infinite where one of them is lossless.
 - Seconds are medians on one core. A drawing is {plan.steps} runs of the network, in numpy.
 - Diffusion was trained for {facts.updates:,} updates of {plan.batch} pictures, \
 {facts.update_s:.2f} s each on one core: {facts.updates * facts.update_s / 60:.0f} minutes.
@@ -132,8 +132,8 @@ again 1 BLAS threads,
 
 Against picks among {plan.book}, T0 is {better:.1f} dB better with {each_times:.1f} times fewer \
 bytes a picture, a generator
-{once_times:.1f} times smaller, and draws {time_times:,.0f} times faster. {passed} of {tested} pictures \
-with picks pass the gate.
+{once_times:.1f} times smaller, and draws {time_times:,.0f} times faster. {passed} of {tested} \
+pictures with picks pass the gate.
 
 - All pictures of this family are one polynomial in a few reflectances. T0 fits just that by least
   squares. The network has to discover which part is where, which colour a word means and that light
@@ -143,8 +143,8 @@ best of {SEEDS_TRIED} plain seeds {gains[2]},
   no noise after the first {gains[3]}.
 - One of {plan.book} noise pictures of {numbers:,} numbers hardly points to the target: the \
 largest of so
-  many correlations is about {points:.3f}. A seed that is tried without looking at the steps has no such
-  hold on any of them.
+  many correlations is about {points:.3f}. A seed that is tried whole cannot even take the best of
+  each step.
 - Codebooks pay where a large model knows pictures in general and details may be any that look
-  right. Here prompt and attributes already say all that the family knows, and each pixel is asked for.
+  right. Here the attributes already say all that tells pictures apart, and each pixel is asked for.
 """
