@@ -195,9 +195,6 @@ def main(
     out: Annotated[Path, typer.Option(help="File to write.")] = OUT,
 ) -> None:
     """Measure a family; a rerun goes on with its training."""
-    import torch
-
-    torch.set_num_threads(1)
     plan, gate = Plan(updates=updates), Gate()
     with progress() as report:
         family = small_family(read_family(folder), plan, work / "pictures", report)

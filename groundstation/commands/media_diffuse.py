@@ -48,6 +48,9 @@ def diffuse(
         float | None,
         typer.Option(help="Train at most so long now; a rerun goes on. [default: all]"),
     ] = None,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Threads to train with; one gives the same file every time.")
+    ] = 1,
     note: Annotated[
         list[str] | None,
         typer.Option(help="KEY=TEXT to keep in the file, as licence=... ; may be repeated."),
@@ -76,6 +79,7 @@ def diffuse(
             named_values(note or ()),
             report,
             minutes=minutes,
+            threads=threads,
         )
     write_new(out, learned.data)
     found = {

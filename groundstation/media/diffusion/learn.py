@@ -41,6 +41,7 @@ def learn(
     report: Report,
     *,
     minutes: float | None = None,
+    threads: int = 1,
 ) -> Learned:
     """Learns a family; a run that was stopped goes on.
 
@@ -52,6 +53,7 @@ def learn(
         notes: what users of the generator should read: licence, source.
         report: told about progress.
         minutes: the longest that is trained now.
+        threads: of torch; one gives the same weights every time.
 
     Raises:
         InputError: the pictures do not fit, or the folder has another run.
@@ -71,6 +73,7 @@ def learn(
     network, progress = train(
         *(plan, pictures, choices, [len(a.values) for a in family.attributes], work, report),
         minutes=minutes,
+        threads=threads,
         preview=preview,
     )
     generator = exported(network, plan, size, family.name, family.attributes, notes)

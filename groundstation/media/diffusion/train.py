@@ -50,6 +50,7 @@ def train(
     report: Report,
     *,
     minutes: float | None = None,
+    threads: int = 1,
     clock: Callable[[], float] = time.monotonic,
     preview: Callable[[Any, int], None] | None = None,
 ) -> tuple[Any, Progress]:
@@ -63,6 +64,8 @@ def train(
         work: folder of the checkpoint; made if need be.
         report: told about progress.
         minutes: stop after so long even if updates are left; a rerun goes on.
+        threads: of torch, from now on; with several the weights differ in their last bits from run
+            to run.
         clock: seconds; decides only when to stop and when to write checkpoints.
         preview: told network and count whenever a checkpoint is written.
 
@@ -79,6 +82,7 @@ def train(
     except ImportError as error:
         raise missing_package(error, "ground,diffusion") from error
     work.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads)
     torch.manual_seed(plan.seed)
     accelerator = Accelerator(cpu=True)
     network = build(plan, (pictures.shape[2], pictures.shape[1]), values)
