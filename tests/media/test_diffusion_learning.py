@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -414,3 +415,21 @@ def test_a_run_with_other_options_is_refused(small: Path, learned: tuple[Path, A
     options = ("--side", 16, "--steps", 5, "--book", 8, "--updates", 3)
     result = run("diffuse", small, "--out", out, *options, code=REFUSED)
     assert "another folder" in result.output
+
+
+def test_a_missing_package_is_named(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    result = RUNNER.invoke(app, ["media", "diffuse", str(small), "--out", str(tmp_path / "g")])
+    assert result.exit_code not in (0, 1)
+    assert "diffusers" in result.output
+    assert "ground,diffusion" in result.output
+
+
+def test_a_short_time_stops_it_and_a_rerun_goes_on(small: Path, tmp_path: Path) -> None:
+    options = ("--side", 16, "--steps", 4, "--book", 8, "--updates", 2, "--json")
+    first = run("diffuse", small, "--out", tmp_path / "g", *options, "--minutes", 0)
+    assert json.loads(first.stdout)["updates"] == 0
+    again = run("diffuse", small, "--out", tmp_path / "g", *options)
+    assert json.loads(again.stdout)["updates"] == 2
