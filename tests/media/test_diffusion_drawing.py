@@ -208,6 +208,8 @@ CHANGES: list[Callable[[Diffusion], dict[str, object]] | dict[str, object]] = [
     {"shape": Shape((4, 8), 2, 2, 2)},
     {"shape": Shape((4, 6), 2, 2, 3)},
     {"shape": Shape((512, 512), 2, 2, 2)},
+    {"shape": Shape((200, 200, 200, 200), 2, 2, 2), "width": 512, "height": 512},
+    {"shape": Shape((200,) * 6, 2, 2, 2), "width": 64, "height": 64},
     {"book": 0},
     {"book": 4097},
     {"seeds": -1},

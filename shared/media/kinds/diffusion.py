@@ -30,6 +30,9 @@ MAX_TAPS: Final = 2**12 - 1
 """Products in a sum: 2**12 * 2**7 * 2**18, times a scale of 2**15, is 2**52."""
 MAX_GROUP: Final = 2**20
 """Numbers that are normalised together: their squares of 2**38 sum to 2**58."""
+MAX_WEIGHTS: Final = 2**24
+MAX_WORK: Final = 2**26
+"""Numbers that a layer multiplies at a time: a hostile file must not take all memory."""
 MAX_STEPS: Final = 256
 MAX_BOOK: Final = 2**12
 MAX_SEEDS: Final = 2**32
@@ -145,11 +148,12 @@ def _numbers(generator: Diffusion) -> tuple[tuple[bool, str], ...]:
     rows, columns = generator.height // shape.patch, generator.width // shape.patch
     names = [attribute.name for attribute in generator.attributes]
     groups = max(shape.normalised) // shape.groups * rows * columns
+    taps = max(layer.inputs * layer.size**2 for layer in layers)
+    weights = sum(layer.outputs * layer.inputs * layer.size**2 for layer in layers)
     return (
-        (
-            max(layer.inputs * layer.size**2 for layer in layers) <= MAX_TAPS,
-            "a layer too wide to sum exactly",
-        ),
+        (taps <= MAX_TAPS, "a layer too wide to sum exactly"),
+        (taps * rows * columns <= MAX_WORK, "layers too large for the memory allowed"),
+        (weights <= MAX_WEIGHTS, "too many weights"),
         (groups <= MAX_GROUP, "groups too large to sum exactly"),
         (path.ndim == 2 and path.shape[1:] == (5,), "the form of its path"),
         (2 <= len(path) <= MAX_STEPS, "the number of its steps"),
@@ -169,10 +173,7 @@ def _numbers(generator: Diffusion) -> tuple[tuple[bool, str], ...]:
         ),
         (generator.canvas.shape == (shape.canvas, rows, columns), "its canvas"),
         (0 <= generator.canvas_step <= LIMIT >> 7, "the step of its canvas"),
-        (
-            generator.weights.shape == (sum(x.outputs * x.inputs * x.size**2 for x in layers),),
-            "the number of its weights",
-        ),
+        (generator.weights.shape == (weights,), "the number of its weights"),
         (generator.scales.shape == generator.biases.shape == (outputs,), "scales or biases"),
         (bool((generator.scales > 0).all()), "a scale"),
         (len(generator.shifts) == len(layers), "the number of its shifts"),
