@@ -97,6 +97,7 @@ def page(facts: Facts, loaded: Loaded, planes: Loaded, rows: Sequence[Row], gate
     once_times = loaded.size_bytes / planes.size_bytes
     time_times = median(picked.drawn_s) / median(t0.drawn_s)
     files = min((row for row in rows if "PSNR of" in row.name), key=lambda row: mean(row.sizes))
+    smaller = mean(files.sizes) / mean(picked.sizes)
     even = loaded.size_bytes / max(1.0, mean(files.sizes) - mean(picked.sizes))
     gains = [f"{way.psnr_db - alone.psnr_db:+.1f} dB" for way in (picked, few, seed, still)]
     return f"""# Prompt and seed of an image generator, measured
@@ -147,8 +148,8 @@ best of {SEEDS_TRIED} plain seeds {gains[2]},
 largest of so
   many correlations is about {points:.3f}. A plain seed brings more for each byte, but every
   further bit of it doubles the drawings to be tried.
-- Against files of equal PSNR a record is {mean(files.sizes) / mean(picked.sizes):.0f} times smaller, \
-and pays for its generator from {even:,.0f}
+- Against files of equal PSNR a record is {smaller:.0f} times smaller, and pays for its generator \
+from {even:,.0f}
   pictures on; against files that pass the gate it has nothing to offer.
 - Codebooks pay where a large model knows pictures in general and details may be any that look
   right. Here the attributes already say all that tells pictures apart, and each pixel is asked for.
