@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from drops import by_definition, made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.digest import to_hex
+from shared.envelope import open_envelope, sign
 from shared.errors import DigestMismatch, PinError, RegenerationError
 from shared.media.generator import read_generator, write_generator
 from shared.media.kinds.diffusion import LIMIT, MAX_TAPS, NORMAL, Diffusion
@@ -30,14 +32,18 @@ from shared.media.kinds.diffusion_drawing import (
 from shared.media.kinds.diffusion_layers import Layer
 from shared.media.kinds.diffusion_network import Shape
 from shared.media.message import (
+    NO_BASELINE,
     decode_record,
     encode_record,
+    prompt_recipe,
     prompt_record,
+    regenerate_image,
     regenerate_record,
 )
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import Attribute, Prompt, decode_prompt, encode_prompt
 from shared.media.render import Renderer
+from shared.wire import encode_message
 
 PROMPT = Prompt((1, 2), (), (3, 1))
 GOLDEN = "e01ab4943fdf35d3a1108139dc254bb0008235f13768d1866ea73f237f775924"
@@ -290,6 +296,17 @@ def test_a_record_of_a_picture_is_checked_when_it_is_drawn(drops: Diffusion) -> 
     assert (regenerate_record(again, renderer) == renderer(PROMPT)).all()
     with pytest.raises(DigestMismatch):
         regenerate_record(again, Renderer(made(seed=4)))
+
+
+def test_a_picture_goes_over_the_link(drops: Diffusion, drops_file: bytes) -> None:
+    loaded = read_generator(drops_file)
+    renderer = Renderer(loaded.generator)
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    recipe = prompt_recipe(loaded, PROMPT, renderer(PROMPT))
+    envelope = sign(encode_message(recipe, 7), loaded.digest, NO_BASELINE, key)
+    trusted = [key.public_key()]
+    message = open_envelope(envelope, trusted, loaded.digest, NO_BASELINE, last_counter=6)
+    assert (regenerate_image(message, renderer) == Renderer(drops)(PROMPT)).all()
 
 
 @pytest.mark.parametrize(
