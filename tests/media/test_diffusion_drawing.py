@@ -135,13 +135,13 @@ def test_threads_of_the_libraries_do_not_show() -> None:
 
 
 def test_sums_are_exact_at_their_bound() -> None:
-    for sign in (-1, 1):
+    for side in (-1, 1):
         layer = Layer(
             np.full((1, MAX_TAPS), -128.0), 1, np.full((1, 1), 32767.0), np.zeros((1, 1)), 26
         )
-        image = np.full((MAX_TAPS, 1, 1), sign * float(LIMIT))
-        image[0] -= sign * 1.0
-        total = (-128 * sign * (MAX_TAPS * LIMIT - 1)) * 32767
+        image = np.full((MAX_TAPS, 1, 1), side * float(LIMIT))
+        image[0] -= side * 1.0
+        total = (-128 * side * (MAX_TAPS * LIMIT - 1)) * 32767
         exact = (total + (1 << 25)) >> 26
         assert layer(image).ravel().tolist() == [max(-LIMIT, min(LIMIT, exact))]
         narrow = dataclasses.replace(layer, shift=36)
