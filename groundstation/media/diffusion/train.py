@@ -34,7 +34,7 @@ class Progress:
 
     Attributes:
         updates: done.
-        loss: mean squared error of the velocity, over the last hundred updates of this session.
+        loss: mean squared error of the velocity, over the last hundred updates since it went on.
     """
 
     updates: int
