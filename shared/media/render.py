@@ -12,6 +12,7 @@ from shared.media.fixed import U8
 from shared.media.generator import Generator
 from shared.media.kinds.basis_drawing import BasisDrawer, compiled_library
 from shared.media.prompt import Prompt
+from shared.media.residual import corrected
 
 KERNELS: Final = ("auto", "c", "numpy")
 
@@ -44,7 +45,7 @@ class Renderer:
         """The pixels of a prompt, ``[height, width, channels]``.
 
         Raises:
-            RegenerationError: the prompt is not one of this generator's.
+            RegenerationError: the prompt is not one of this generator's, or its residual is none.
         """
         grammar = self.generator.grammar
         if not grammar.holds(prompt):
@@ -53,4 +54,5 @@ class Renderer:
                 expected=f"{len(grammar.attributes)} choices, {len(grammar.decays)} latents",
                 remedy="take the generator that the prompt was made for",
             )
-        return self._drawer(prompt)
+        pixels = self._drawer(prompt)
+        return corrected(pixels, prompt.residual) if prompt.residual else pixels
