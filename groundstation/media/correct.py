@@ -50,7 +50,7 @@ class Corrected:
 
 
 def smallest_residual(original: U8, drawn: U8, gate: Gate, most: int) -> Corrected | None:
-    """The smallest residual found that passes the gate; None if none of at most ``most`` bytes does.
+    """The smallest residual found that passes the gate; None if there is none within ``most``.
 
     Args:
         original: ``[height, width, 1, 3 or 4]``.

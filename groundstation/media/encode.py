@@ -1,4 +1,4 @@
-"""Pictures to prompts: draw, judge, correct what fails, and fall back to a file where it is smaller."""
+"""Pictures to prompts: draw, judge, correct what fails, fall back to a file where it is smaller."""
 
 from __future__ import annotations
 

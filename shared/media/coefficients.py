@@ -3,8 +3,8 @@
 Block after block, row after row; in each block plane after plane.  A block is empty or not; of one
 that is not, the waves follow in the order of ``transform.ZIGZAG``: whether there is something, of
 what size and sign, and whether more comes after it.  What is likely is learned from what was read,
-apart for brightness, colour and alpha, for low and high waves, for what is next to them, and for how
-busy the drawing is there, which both ends see.  One walk writes and reads.
+apart for brightness, colour and alpha, for low and high waves, for what is next to them, and for
+how busy the drawing is there, which both ends see.  One walk writes and reads.
 
 The scheme of flags is that of significance maps: D. Marpe, H. Schwarz, T. Wiegand, "Context-based
 adaptive binary arithmetic coding in the H.264/AVC video compression standard", IEEE Trans. Circuits

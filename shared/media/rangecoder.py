@@ -32,7 +32,7 @@ class Coder(Protocol):
     """What writes decisions or reads them: one walk over a message serves both."""
 
     def bit(self, context: int, value: int) -> int:
-        """Codes a decision of a context; a reader ignores ``value`` and returns what was written."""
+        """Codes a decision of a context; a reader ignores ``value`` and returns what it reads."""
 
     def even(self, value: int) -> int:
         """The same without a context: both are as likely."""
