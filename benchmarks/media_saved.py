@@ -172,7 +172,7 @@ The originals are lossy WebP of some seven kilobytes, whose noise a drawing has 
 With six pictures a generator takes about as much as the files have; with twelve, a third to a
 little more than all. What files often have in common is their outline: the same alpha, to the byte.
 
-| first picture | pictures | files | drawn (by prompt) | corrected | exact | within the gate | saved |
+| first picture | pictures | files | drawn (prompts) | corrected | exact | in the gate | saved |
 |---|---|---|---|---|---|---|---|
 {table}
 """
