@@ -5,6 +5,7 @@ and without reading a name, each kept in every way there is:
 
     files       the originals
     drawn       a generator and prompts, at the coarsest step whose worst picture passes the gate
+    corrected   a mean picture, stored as finely as the sum of all bytes wants it, and residuals
     exact       `media archive --keep exact`: the very files, what they have in common kept once
     quality     `media archive --keep quality` with that generator: the smallest that passes
 
@@ -30,6 +31,7 @@ from groundstation.media.encode import encode_pictures, totals
 from groundstation.media.family import Family, Member
 from groundstation.media.gate import Gate
 from groundstation.media.grouping import Likeness
+from groundstation.media.lean import lean_generator
 from groundstation.media.survey import find_families, take_inventory
 from groundstation.media.train import Target, train
 from groundstation.media.worth import Prices
@@ -50,7 +52,7 @@ class Row:
     Attributes:
         first: name of its first picture.
         pictures: how many.
-        files, drawn, exact, quality: bytes, all that is needed included.
+        files, drawn, corrected, exact, quality: bytes, all that is needed included.
         by_prompt: pictures that the generator draws and that pass the gate.
         kinds: how the archive of ``quality`` keeps its pictures.
         least_score: of what it gives back.
@@ -60,6 +62,7 @@ class Row:
     pictures: int
     files: int
     drawn: int
+    corrected: int
     exact: int
     quality: int
     by_prompt: int
@@ -68,8 +71,8 @@ class Row:
 
     @property
     def best(self) -> int:
-        """The smallest of the four."""
-        return min(self.files, self.drawn, self.exact, self.quality)
+        """The smallest of the five."""
+        return min(self.files, self.drawn, self.corrected, self.exact, self.quality)
 
 
 def measured(members: Sequence[Member], work: Path, report: Report) -> Row:
@@ -79,6 +82,8 @@ def measured(members: Sequence[Member], work: Path, report: Report) -> Row:
     data = train(family, members, TARGET, work / "fits", {}, report).data
     loaded = read_generator(data)
     book = totals(list(encode_pictures(members, loaded, Gate(), report).entries.values()))
+    lean = read_generator(lean_generator(family, members, Gate(), {}))
+    lean_book = totals(list(encode_pictures(members, lean, Gate(), report).entries.values()))
     sizes: dict[Keep, int] = {}
     for keep in (Keep.EXACT, Keep.QUALITY):
         out = work / f"{keep.value}.rhma"
@@ -90,6 +95,7 @@ def measured(members: Sequence[Member], work: Path, report: Report) -> Row:
         len(members),
         book.original_bytes,
         loaded.size_bytes + book.record_bytes,
+        lean.size_bytes + lean_book.record_bytes,
         sizes[Keep.EXACT],
         sizes[Keep.QUALITY],
         book.by_prompt,
@@ -125,7 +131,7 @@ def page(rows: Sequence[Row], pictures: int) -> str:
     files = sum(row.files for row in rows)
     lines = [
         f"| {row.first} | {row.pictures} | {row.files:,} | {row.drawn:,} ({row.by_prompt}) "
-        f"| {row.exact:,} | {row.quality:,} | {1 - row.best / row.files:.1%} |"
+        f"| {row.corrected:,} | {row.exact:,} | {row.quality:,} | {1 - row.best / row.files:.1%} |"
         for row in rows[:SHOWN]
     ]
     kinds = Counter(kind for row in rows for kind in row.kinds)
@@ -134,7 +140,10 @@ def page(rows: Sequence[Row], pictures: int) -> str:
         return f"{size:,} | {1 - size / files:.1%}"
 
     ways = {
-        "drawn by a generator; files where a drawing fails the gate": [row.drawn for row in rows],
+        "drawn by a generator; residuals or files where a drawing fails": [
+            row.drawn for row in rows
+        ],
+        "a mean picture and residuals": [row.corrected for row in rows],
         "archive, the very files": [row.exact for row in rows],
         "archive, within the gate": [row.quality for row in rows],
         "the smallest for each family": [row.best for row in rows],
@@ -163,8 +172,8 @@ The originals are lossy WebP of some seven kilobytes, whose noise a drawing has 
 With six pictures a generator takes about as much as the files have; with twelve, a third to a
 little more than all. What files often have in common is their outline: the same alpha, to the byte.
 
-| first picture | pictures | files | drawn (of them by prompt) | exact | within the gate | saved |
-|---|---|---|---|---|---|---|
+| first picture | pictures | files | drawn (prompts) | corrected | exact | in the gate | saved |
+|---|---|---|---|---|---|---|---|
 {table}
 """
 

@@ -48,7 +48,8 @@ class Recipe:
 
         Raises:
             ValueError: a digest has another length, the stream ends in a zero byte (then a shorter
-                one says the same), or the seed is not in its shortest form or not wanted.
+                one says the same; of kind media it marks a residual and is allowed), or the seed
+                is not in its shortest form or not wanted.
         """
         for name, size in (
             ("pin", DIGEST_BYTES),
@@ -57,7 +58,7 @@ class Recipe:
         ):
             if len(getattr(self, name)) != size:
                 raise ValueError(f"{name} has {len(getattr(self, name))} bytes, not {size}")
-        if self.stream[-1:] == b"\0":
+        if self.stream[-1:] == b"\0" and self.kind is not Kind.MEDIA:
             raise ValueError("the stream ends in a zero byte")
         if self.seed and self.seed_source is not SeedSource.DRAWN:
             raise ValueError(f"a {self.seed_source.name.lower()} recipe has no seed")

@@ -112,13 +112,14 @@ def decode_message(data: bytes) -> Message:
     seed = seed_to_bytes(rest.varint("seed")) if seed_source is SeedSource.DRAWN else b""
     has_blobs = head & _BLOBS_BIT
     stream = rest.take(rest.varint("stream size") if has_blobs else len(rest), "stream")
-    if stream[-1:] == b"\0":
+    kind = Kind(head >> _KIND_SHIFT & 1)
+    if stream[-1:] == b"\0" and kind is not Kind.MEDIA:  # there the mark of a residual
         raise MalformedMessage(
             "the stream ends in a zero byte", expected="the shortest stream, without it"
         )
     message = Message(
         version=version,
-        kind=Kind(head >> _KIND_SHIFT & 1),
+        kind=kind,
         seed_source=seed_source,
         counter=counter,
         pin_prefix=pin_prefix,

@@ -117,7 +117,8 @@ def report_book(book: Book, loaded: Loaded, as_json: bool, extra: dict[str, obje
     names = ("picture", [entry.key for entry in entries])
     console.print(table(headings, rows, texts=names, width=console.width))
     console.print(
-        f"\n{summed.by_prompt} of {summed.pictures} pictures by prompt; "
+        f"\n{summed.by_prompt} of {summed.pictures} pictures by prompt, "
+        f"{summed.corrected} of these with a residual; "
         f"{summed.record_bytes:,} bytes for {summed.original_bytes:,}, and a generator of "
         f"{loaded.size_bytes:,} bytes once; mean score {summed.mean_score:.2f}, least "
         f"{summed.least_score:.2f}"

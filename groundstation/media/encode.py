@@ -1,24 +1,30 @@
-"""Pictures to prompts: draw, judge, and fall back to a file where a drawing fails."""
+"""Pictures to prompts: draw, judge, correct what fails, fall back to a file where it is smaller."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
+import numpy as np
+
+from groundstation.media.asked import prompts_for
 from groundstation.media.book import Book, Entry
-from groundstation.media.diffusion.search import searched
+from groundstation.media.correct import smallest_residual
 from groundstation.media.fallback import smallest_file
 from groundstation.media.family import Member
 from groundstation.media.gate import Gate, judge
 from groundstation.media.images import decode_picture
 from shared.errors import InputError
 from shared.media.fixed import U8
-from shared.media.generator import Generator, Loaded
-from shared.media.kinds.diffusion import Diffusion
+from shared.media.generator import Loaded
 from shared.media.message import Record, image_record, prompt_record, regenerate_record
-from shared.media.prompt import Prompt
+from shared.media.prompt import Prompt, encode_prompt
 from shared.media.render import Renderer
 from shared.terminal import Report
+
+_RESIDUAL_ENDS: Final = 2
+"""Bytes that mark a residual at the end of a prompt."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,7 @@ class Totals:
     Attributes:
         pictures: how many.
         by_prompt: how many of them are drawn.
+        corrected: how many of these have a residual.
         record_bytes: of all records.
         prompt_bytes: of the prompts in them.
         original_bytes: of the files that they stand for.
@@ -37,6 +44,7 @@ class Totals:
 
     pictures: int
     by_prompt: int
+    corrected: int
     record_bytes: int
     prompt_bytes: int
     original_bytes: int
@@ -49,6 +57,7 @@ class Totals:
         return {
             "pictures": self.pictures,
             "by_prompt": self.by_prompt,
+            "corrected": self.corrected,
             "record_bytes": self.record_bytes,
             "mean_record_bytes": round(self.record_bytes / self.pictures, 3),
             "prompt_bytes": self.prompt_bytes,
@@ -79,31 +88,41 @@ def encode_picture_file(member: Member, renderer: Renderer, gate: Gate) -> Entry
     return encode_original(member, member.path.read_bytes(), renderer, gate)
 
 
-def encode_original(member: Member, original: bytes, renderer: Renderer, gate: Gate) -> Entry:
-    """The entry of a picture whose file is in memory."""
+def encode_original(
+    member: Member, original: bytes, renderer: Renderer, gate: Gate, *, residuals: bool = True
+) -> Entry:
+    """The entry of a picture whose file is in memory.
+
+    Args:
+        member: whose picture it is.
+        original: the bytes of its file.
+        renderer: draws prompts.
+        gate: what a picture has to pass.
+        residuals: whether a drawing that fails may be corrected.
+    """
     pixels = decode_picture(original, str(member.path))
-    try:
-        prompt = _prompt(renderer.generator, member, pixels)
-    except InputError:  # a value that was not learned: only a file can show it
-        prompt = None
-    if prompt is not None:
+    generator, name, size = renderer.generator, member.path.name, len(original)
+    near: tuple[Prompt, U8] | None = None
+    for prompt, known in prompts_for(member, pixels, renderer):
         made = renderer(prompt)
-        if made.shape == pixels.shape:
-            verdict = judge(pixels, made)
-            if gate.passes(verdict):
-                record = prompt_record(renderer.generator, prompt, made)
-                return Entry(member.path.name, "T0", record, verdict, len(original))
+        if known and gate.passes(verdict := judge(pixels, made)):
+            return Entry(name, "T0", prompt_record(generator, prompt, made), verdict, size)
+        if near is None or _error(pixels, made) < _error(pixels, near[1]):
+            near = prompt, made
     coded = smallest_file(pixels, original, gate)
-    return Entry(member.path.name, "T3", image_record(coded.data), coded.verdict, len(original))
+    if residuals and near is not None:
+        prompt, made = near
+        room = len(coded.data) - len(encode_prompt(generator.grammar, prompt)) - _RESIDUAL_ENDS - 1
+        found = smallest_residual(pixels, made, gate, room)
+        if found is not None:
+            whole = replace(prompt, residual=found.residual)
+            record = prompt_record(generator, whole, found.pixels)
+            return Entry(name, "T2", record, found.verdict, size)
+    return Entry(name, "T3", image_record(coded.data), coded.verdict, size)
 
 
-def _prompt(generator: Generator, member: Member, pixels: U8) -> Prompt:
-    """The prompt of a picture: its attributes, and a seed where the generator takes one."""
-    choices = generator.grammar.choose(member.values)
-    size = (generator.height, generator.width, generator.channels)
-    if isinstance(generator, Diffusion) and pixels.shape == size:
-        return searched(generator, choices, pixels)
-    return generator.grammar.plain(choices)
+def _error(one: U8, other: U8) -> float:
+    return float(((one.astype(np.float64) - other) ** 2).sum())
 
 
 def drawn(record: Record, renderer: Renderer) -> U8:
@@ -124,6 +143,7 @@ def totals(entries: Sequence[Entry]) -> Totals:
     return Totals(
         pictures=len(entries),
         by_prompt=sum(not entry.record.image for entry in entries),
+        corrected=sum(entry.tier == "T2" for entry in entries),
         record_bytes=sum(entry.size_bytes for entry in entries),
         prompt_bytes=sum(len(entry.record.stream) for entry in entries),
         original_bytes=sum(entry.original_bytes for entry in entries),

@@ -99,6 +99,19 @@ def judge(original: U8, made: U8) -> Verdict:
     return Verdict(score, levels, place, psnr)
 
 
+def is_good(original: U8, made: U8, gate: Gate) -> bool:
+    """Whether the verdict on ``made`` would pass; what fails is seldom looked at in full.
+
+    Raises:
+        InputError: as of ``judge``.
+    """
+    grounds = GROUNDS if original.shape[2] == 4 else GROUNDS[:1]
+    pairs = [(opaque(original, ground), opaque(made, ground)) for ground in grounds]
+    return all(worst_block(*pair)[0] <= gate.block_levels for pair in pairs) and all(
+        ssimulacra2(*pair) >= gate.score for pair in pairs
+    )
+
+
 def worst_block(original: U8, made: U8) -> tuple[float, tuple[int, int]]:
     """The largest root-mean-square error of a block of 8 x 8, every 4 pixels, and its place."""
     squares = ((original.astype(np.float64) - made) ** 2).mean(axis=2)

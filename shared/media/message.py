@@ -139,7 +139,7 @@ def decode_record(data: bytes) -> Record:
     """Reads a record.
 
     Raises:
-        MalformedMessage: too short, or a prompt in a longer form.
+        MalformedMessage: too short.
         UnsupportedVersion: another head.
         DigestMismatch: the image file in it is damaged.
     """
@@ -152,7 +152,7 @@ def decode_record(data: bytes) -> Record:
         if sha256(rest)[:CHECK_BYTES] != check:
             raise _mismatch(sha256(rest), check, "image file")
         return Record(check, image=rest)
-    if data[0] == _PROMPT_RECORD and rest[-1:] != b"\0":
+    if data[0] == _PROMPT_RECORD:
         return Record(check, stream=rest)
     raise UnsupportedVersion(
         f"a record with head {data[0]:#04x}",

@@ -16,6 +16,9 @@ from shared.errors import InputError, RegenerationError
 from shared.seeds.interval import IntervalDecoder, IntervalEncoder
 
 LATENT_LIMIT: Final = 127
+RESIDUAL_MARK: Final = 0
+"""Last byte of a prompt with a residual; the code of one without never ends in it."""
+_MOST_CODE: Final = 255
 _PEAK: Final = 1 << 20
 
 
@@ -40,11 +43,13 @@ class Prompt:
         choices: for each attribute the position of its value.
         latents: for each latent an integer within ``LATENT_LIMIT``.
         picks: for each draw of a generator that draws, the position in its codebook: the seed.
+        residual: what is added to the drawing (``shared.media.residual``); empty for nothing.
     """
 
     choices: tuple[int, ...]
     latents: tuple[int, ...] = ()
     picks: tuple[int, ...] = ()
+    residual: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -99,11 +104,22 @@ class Grammar:
 
 
 def encode_prompt(grammar: Grammar, prompt: Prompt) -> bytes:
-    """The shortest bytes of a prompt; they do not end in a zero byte.
+    """The shortest bytes of a prompt.
+
+    They end in a zero byte only with a residual: code | residual | size of the code | 0.
 
     Raises:
-        ValueError: the prompt is not of this grammar.
+        ValueError: the prompt is not of this grammar, or too long to take a residual.
     """
+    code = _code_of(grammar, prompt)
+    if not prompt.residual:
+        return code
+    if len(code) > _MOST_CODE:
+        raise ValueError(f"a prompt of {len(code)} bytes takes no residual")
+    return code + prompt.residual + bytes([len(code), RESIDUAL_MARK])
+
+
+def _code_of(grammar: Grammar, prompt: Prompt) -> bytes:
     encoder = IntervalEncoder()
     for attribute, choice in zip(grammar.attributes, prompt.choices, strict=True):
         encoder.encode(choice, 1, len(attribute.values))
@@ -125,7 +141,8 @@ def decode_prompt(grammar: Grammar, stream: bytes) -> Prompt:
     Raises:
         RegenerationError: the bytes are not what ``encode_prompt`` gives for any prompt.
     """
-    decoder = IntervalDecoder(stream)
+    code, residual = _split(stream)
+    decoder = IntervalDecoder(code)
     choices = []
     for attribute in grammar.attributes:
         choice = decoder.target(len(attribute.values))
@@ -147,7 +164,21 @@ def decode_prompt(grammar: Grammar, stream: bytes) -> Prompt:
             f"the prompt {stream.hex() or '(empty)'} is not in its shortest form",
             remedy="encode it again with this generator",
         )
-    return Prompt(tuple(choices), tuple(latents), tuple(picks))
+    return Prompt(tuple(choices), tuple(latents), tuple(picks), residual)
+
+
+def _split(stream: bytes) -> tuple[bytes, bytes]:
+    """The code and the residual of a prompt; the residual is not empty if there is a mark."""
+    if stream[-1:] != bytes([RESIDUAL_MARK]):
+        return stream, b""
+    size = stream[-2] if len(stream) > 1 else 0
+    code, residual = stream[:size], stream[size:-2]
+    if not residual:
+        raise RegenerationError(
+            f"a prompt of {len(stream)} bytes ends in the mark of a residual and has none",
+            remedy="encode it again with this generator",
+        )
+    return code, residual
 
 
 def latent_frequencies(decay: int) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from shared.media.kinds.basis_drawing import BasisDrawer, compiled_library
 from shared.media.kinds.diffusion import Diffusion
 from shared.media.kinds.diffusion_drawing import DiffusionDrawer
 from shared.media.prompt import Prompt
+from shared.media.residual import corrected
 
 KERNELS: Final = ("auto", "c", "numpy")
 
@@ -53,7 +54,7 @@ class Renderer:
         """The pixels of a prompt, ``[height, width, channels]``.
 
         Raises:
-            RegenerationError: the prompt is not one of this generator's.
+            RegenerationError: the prompt is not one of this generator's, or its residual is none.
         """
         grammar = self.generator.grammar
         if not grammar.holds(prompt):
@@ -63,7 +64,8 @@ class Renderer:
                 f"{len(grammar.books)} picks",
                 remedy="take the generator that the prompt was made for",
             )
-        return self._drawer(prompt)
+        pixels = self._drawer(prompt)
+        return corrected(pixels, prompt.residual) if prompt.residual else pixels
 
 
 def _drawer(generator: Generator, kernel: str, threads: int) -> Callable[[Prompt], U8]:

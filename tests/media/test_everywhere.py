@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from shared.media.message import prompt_record
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import Attribute, Grammar, Prompt
 from shared.media.render import Renderer
+from shared.media.residual import Residual, encode_residual, step_count
 
 KERNELS = ("numpy", "c") if compiled_library() else ("numpy",)
 VALUES = ("xyz", "qrstu", "o")
@@ -71,6 +73,28 @@ GENERATORS = {
 }
 
 
+def with_residual(generator: Basis, prompt: Prompt, seed: int) -> Prompt:
+    """The prompt with a random residual, dense enough to reach every kind of context."""
+    rng = np.random.default_rng(seed)
+    drawn = Renderer(generator, kernel="numpy")(prompt)
+    blocks = {}
+    for plane in range(generator.channels):
+        for block in np.flatnonzero(rng.random(35) < 0.4).tolist():
+            waves = np.rint(rng.laplace(0, 2, 64) * (rng.random(64) < rng.random())).astype(int)
+            waves[rng.integers(64)] = rng.choice([-9000, -16, 15, 1, 300])
+            blocks[plane, block] = waves.tolist()
+    codes = tuple(int(code) for code in rng.integers(0, 30, step_count(generator.channels)))
+    return replace(prompt, residual=encode_residual(drawn, Residual(codes, blocks)))
+
+
+def asked(name: str) -> list[Prompt]:
+    """Prompts of a generator; the last three with residuals."""
+    plain = prompts(len(name))
+    return plain + [
+        with_residual(GENERATORS[name], prompt, n) for n, prompt in enumerate(plain[:3])
+    ]
+
+
 def prompts(seed: int) -> list[Prompt]:
     rng = np.random.default_rng(seed)
     ends = [Prompt((0, 0, 0), (0, 0)), Prompt((2, 4, 0), (127, -127)), Prompt((1, 3, 0), (-127, 1))]
@@ -92,7 +116,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
         loaded, renderer = loaded_of(generator), Renderer(generator, kernel="numpy")
         records = {
             f"{name}: {number} ä &": prompt_record(generator, prompt, renderer(prompt))
-            for number, prompt in enumerate(prompts(len(name)))
+            for number, prompt in enumerate(asked(name))
         }
         path = place / f"{len(found)}.rhmb"
         path.write_bytes(write_bundle(loaded, records))
@@ -118,7 +142,7 @@ def in_python(kernel: str, threads: int) -> dict[str, str]:
     found = {}
     for name, generator in GENERATORS.items():
         renderer = Renderer(generator, kernel=kernel, threads=threads)
-        for number, prompt in enumerate(prompts(len(name))):
+        for number, prompt in enumerate(asked(name)):
             found[f"{name}: {number} ä &"] = pixel_digest(renderer(prompt)).hex()
     return found
 

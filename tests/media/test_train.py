@@ -120,7 +120,7 @@ def test_a_second_run_uses_the_fits_of_the_first(
     assert len(list((work / "previews").glob("*.png"))) > 0
 
 
-def test_what_cannot_be_drawn_falls_back_to_a_file(
+def test_what_cannot_be_drawn_is_corrected(
     learned: tuple[Loaded, Path], folder: Path, tmp_path: Path
 ) -> None:
     loaded, _ = learned
@@ -137,14 +137,14 @@ def test_what_cannot_be_drawn_falls_back_to_a_file(
     gate = Gate(score=85, block_levels=12)
     book = encode_pictures(members, loaded, gate, silent)
     tiers = [entry.tier for entry in book.entries.values()]
-    assert tiers == ["T0", "T3", "T3"]
+    assert tiers == ["T0", "T2", "T2"]
     renderer = Renderer(loaded.generator)
     for member, entry in zip(members, book.entries.values(), strict=True):
         checked = check_entry(entry, read_picture(member.path), renderer, gate)
         assert checked.passed
         assert entry.size_bytes <= 5 + entry.original_bytes
     summed = totals(list(book.entries.values()))
-    assert (summed.pictures, summed.by_prompt) == (3, 1)
+    assert (summed.pictures, summed.by_prompt, summed.corrected) == (3, 3, 2)
 
 
 def test_pictures_of_other_sizes_are_refused() -> None:

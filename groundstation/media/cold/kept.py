@@ -83,7 +83,8 @@ def _within_gate(
         coded = smallest_file(decode_picture(original, str(member.path)), original, gate)
         kept, verdict = _file(original, name, coded.data), coded.verdict
     else:
-        entry = encode_original(member, original, renderer, gate)
+        # a residual would stand in the index, which an archive holds twice: a file is smaller
+        entry = encode_original(member, original, renderer, gate, residuals=False)
         verdict = entry.verdict
         if entry.record.image:
             kept = _file(original, name, entry.record.image)

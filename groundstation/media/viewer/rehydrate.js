@@ -249,7 +249,7 @@ const Rehydrate = (() => {
     return { planes, active: active.map((pairs) => Int32Array.from(pairs)) };
   }
 
-  function inverse(x, y, planes, place) {
+  function inverse(x, y, planes, place, limit = PLANE_LIMIT) {
     for (let i = 0; i < BLOCK; i++) {
       for (let j = 0; j < BLOCK; j++) {
         let sum = 0;
@@ -262,7 +262,7 @@ const Rehydrate = (() => {
         let sum = 0;
         for (let v = 0; v < BLOCK; v++) sum += y[i * BLOCK + v] * COSINE[v * BLOCK + j];
         const value = rounded(sum, 15);
-        demand(Math.abs(value) <= PLANE_LIMIT, "a plane leaves its range");
+        demand(Math.abs(value) <= limit, "a plane leaves its range");
         planes[place + i * BLOCK + j] = value;
       }
     }
@@ -323,8 +323,13 @@ const Rehydrate = (() => {
     return shortest(...part);
   }
 
-  /** Positions and latents of a prompt's bytes, which must be in their one form. */
-  function decodePrompt(generator, stream) {
+  /** Positions, latents and residual of a prompt's bytes, which must be in their one form. */
+  function decodePrompt(generator, whole) {
+    const marked = whole[whole.length - 1] === 0; // code, residual, size of the code, 0
+    const size = marked ? (whole[whole.length - 2] ?? 0) : whole.length;
+    const stream = whole.subarray(0, size);
+    const residual = marked ? whole.subarray(size, Math.max(size, whole.length - 2)) : null;
+    demand(!marked || residual.length > 0, "a residual without bytes");
     let numerator = stream.length ? BigInt("0x" + hex(stream)) : 0n;
     let denominator = 1n << BigInt(8 * stream.length);
     let part = [0n, 1n, 1n];
@@ -343,7 +348,199 @@ const Rehydrate = (() => {
     return {
       choices: positions.slice(0, count),
       latents: positions.slice(count).map((position) => position - LATENT_LIMIT),
+      residual,
     };
+  }
+
+  // --- residuals: a binary range coder that learns, and the blocks that it codes ---
+
+  const WORD = 0xffffffff;
+  const MEMORY = 30;
+  const RATES = Array.from({ length: MEMORY + 1 }, (_, seen) => Math.floor(65536 / (seen + 2)));
+
+  class RangeDecoder {
+    constructor(data, contexts) {
+      this.shares = new Int32Array(contexts).fill(32768);
+      this.seen = new Uint8Array(contexts);
+      this.data = data;
+      this.read = 4;
+      const first = [0, 1, 2, 3].reduce((word, n) => word * 256 + (data[n] ?? 0), 0);
+      this.beyond = first >= WORD;
+      this.offset = Math.min(first, WORD - 1);
+      this.range = WORD;
+    }
+
+    bit(context) {
+      const share = this.shares[context];
+      const bound = Math.floor(this.range / 4096) * Math.min(Math.max(share >> 4, 1), 4095);
+      const rate = RATES[this.seen[context]];
+      const value = this.offset >= bound ? 1 : 0;
+      if (value) this.shares[context] = share - Math.floor((share * rate) / 65536);
+      else this.shares[context] = share + Math.floor(((65536 - share) * rate) / 65536);
+      if (this.seen[context] < MEMORY) this.seen[context]++;
+      return this.taken(value, bound);
+    }
+
+    even() {
+      const half = Math.floor(this.range / 2);
+      return this.taken(this.offset >= half ? 1 : 0, half);
+    }
+
+    taken(value, bound) {
+      this.offset -= value ? bound : 0;
+      this.range = value ? this.range - bound : bound;
+      while (this.range < 2 ** 24) {
+        this.offset = this.offset * 256 + (this.data[this.read++] ?? 0);
+        this.range *= 256;
+      }
+      return value;
+    }
+
+    isWhole() {
+      const { data, read, offset, range } = this;
+      if (this.beyond || read < data.length || data[data.length - 1] === 0) return false;
+      let word = 0;
+      for (let n = read - 4; n < read; n++) word = word * 256 + (data[n] ?? 0);
+      const low = (((word - offset) % 2 ** 32) + 2 ** 32) % 2 ** 32;
+      for (let bits = 32; bits > 0; bits -= 8) {
+        const number = Math.ceil(low / 2 ** bits) * 2 ** bits;
+        if (number < low + range) return number - low === offset;
+      }
+      return offset === 0;
+    }
+  }
+
+  const STEP_COUNT = 72;
+  const stepOf = (code) => (8 + (code % 8)) * 2 ** (3 + Math.floor(code / 8));
+  const LOWER = ZIGZAG.map((n) => {
+    const near = [];
+    if (n & 7) near.push(ZIGZAG.indexOf(n - 1));
+    if (n >> 3) near.push(ZIGZAG.indexOf(n - 8));
+    return near;
+  });
+  const BANDS = ZIGZAG.map((_, n) => [1, 3, 6, 10, 21, 64].findIndex((end) => n < end));
+  const UNARY = 14;
+  const LONGEST = 13;
+  const THERE = 4 * 4 * 4 * 2;
+  const MORE = THERE + 4 * 6 * 3 * 3;
+  const LARGER = MORE + 4 * 6 * 2 * 3;
+  const LENGTH = LARGER + 4 * 3 * 3;
+  const CONTEXTS = LENGTH + LONGEST;
+
+  /** How much happens in each block of a picture, 0 to 3. */
+  function busyBlocks({ width, height, channels, data }, rows, columns) {
+    const busy = new Uint8Array(rows * columns);
+    for (let block = 0; block < busy.length; block++) {
+      const top = Math.floor(block / columns) * BLOCK;
+      const left = (block % columns) * BLOCK;
+      let spread = 0;
+      for (let c = 0; c < channels; c++) {
+        let [least, most] = [255, 0];
+        for (let y = top; y < Math.min(top + BLOCK, height); y++) {
+          for (let x = left; x < Math.min(left + BLOCK, width); x++) {
+            const level = data[(y * width + x) * channels + c];
+            least = Math.min(least, level);
+            most = Math.max(most, level);
+          }
+        }
+        spread = Math.max(spread, most - least);
+      }
+      busy[block] = (spread >= 4) + (spread >= 16) + (spread >= 64);
+    }
+    return busy;
+  }
+
+  function readBlock(coder, kind, detail) {
+    const block = new Int32Array(WAVES);
+    let some = 0;
+    let larger = 0;
+    for (let n = 0; n < WAVES; n++) {
+      const band = kind * 6 + BANDS[n];
+      const lower = LOWER[n].reduce((sum, near) => sum + Math.abs(block[near]), 0);
+      const there = THERE + (band * 3 + Math.min(lower, 2)) * 3 + detail;
+      if (n < WAVES - 1 && !coder.bit(there)) continue;
+      const context = LARGER + (kind * 3 + Math.min(larger, 2)) * 3;
+      let size = 1;
+      while (size <= UNARY && coder.bit(context + Math.min(size - 1, 2))) size++;
+      if (size > UNARY) {
+        let length = 0;
+        while (length < LONGEST && coder.bit(LENGTH + length)) length++;
+        let number = 1;
+        for (let i = 0; i < length; i++) number = number * 2 + coder.even();
+        size += number - 1;
+      }
+      block[n] = coder.even() ? -size : size;
+      larger += size > 1;
+      const more = MORE + (band * 2 + some) * 3 + detail;
+      some = 1;
+      if (n === WAVES - 1 || !coder.bit(more)) break;
+    }
+    return block;
+  }
+
+  /** A drawn picture with what its residual adds. */
+  function corrected(picture, residual) {
+    const { width, height, channels, data } = picture;
+    const planeSteps = { 1: [0], 3: [0, 1, 1], 4: [0, 1, 1, 2] }[channels];
+    const count = planeSteps[channels - 1] + 1;
+    const codes = Array.from(residual.subarray(0, count));
+    demand(residual.length > count && codes.every((code) => code < STEP_COUNT), "a step");
+    const [rows, columns] = [Math.ceil(height / BLOCK), Math.ceil(width / BLOCK)];
+    const busy = busyBlocks(picture, rows, columns);
+    const coder = new RangeDecoder(residual.subarray(count), CONTEXTS);
+    const x = new Float64Array(WAVES);
+    const y = new Float64Array(WAVES);
+    const planes = planeSteps.map(() => new Map());
+    let above = planeSteps.map(() => new Uint8Array(columns + 2));
+    for (let row = 0; row < rows; row++) {
+      const here = planeSteps.map(() => new Uint8Array(columns + 2));
+      for (let column = 0; column < columns; column++) {
+        const number = row * columns + column;
+        let others = 0;
+        for (let plane = 0; plane < channels; plane++) {
+          const line = above[plane];
+          let near = here[plane][column] + line[column + 1];
+          if (near === 0 && line[column] + line[column + 2]) near = 3;
+          if (!coder.bit(((plane * 4 + near) * 4 + busy[number]) * 2 + others)) continue;
+          here[plane][column + 1] = others = 1;
+          planes[plane].set(number, readBlock(coder, plane, Math.max(0, busy[number] - 1)));
+        }
+      }
+      above = here;
+    }
+    demand(coder.isWhole(), "the residual is not in its shortest form");
+    const shown = planes.map((blocks, plane) => {
+      const step = stepOf(codes[planeSteps[plane]]);
+      const out = new Float64Array(rows * columns * WAVES);
+      for (const [number, block] of blocks) {
+        for (let n = 0; n < WAVES; n++) {
+          const at = ZIGZAG[n];
+          const weight = 16 + 2 * ((at >> 3) + (at & 7));
+          x[at] = block[n] * Math.floor((step * weight) / 16);
+          demand(Math.abs(x[at]) <= COEFFICIENT_LIMIT, "a wave of the residual is too large");
+        }
+        inverse(x, y, out, number * WAVES, Infinity);
+      }
+      return out;
+    });
+    const out = new Uint8Array(data.length);
+    for (let top = 0; top < height; top++) {
+      for (let left = 0; left < width; left++) {
+        const block = (top >> 3) * columns + (left >> 3);
+        const at = block * WAVES + (top & 7) * BLOCK + (left & 7);
+        const place = (top * width + left) * channels;
+        const more = shown.map((plane) => plane[at]);
+        const [light, orange, green, alpha] = more;
+        const sums =
+          channels === 1
+            ? more
+            : [light + orange - green, light + green, light - orange - green, alpha];
+        for (let c = 0; c < channels; c++) {
+          out[place + c] = Math.max(0, Math.min(255, data[place + c] + rounded(sums[c], 4)));
+        }
+      }
+    }
+    return { ...picture, data: out };
   }
 
   // --- pixels ---
@@ -441,8 +638,9 @@ const Rehydrate = (() => {
 
   /** The picture of a record with a prompt; other pixels than were recorded are refused. */
   function drawRecord(generator, record) {
-    const { choices, latents } = decodePrompt(generator, record.stream);
-    const picture = draw(generator, choices, latents);
+    const { choices, latents, residual } = decodePrompt(generator, record.stream);
+    const plain = draw(generator, choices, latents);
+    const picture = residual ? corrected(plain, residual) : plain;
     const digest = hex(pixelDigest(picture));
     demand(digest.startsWith(record.check), `${record.name} comes out with the digest ${digest}`);
     return { ...picture, digest, choices, latents };

@@ -39,19 +39,26 @@ function plural(count) {
   return `${count.toLocaleString("en")} byte${count === 1 ? "" : "s"}`;
 }
 
-function drawChosen() {
+/** A long prompt is mostly residual. */
+function brief(prompt) {
+  return prompt.length > 64 ? `${prompt.slice(0, 64)}...` : prompt;
+}
+
+function drawChosen(shown) {
   const { generator, records } = state.bundle;
   const latents = generator.decays.map(() => 0);
-  const stream = Rehydrate.encodePrompt(generator, state.choices, latents);
+  const stream = shown?.stream ?? Rehydrate.encodePrompt(generator, state.choices, latents);
   const start = performance.now();
-  const picture = Rehydrate.draw(generator, state.choices, latents);
+  const picture = shown
+    ? Rehydrate.drawRecord(generator, shown)
+    : Rehydrate.draw(generator, state.choices, latents);
   const milliseconds = performance.now() - start;
   show(picture);
   const prompt = Rehydrate.hex(stream);
   const record = records.find((r) => r.stream && Rehydrate.hex(r.stream) === prompt);
   const digest = Rehydrate.hex(Rehydrate.pixelDigest(picture));
   tell({
-    prompt: `${prompt || "(empty)"}: ${plural(stream.length)}`,
+    prompt: `${brief(prompt) || "(empty)"}: ${plural(stream.length)}`,
     "sha256 of the pixels": digest,
     picture: record
       ? `${record.name}: ${digest.startsWith(record.check) ? "as recorded" : "NOT AS RECORDED"}`
@@ -81,7 +88,7 @@ function choose(record) {
   document.querySelectorAll("#attributes select").forEach((select, n) => {
     select.selectedIndex = state.choices[n];
   });
-  drawChosen();
+  drawChosen(record);
 }
 
 function selects(generator) {
