@@ -18,7 +18,8 @@ from groundstation.media.factors import (
 from groundstation.media.light import CLIPPED, F32, F64, colour_curve, linear_table, plain_curve
 from shared.errors import InputError
 from shared.media.fixed import U8
-from shared.media.kinds.basis import FACTOR_BITS, PLANE_BITS, Basis, Factors, term_values
+from shared.media.kinds.basis import Basis, Factors, term_values
+from shared.media.kinds.planes import FACTOR_BITS, PLANE_BITS
 from shared.media.prompt import Attribute, Grammar, Prompt
 from shared.media.transform import BLOCK, EXTRA_BITS, ZIGZAG, forward_blocks, to_blocks
 from shared.terminal import Report

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from groundstation.media.basis import Fit, blank_generator, constant_axes
 from groundstation.media.light import F64, plain_curve
 from shared.media.fixed import U8
-from shared.media.kinds.basis import FACTOR_BITS
+from shared.media.kinds.planes import FACTOR_BITS
 from shared.media.prompt import Attribute
 from shared.media.transform import BLOCK
 

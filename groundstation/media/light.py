@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.kinds.basis import PLANE_BITS, THRESHOLDS
+from shared.media.kinds.planes import PLANE_BITS, THRESHOLDS
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

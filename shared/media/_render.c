@@ -1,4 +1,4 @@
-/* Sums of weighted planes, tile by tile; shared/media/kinds/basis_drawing.py has the same in numpy.
+/* Sums of weighted planes, tile by tile; shared/media/kinds/planes_drawing.py has the same in numpy.
  *
  * Everything is an integer: a plane is below 2**20, a weight below 2**15, and there are at most
  * 2**12 of them, so a 64-bit sum cannot overflow and has no order.

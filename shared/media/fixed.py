@@ -71,60 +71,21 @@ def exact_product(left: NDArray[np.generic], right: NDArray[np.generic]) -> F64:
     return product
 
 
-def dense(values: I64, weights: I8, bias: I32, shift: int) -> I64:
-    """A dense layer: ``round((weights @ values + bias) / 2**shift)``, clipped to 16 bits.
+def dense(values: I64, weights: I8, scales: I32, biases: I32, shift: int) -> I64:
+    """A dense layer: ``round(scales * (weights @ values) / 2**shift) + biases``, then ``clipped``.
 
     Args:
-        values: ``[inputs]``, within ``ACTIVATION_LIMIT``.
+        values: ``[inputs, columns]``, within ``ACTIVATION_LIMIT``.
         weights: ``[outputs, inputs]``.
-        bias: ``[outputs]``, in units of the sum.
-        shift: bits by which the sum is scaled down.
+        scales: of each output, ``[outputs]``, not negative.
+        biases: ``[outputs]``, in units of the result.
+        shift: bits by which the scaled sum is scaled down.
 
     Returns:
-        ``[outputs]``.
+        ``[outputs, columns]``.
     """
-    total = exact_product(weights, values[:, None])[:, 0].astype(np.int64) + bias
-    return clipped(rounding_shift(total, shift))
-
-
-def convolution(image: I64, weights: I8, bias: I32, shift: int) -> I64:
-    """A convolution of odd size, stride 1, zeros around the image; otherwise as ``dense``.
-
-    Args:
-        image: ``[inputs, height, width]``.
-        weights: ``[outputs, inputs, size, size]``; correlation, not flipped.
-        bias: ``[outputs]``.
-        shift: see ``dense``.
-
-    Returns:
-        ``[outputs, height, width]``.
-
-    Raises:
-        ValueError: the size is even, or the window is not square.
-    """
-    outputs, inputs, size, across = weights.shape
-    if size != across or size % 2 == 0:
-        raise ValueError(f"a window of {size} x {across}")
-    _, height, width = image.shape
-    margin = size // 2
-    padded = np.pad(image.astype(np.float64), ((0, 0), (margin, margin), (margin, margin)))
-    columns = np.lib.stride_tricks.sliding_window_view(padded, (height, width), (1, 2))
-    # columns: [inputs, size, size, height, width], the image shifted by each tap
-    stacked = columns.reshape(inputs * size * size, height * width)
-    total = exact_product(weights.reshape(outputs, -1), stacked).astype(np.int64)
-    scaled = rounding_shift(total + bias.astype(np.int64)[:, None], shift)
-    return clipped(scaled).reshape(outputs, height, width)
-
-
-def leaky(values: I64) -> I64:
-    """Negative values divided by eight, towards minus infinity."""
-    result: I64 = np.where(values < 0, values >> np.int64(3), values)
-    return result
-
-
-def doubled(image: I64) -> I64:
-    """Each pixel four times: ``[channels, height, width]`` to twice the height and width."""
-    return image.repeat(2, axis=1).repeat(2, axis=2)
+    total = exact_product(weights, values).astype(np.int64) * scales.astype(np.int64)[:, None]
+    return clipped(rounding_shift(total, shift) + biases.astype(np.int64)[:, None])
 
 
 def clipped(values: I64) -> I64:

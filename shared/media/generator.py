@@ -11,16 +11,18 @@ from typing import Any, Final
 
 from shared.errors import PinError
 from shared.media.container import Coder, Container, generator_digest, pack, unpack
-from shared.media.kinds import basis, diffusion
+from shared.media.kinds import basis, diffusion, network
 from shared.media.kinds.basis import Basis
 from shared.media.kinds.diffusion import Diffusion
+from shared.media.kinds.network import Network
 
 FORMAT: Final = "rehydration-media/1"
 
-Generator = Basis | Diffusion
+Generator = Basis | Network | Diffusion
 
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Generator]]] = {
     basis.KIND: basis.basis_of,
+    network.KIND: network.network_of,
     diffusion.KIND: diffusion.diffusion_of,
 }
 
@@ -38,6 +40,8 @@ def write_generator(generator: Generator, coder: Coder = Coder.LZMA) -> bytes:
     """The file of a generator."""
     if isinstance(generator, Diffusion):
         found = diffusion.diffusion_container(generator)
+    elif isinstance(generator, Network):
+        found = network.network_container(generator)
     else:
         found = basis.basis_container(generator)
     return pack(Container({"format": FORMAT, **found.header}, found.arrays), coder)

@@ -6,15 +6,17 @@ The compiled kernels and numpy give the same bytes, with any number of threads: 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from shared.errors import RegenerationError
 from shared.media.fixed import U8
 from shared.media.generator import Generator
-from shared.media.kinds.basis import Basis
-from shared.media.kinds.basis_drawing import BasisDrawer, compiled_library
+from shared.media.kinds.basis import term_values
 from shared.media.kinds.diffusion import Diffusion
 from shared.media.kinds.diffusion_drawing import DiffusionDrawer
+from shared.media.kinds.network import Network, plane_weights
+from shared.media.kinds.planes_drawing import PlaneDrawer, compiled_library
 from shared.media.prompt import Prompt
 from shared.media.residual import corrected
 
@@ -37,7 +39,7 @@ class Renderer:
     def __init__(self, generator: Generator, *, kernel: str = "auto", threads: int = 1) -> None:
         if kernel not in KERNELS:
             raise ValueError(f"kernel {kernel!r} is none of {', '.join(KERNELS)}")
-        drawn_in_c = isinstance(generator, Basis)
+        drawn_in_c = not isinstance(generator, Diffusion)
         compiled = drawn_in_c and kernel != "numpy" and compiled_library() is not None
         if not compiled and kernel == "c":
             raise ValueError(
@@ -71,4 +73,6 @@ class Renderer:
 def _drawer(generator: Generator, kernel: str, threads: int) -> Callable[[Prompt], U8]:
     if isinstance(generator, Diffusion):
         return DiffusionDrawer(generator)
-    return BasisDrawer(generator, kernel, threads)
+    if isinstance(generator, Network):
+        return PlaneDrawer(generator, partial(plane_weights, generator), kernel, threads)
+    return PlaneDrawer(generator, partial(term_values, generator), kernel, threads)

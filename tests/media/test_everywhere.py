@@ -14,7 +14,7 @@ from test_render import by_definition
 from groundstation.media.bundle import viewer_page, write_bundle
 from shared.media.generator import Loaded, read_generator, write_generator
 from shared.media.kinds.basis import Basis
-from shared.media.kinds.basis_drawing import compiled_library
+from shared.media.kinds.planes_drawing import compiled_library
 from shared.media.message import prompt_record
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import Attribute, Grammar, Prompt

@@ -13,7 +13,7 @@ import pytest
 from shared.errors import PinError, RegenerationError
 from shared.media.generator import read_generator, write_generator
 from shared.media.kinds.basis import Basis, term_values
-from shared.media.kinds.basis_drawing import compiled_library
+from shared.media.kinds.planes_drawing import compiled_library
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import Attribute, Grammar, Prompt
 from shared.media.render import Renderer

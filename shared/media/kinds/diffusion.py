@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from shared.errors import PinError
 from shared.media.container import Container
 from shared.media.fixed import I8, I32
-from shared.media.kinds.basis import typed, whole_number
 from shared.media.kinds.diffusion_network import COLOURS, MAX_SIDE, MAX_WIDTH, Shape
+from shared.media.kinds.planes import typed, whole_number
 from shared.media.prompt import Attribute, Grammar
 
 KIND: Final = "diffusion"

@@ -1,6 +1,6 @@
-"""Drawing with a basis: sums of weighted planes.
+"""Drawing with planes: sums of them, weighted as the prompt says.
 
-A basis is decoded once into tiles of 1,024 pixels, which hold only the planes that are not
+The planes are decoded once into tiles of 1,024 pixels, which hold only the planes that are not
 zero there; an image is then one small integer product a tile.  The compiled kernel and numpy give
 the same bytes, with any number of threads: every sum is exact.
 """
@@ -20,12 +20,7 @@ from numpy.typing import NDArray
 from shared.errors import PinError
 from shared.extension import load_extension
 from shared.media.fixed import I32, I64, U8, rounded
-from shared.media.kinds.basis import (
-    FACTOR_BITS,
-    PLANE_LIMIT,
-    Basis,
-    term_values,
-)
+from shared.media.kinds.planes import FACTOR_BITS, PLANE_LIMIT, Planes
 from shared.media.prompt import Prompt
 from shared.media.transform import BLOCK, ZIGZAG, inverse_blocks
 
@@ -34,16 +29,22 @@ TILE: Final = 1024
 TILE_BLOCKS: Final = TILE // BLOCK**2
 
 
-class BasisDrawer:
-    """A basis ready to draw; see ``shared.media.render.Renderer``.
+class PlaneDrawer:
+    """Planes ready to draw; see ``shared.media.render.Renderer``.
 
     Raises:
         PinError: the planes leave their range.
     """
 
-    def __init__(self, generator: Basis, kernel: str, threads: int) -> None:
+    def __init__(
+        self,
+        generator: Planes,
+        weights: Callable[[Prompt], I64],
+        kernel: str,
+        threads: int,
+    ) -> None:
         library = None if kernel == "numpy" else compiled_library()
-        self.generator, self.threads = generator, threads
+        self.generator, self.threads, self._weights = generator, threads, weights
         self._planes, self._active, self._starts = tiles(generator)
         self._tables = curve_tables(generator.curves)
         self._draw: Callable[[I64, U8, int, int], None] = (
@@ -51,9 +52,9 @@ class BasisDrawer:
         )
 
     def __call__(self, prompt: Prompt) -> U8:
-        """The pixels of a prompt of this basis, ``[height, width, channels]``."""
+        """The pixels of a prompt of this generator, ``[height, width, channels]``."""
         generator = self.generator
-        weights = term_values(generator, prompt)
+        weights = self._weights(prompt)
         count = len(self._starts) - 1
         out = np.empty((count, TILE, generator.channels), np.uint8)
         edges = np.linspace(0, count, min(self.threads, count) + 1).astype(int)
@@ -77,7 +78,7 @@ class BasisDrawer:
                 out[tile, :, channel] = table[places[:, channel]]
 
 
-def tiles(generator: Basis) -> tuple[I32, I32, I64]:
+def tiles(generator: Planes) -> tuple[I32, I32, I64]:
     """The planes, decoded, without what is zero.
 
     Returns:
@@ -132,7 +133,7 @@ def compiled_library() -> ctypes.CDLL | None:
     return library if library.media_tile_pixels() == TILE else None
 
 
-def _bound(drawer: BasisDrawer, library: ctypes.CDLL) -> Callable[[I64, U8, int, int], None]:
+def _bound(drawer: PlaneDrawer, library: ctypes.CDLL) -> Callable[[I64, U8, int, int], None]:
     planes, active, starts = drawer._planes, drawer._active, drawer._starts
     tables = np.ascontiguousarray(drawer._tables)
 
@@ -159,7 +160,7 @@ def _inverse(waves: NDArray[np.float64], name: str) -> NDArray[np.float64]:
     return pixels
 
 
-def _assembled(generator: Basis, out: U8) -> U8:
+def _assembled(generator: Planes, out: U8) -> U8:
     rows, columns = generator.blocks
     blocks = out.reshape(-1, BLOCK, BLOCK, generator.channels)[: rows * columns]
     image = blocks.reshape(rows, columns, BLOCK, BLOCK, -1).swapaxes(1, 2)
