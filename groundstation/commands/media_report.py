@@ -8,11 +8,12 @@ from rich.console import Console
 
 from groundstation.commands.tables import cell, table, wide_console
 from groundstation.media.book import Book
-from groundstation.media.encode import totals
+from groundstation.media.encode import tier_of, totals
 from groundstation.media.train import Trained
 from shared.digest import to_hex
 from shared.media.generator import Generator, Loaded
 from shared.media.kinds.diffusion import Diffusion
+from shared.media.kinds.network import Network
 from shared.terminal import print_json
 
 
@@ -36,6 +37,9 @@ def _of_kind(made: Generator) -> dict[str, object]:
     if isinstance(made, Diffusion):
         book = {"seeds": made.seeds} if made.seeds else {"book": made.book}
         return {"kind": "diffusion", "steps": made.steps, **book}
+    if isinstance(made, Network):
+        hidden = [len(layer.weights) for layer in made.hidden]
+        return {"kind": "network", "planes": len(made.steps), "hidden": hidden}
     return {"terms": len(made.terms)}
 
 
@@ -45,7 +49,7 @@ def trained_dict(trained: Trained, loaded: Loaded, out: Path, pictures: int) -> 
         **info_dict(loaded),
         "out": str(out),
         "pictures": pictures,
-        "tier": "T0",
+        "tier": tier_of(loaded.generator),
         "model": trained.model,
         "step": trained.step,
         "target_reached": trained.reached,

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from groundstation.media.diffusion.search import searched
 from groundstation.media.family import Member
+from groundstation.media.network.latents import fitted_latents
 from shared.errors import InputError
 from shared.media.fixed import U8
-from shared.media.generator import Generator
 from shared.media.kinds.diffusion import Diffusion
+from shared.media.kinds.network import Network
 from shared.media.prompt import Prompt
 from shared.media.render import Renderer
 
@@ -35,11 +36,15 @@ def prompts_for(member: Member, pixels: U8, renderer: Renderer) -> Iterator[tupl
             values = {**member.values, unknown[0].name: value}
             yield grammar.plain(grammar.choose(values)), False
         return
-    yield from ((prompt, True) for prompt in _fitted(choices, pixels, generator))
+    yield from ((prompt, True) for prompt in fitted_prompts(choices, pixels, renderer))
 
 
-def _fitted(choices: tuple[int, ...], pixels: U8, generator: Generator) -> Iterator[Prompt]:
+def fitted_prompts(choices: tuple[int, ...], pixels: U8, renderer: Renderer) -> Iterator[Prompt]:
+    """Prompts of known attributes, the shortest first: without and with what is fitted."""
+    generator = renderer.generator
     if isinstance(generator, Diffusion):
         yield searched(generator, choices, pixels)
         return
     yield generator.grammar.plain(choices)
+    if isinstance(generator, Network) and generator.grammar.decays:
+        yield fitted_latents(renderer, choices, pixels)

@@ -19,6 +19,7 @@ from groundstation.media.light import CLIPPED, F32, F64, colour_curve, linear_ta
 from shared.errors import InputError
 from shared.media.fixed import U8
 from shared.media.kinds.basis import Basis, Factors, term_values
+from shared.media.kinds.network import Network
 from shared.media.kinds.planes import FACTOR_BITS, PLANE_BITS
 from shared.media.prompt import Attribute, Grammar, Prompt
 from shared.media.transform import BLOCK, EXTRA_BITS, ZIGZAG, forward_blocks, to_blocks
@@ -43,7 +44,7 @@ class Fit:
         coarseness: of each plane, by how much its steps are larger.
     """
 
-    blank: Basis
+    blank: Basis | Network
     planes: F32
     coarseness: tuple[float, ...]
 
@@ -99,8 +100,24 @@ def fit_basis(
     tables = [_orthonormal(table) for table in discover_factors(colours, report)]
     blank = _blank(name, size, attributes, samples, tables, notes, degree)
     design = _design(blank, samples.choices)
+    planes = planes_for(design, samples, size, report)
+    return Fit(blank, planes, (1.0,) * len(blank.terms))
+
+
+def planes_for(design: F64, samples: Samples, size: tuple[int, int], report: Report) -> F32:
+    """Planes by least squares, given what each is weighted with.
+
+    Args:
+        design: ``[pictures, channels, planes]``.
+        samples: the pictures.
+        size: width and height, pixels.
+        report: told about progress.
+
+    Returns:
+        ``[planes, height, width]``, 1.0 is white.
+    """
     pixels = samples.light.shape[1]
-    planes = np.empty((len(blank.terms), pixels), np.float32)
+    planes = np.empty((design.shape[2], pixels), np.float32)
     for start in range(0, pixels, STRIP_PIXELS):
         report("planes", start, pixels)
         strip = slice(start, start + STRIP_PIXELS)
@@ -108,11 +125,10 @@ def fit_basis(
         weight = light_weight(light) * samples.known[:, strip]
         planes[:, strip] = fitted_planes(design, light, weight, RIDGE).T
     report("planes", pixels, pixels)
-    shaped = planes.reshape(-1, size[1], size[0])
-    return Fit(blank, shaped, (1.0,) * len(blank.terms))
+    return planes.reshape(-1, size[1], size[0])
 
 
-def stored(fit: Fit, step: float) -> Basis:
+def stored(fit: Fit, step: float) -> Basis | Network:
     """The generator whose planes are those of a fit, in steps.
 
     Args:

@@ -17,7 +17,8 @@ from groundstation.media.gate import Gate, judge
 from groundstation.media.images import decode_picture
 from shared.errors import InputError
 from shared.media.fixed import U8
-from shared.media.generator import Loaded
+from shared.media.generator import Generator, Loaded
+from shared.media.kinds.network import Network
 from shared.media.message import Record, image_record, prompt_record, regenerate_record
 from shared.media.prompt import Prompt, encode_prompt
 from shared.media.render import Renderer
@@ -106,7 +107,9 @@ def encode_original(
     for prompt, known in prompts_for(member, pixels, renderer):
         made = renderer(prompt)
         if known and gate.passes(verdict := judge(pixels, made)):
-            return Entry(name, "T0", prompt_record(generator, prompt, made), verdict, size)
+            return Entry(
+                name, tier_of(generator), prompt_record(generator, prompt, made), verdict, size
+            )
         if near is None or _error(pixels, made) < _error(pixels, near[1]):
             near = prompt, made
     coded = smallest_file(pixels, original, gate)
@@ -119,6 +122,11 @@ def encode_original(
             record = prompt_record(generator, whole, found.pixels)
             return Entry(name, "T2", record, found.verdict, size)
     return Entry(name, "T3", image_record(coded.data), coded.verdict, size)
+
+
+def tier_of(generator: Generator) -> str:
+    """The tier of pictures that a generator draws without a correction."""
+    return "T1" if isinstance(generator, Network) else "T0"
 
 
 def _error(one: U8, other: U8) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from groundstation.media.basis import Fit, fit_basis, samples_of
 from groundstation.media.components import fit_components
 from groundstation.media.family import Family, Member
+from groundstation.media.network.fit import Plan, fit_network
 from shared.digest import sha256, to_hex
 from shared.errors import PinError
 from shared.media.fixed import U8
 from shared.media.generator import read_generator, write_generator
 from shared.media.kinds.basis import Basis
+from shared.media.kinds.network import Network
 from shared.media.pixels import pixel_digest
 from shared.terminal import Report
 
@@ -36,6 +38,7 @@ class Model:
         finest, coarsest: the steps to try, in the unit of its planes (1.0 is white).
         degree: of the polynomial in the colours; 0 for components.
         components: how many principal components; 0 for colours.
+        network: the size of a network; None without one.
     """
 
     name: str
@@ -43,13 +46,26 @@ class Model:
     coarsest: float
     degree: int = 0
     components: int = 0
+    network: Plan | None = None
+
+    @property
+    def tier(self) -> str:
+        """As records have it."""
+        return "T1" if self.network else "T0"
 
 
-def models_of(family: Family, degree: int) -> tuple[Model, ...]:
-    """The models that suit a family, in the order in which they are to be tried."""
+def models_of(family: Family, degree: int, network: bool = False) -> tuple[Model, ...]:
+    """The models that suit a family, in the order in which they are to be tried.
+
+    Args:
+        family: what is to be learned.
+        degree: of the polynomial in the colours.
+        network: whether networks are to be tried as well.
+    """
     colours = Model("linear" if degree == 1 else "quadratic", 0.0005, 0.016, degree=degree)
     if len(family.attributes) != 1:
-        return (colours,)
+        style = Model("network", colours.finest, colours.coarsest, degree=1, network=Plan())
+        return (colours, style) if network else (colours,)
     most = min(len(family.attributes[0].values) - 1, MAX_COMPONENTS)
     counts = range(1, most + 1)
     several = (Model(f"{n} components", 0.004, 0.128, components=n) for n in counts)
@@ -92,6 +108,18 @@ class Shelf:
                 family.name, attributes[0], pictures, values, model.components, self._notes
             )
         height, width = pictures[0].shape[:2]
+        if model.network:
+            key = self._key(choices, pictures, model)
+            return fit_network(
+                family.name,
+                (width, height),
+                attributes,
+                samples,
+                self._notes,
+                self._report,
+                model.network,
+                self._work / f"{key}.training",
+            )
         return fit_basis(
             family.name,
             (width, height),
@@ -109,12 +137,20 @@ class Shelf:
                 self._family.name,
                 [[a.name, a.values] for a in self._family.attributes],
                 sorted(self._notes.items()),
-                [model.degree, model.components],
+                [
+                    model.degree,
+                    model.components,
+                    *_sizes(model),
+                ],
                 choices.tolist(),
                 [to_hex(pixel_digest(picture)) for picture in pictures],
             ]
         )
         return to_hex(sha256(text.encode()), characters=16)
+
+
+def _sizes(model: Model) -> tuple[object, ...]:
+    return astuple(model.network) if model.network else ()
 
 
 def _write_fit(path: Path, fit: Fit) -> None:
@@ -135,7 +171,7 @@ def _read_fit(path: Path) -> Fit | None:
     try:
         with np.load(path, allow_pickle=False) as found:
             blank = read_generator(found["blank"].tobytes()).generator
-            if not isinstance(blank, Basis):
+            if not isinstance(blank, Basis | Network):
                 return None
             return Fit(blank, found["planes"], tuple(map(float, found["coarseness"])))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, PinError):

@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from groundstation.media.asked import fitted_prompts
 from groundstation.media.basis import Fit, stored
 from groundstation.media.family import Family, Member
 from groundstation.media.fits import Model, Shelf, models_of
@@ -43,6 +44,7 @@ class Target:
         max_bytes: of the generator; wins over the scores.
         degree: 2 for quadratic terms, 1 for linear ones.
         checked: how many pictures are held back to choose the step.
+        network: whether a network is tried as well, where attributes are several.
     """
 
     mean_score: float = 93.0
@@ -50,6 +52,7 @@ class Target:
     max_bytes: int = 500_000
     degree: int = 2
     checked: int = 8
+    network: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def train(
     prompts = [Prompt(tuple(row)) for row in family.choices(members)]
     trials: list[Trial] = []
     good: list[tuple[int, Model, float]] = []
-    models = models_of(family, target.degree)
+    models = models_of(family, target.degree, target.network)
     for model in models:
         fit = shelf.fit(first, model)
 
@@ -150,7 +153,7 @@ def train(
             report(model.name, sum(trial.model == model.name for trial in trials), TRIALS + 1)
             generator = stored(fit, step)
             renderer = Renderer(generator)
-            made = [renderer(prompts[n]) for n in checked]
+            made = [nearest(renderer, prompts[n], shelf.pictures[n]) for n in checked]
             pairs = zip((shelf.pictures[n] for n in checked), made, strict=True)
             verdicts = tuple(judge(original, image) for original, image in pairs)
             trials.append(Trial(model.name, step, len(write_generator(generator)), verdicts))
@@ -179,6 +182,12 @@ def train(
         step *= 1.08
         data = write_generator(stored(whole, step))
     return Trained(data, model.name, step, tuple(trials), bool(good) and small)
+
+
+def nearest(renderer: Renderer, prompt: Prompt, picture: U8) -> U8:
+    """What a generator draws of a picture at best: with latents where it has some."""
+    *_, best = fitted_prompts(prompt.choices, picture, renderer)
+    return renderer(best)
 
 
 def _held_back(family: Family, members: Sequence[Member], target: Target) -> list[int]:
