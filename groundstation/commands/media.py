@@ -32,6 +32,7 @@ from groundstation.media.files import (
     selected,
     write_new,
 )
+from groundstation.media.fits import NETWORKS
 from groundstation.media.gate import Gate
 from groundstation.media.images import encode_picture, read_picture
 from groundstation.media.page import quality_page
@@ -101,6 +102,13 @@ def train(
     linear: Annotated[
         bool, typer.Option(help="Linear terms only: no light between parts.")
     ] = False,
+    network: Annotated[
+        str,
+        typer.Option(
+            help="When to train a network (T1; needs torch): auto, where planes alone miss the "
+            "scores; always, and the smaller file that reaches them is kept; never; alone."
+        ),
+    ] = "auto",
     note: Annotated[
         list[str] | None,
         typer.Option(help="KEY=TEXT to keep in the file, as licence=... ; may be repeated."),
@@ -118,7 +126,11 @@ def train(
     """
     family = read_family(folder, table_file, name)
     members = selected(family, rows)
-    target = Target(score, least_score, max_bytes, 1 if linear else 2)
+    if network not in NETWORKS:
+        raise InputError(
+            f"--network {network}", expected=f"one of {', '.join(NETWORKS)}", remedy="choose one"
+        )
+    target = Target(score, least_score, max_bytes, 1 if linear else 2, network=network)
     checked_out(out)
     with progress(quiet=as_json) as report:
         trained = learn(

@@ -27,6 +27,8 @@ from shared.terminal import Report
 
 _FITS: Final = "fit/3"
 MAX_COMPONENTS: Final = 8
+NETWORKS: Final = ("auto", "always", "never", "alone")
+"""When a network is tried: where nothing else reaches the target, always beside it, ..."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +56,18 @@ class Model:
         return "T1" if self.network else "T0"
 
 
-def models_of(family: Family, degree: int, network: bool = False) -> tuple[Model, ...]:
+def models_of(family: Family, degree: int, network: str = "never") -> tuple[Model, ...]:
     """The models that suit a family, in the order in which they are to be tried.
 
     Args:
         family: what is to be learned.
         degree: of the polynomial in the colours.
-        network: whether networks are to be tried as well.
+        network: one of ``NETWORKS``.
     """
     colours = Model("linear" if degree == 1 else "quadratic", 0.0005, 0.016, degree=degree)
     if len(family.attributes) != 1:
         style = Model("network", colours.finest, colours.coarsest, degree=1, network=Plan())
-        return (colours, style) if network else (colours,)
+        return {"never": (colours,), "alone": (style,)}.get(network, (colours, style))
     most = min(len(family.attributes[0].values) - 1, MAX_COMPONENTS)
     counts = range(1, most + 1)
     several = (Model(f"{n} components", 0.004, 0.128, components=n) for n in counts)

@@ -21,6 +21,7 @@ from groundstation.media.family import Family, Member
 from groundstation.media.fits import Model, Shelf, models_of
 from groundstation.media.gate import Verdict, judge
 from groundstation.media.images import encode_picture, read_picture
+from groundstation.media.network.style import torch_is_there
 from shared.errors import InputError, PinError
 from shared.media.fixed import U8
 from shared.media.generator import read_generator, write_generator
@@ -44,7 +45,7 @@ class Target:
         max_bytes: of the generator; wins over the scores.
         degree: 2 for quadratic terms, 1 for linear ones.
         checked: how many pictures are held back to choose the step.
-        network: whether a network is tried as well, where attributes are several.
+        network: one of ``fits.NETWORKS``: when a network is tried, where attributes are several.
     """
 
     mean_score: float = 93.0
@@ -52,7 +53,7 @@ class Target:
     max_bytes: int = 500_000
     degree: int = 2
     checked: int = 8
-    network: bool = False
+    network: str = "never"
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,8 @@ def train(
     good: list[tuple[int, Model, float]] = []
     models = models_of(family, target.degree, target.network)
     for model in models:
+        if model.network and target.network == "auto" and (good or not torch_is_there()):
+            continue
         fit = shelf.fit(first, model)
 
         def reached(step: float, fit: Fit = fit, model: Model = model) -> bool:

@@ -79,9 +79,7 @@ def fit_network(
     prompts = [Prompt(tuple(map(int, row))) for row in samples.choices]
     design = _as_real([term_values(blank, prompt).T for prompt in prompts])
     shown, importance = _principal(samples, design, base.planes, plan.planes)
-    factors: F64 = (
-        np.stack([factor_values(blank, prompt).T for prompt in prompts]) * 2.0**-FACTOR_BITS
-    )
+    factors = _as_real([factor_values(blank, prompt).T for prompt in prompts])
     told = _told(blank)
     pictures, channels, _ = factors.shape
 

@@ -6,6 +6,7 @@ has no randomness but its first weights, and one that was stopped goes on to the
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,21 +50,23 @@ class Style:
         return result
 
 
+def torch_is_there() -> bool:
+    """Whether networks can be trained here."""
+    return all(importlib.util.find_spec(name) for name in ("accelerate", "torch"))
+
+
 def require_torch() -> None:
     """Makes sure that networks can be trained here.
 
     Raises:
         InputError: torch or accelerate is not installed.
     """
-    try:
-        import accelerate  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
+    if not torch_is_there():
         raise InputError(
-            f"networks cannot be trained: {error}",
+            "networks cannot be trained: torch or accelerate is not installed",
             expected="the extra `ground` of this package",
-            remedy="pip install 'rehydration-uplink[ground,media]', or train with --no-network",
-        ) from None
+            remedy="pip install 'rehydration-uplink[ground,media]', or train with --network never",
+        )
 
 
 def train_style(
