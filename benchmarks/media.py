@@ -230,8 +230,8 @@ its table to learn from, the last {tested}, which nothing has seen, to test.
 - T1: a style network of exact dense layers weighs the planes (docs/media.md), trained to the same
   target as T0 and with the same search of steps; latents are fitted to each picture.
   T2: what the linear T0 draws, with a coded residual where it fails the gate.
-- Learning took {seconds[0]:.0f} s, of T1 {seconds[1]:.0f} s. T0 pays from {even:.0f} pictures on, against
-  the best of the files.
+- Learning took {seconds[0]:.0f} s, of T1 {seconds[1]:.0f} s. T0 pays from {even:.0f} pictures on,
+  against the best of the files.
 - {alike} of {tested} pictures have one digest on both kernels with one and two threads, by T0 and
   by T1.
 """

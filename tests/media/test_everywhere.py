@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,8 @@ from test_render import by_definition
 from groundstation.media.bundle import viewer_page, write_bundle
 from shared.media.generator import Loaded, read_generator, write_generator
 from shared.media.kinds.basis import Basis
+from shared.media.kinds.network import Dense, Network
+from shared.media.kinds.planes import Planes
 from shared.media.kinds.planes_drawing import compiled_library
 from shared.media.message import prompt_record
 from shared.media.pixels import pixel_digest
@@ -65,15 +67,38 @@ def wild(seed: int, channels: int, *, extreme: bool) -> Basis:
     )
 
 
-GENERATORS = {
+def wild_network(seed: int, channels: int, *, extreme: bool) -> Network:
+    """The planes of a wild basis, weighted by a network of random numbers."""
+    base, rng = wild(seed, channels, extreme=extreme), np.random.default_rng(seed)
+
+    def layer(outputs: int, inputs: int) -> Dense:
+        return Dense(
+            rng.integers(-128, 128, (outputs, inputs)).astype(np.int8),
+            rng.integers(0, 32768 if extreme else 900, outputs).astype(np.int32),
+            rng.integers(-9000, 9000, outputs).astype(np.int32),
+            3 if extreme else 17,
+        )
+
+    shared = {field.name: getattr(base, field.name) for field in fields(Planes)}
+    inputs, planes = base.factors, len(base.steps)
+    hidden = (layer(5, inputs), layer(3, inputs + 5))
+    return Network(hidden=hidden, output=layer(planes, inputs + 8), **shared)
+
+
+GENERATORS: dict[str, Basis | Network] = {
     f"{channels} channels{', extreme' if extreme else ''}": wild(n, channels, extreme=extreme)
     for n, (channels, extreme) in enumerate(
         [(3, False), (1, False), (4, False), (3, True), (4, True)]
     )
+} | {
+    f"network, {channels} channels{', extreme' if extreme else ''}": wild_network(
+        n, channels, extreme=extreme
+    )
+    for n, (channels, extreme) in enumerate([(3, False), (4, False), (3, True)], 5)
 }
 
 
-def with_residual(generator: Basis, prompt: Prompt, seed: int) -> Prompt:
+def with_residual(generator: Basis | Network, prompt: Prompt, seed: int) -> Prompt:
     """The prompt with a random residual, dense enough to reach every kind of context."""
     rng = np.random.default_rng(seed)
     drawn = Renderer(generator, kernel="numpy")(prompt)
@@ -134,7 +159,7 @@ def defined() -> Mapping[str, str]:
     }
 
 
-def loaded_of(generator: Basis) -> Loaded:
+def loaded_of(generator: Basis | Network) -> Loaded:
     return read_generator(write_generator(generator))
 
 

@@ -13,6 +13,7 @@ import pytest
 from shared.errors import PinError, RegenerationError
 from shared.media.generator import read_generator, write_generator
 from shared.media.kinds.basis import Basis, term_values
+from shared.media.kinds.network import Network
 from shared.media.kinds.planes_drawing import compiled_library
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import Attribute, Grammar, Prompt
@@ -29,13 +30,40 @@ def nearest(value: int, bits: int) -> int:
     return math.floor(Fraction(value, 2**bits) + Fraction(1, 2))
 
 
-def by_definition(generator: Basis, prompt: Prompt) -> np.ndarray:
+def limited(value: int) -> int:
+    return max(-32767, min(32767, value))
+
+
+def weights_by_definition(generator: Basis | Network, factors: list[int]) -> list[int]:
+    if isinstance(generator, Basis):
+        weights = []
+        for term in generator.terms:
+            value = 4096
+            for factor in term:
+                value = limited(nearest(value * factors[factor], 12))
+            weights.append(value)
+        return weights
+    values = [limited(factor) for factor in factors]
+    for layer in (*generator.hidden, generator.output):
+        made = []
+        for row, scale, bias in zip(
+            layer.weights.tolist(), layer.scales.tolist(), layer.biases.tolist(), strict=True
+        ):
+            total = sum(w * v for w, v in zip(row, values, strict=True))
+            made.append(limited(nearest(total * scale, layer.shift) + bias))
+        if layer is generator.output:
+            return made
+        values += [limited(nearest(value * value, 12)) for value in made]
+    raise AssertionError
+
+
+def by_definition(generator: Basis | Network, prompt: Prompt) -> np.ndarray:
     """Section by section of docs/media.md, a number at a time."""
     zigzag = sorted(((y, x) for y in range(8) for x in range(8)), key=lambda p: (sum(p), p[0]))
     rows, columns = generator.blocks
-    planes = np.zeros((len(generator.terms), rows * 8, columns * 8), int)
+    planes = np.zeros((len(generator.steps), rows * 8, columns * 8), int)
     waves = iter(generator.waves.tolist())
-    for term in range(len(generator.terms)):
+    for term in range(len(generator.steps)):
         for block in range(rows * columns):
             if generator.coded[term, block]:
                 square = np.zeros((8, 8))
@@ -54,12 +82,7 @@ def by_definition(generator: Basis, prompt: Prompt) -> np.ndarray:
             int(gain[channel]) * latent
             for gain, latent in zip(generator.gains, prompt.latents, strict=True)
         ]
-        weights = []
-        for term in generator.terms:
-            value = 4096
-            for factor in term:
-                value = max(-32767, min(32767, nearest(value * factors[factor], 12)))
-            weights.append(value)
+        weights = weights_by_definition(generator, factors)
         for y in range(generator.height):
             for x in range(generator.width):
                 total = sum(w * int(plane[y, x]) for w, plane in zip(weights, planes, strict=True))

@@ -140,7 +140,8 @@ const Rehydrate = (() => {
     const view = viewOf(body);
     const headerSize = view.getUint32(0, true);
     const header = JSON.parse(text.decode(body.subarray(4, 4 + headerSize)));
-    demand(header.format === "rehydration-media/1" && header.kind === "basis", "another kind");
+    const kinds = ["basis", "network"];
+    demand(header.format === "rehydration-media/1" && kinds.includes(header.kind), "another kind");
     const arrays = {};
     let place = 4 + headerSize;
     for (const [name, code, shape] of header.arrays) {
@@ -158,6 +159,7 @@ const Rehydrate = (() => {
 
   function generatorOf(header, arrays) {
     const { width, height, terms, steps, decays } = header;
+    const planes = steps.length;
     const attributes = header.attributes.map(([name, values]) => ({ name, values }));
     const channels = arrays.curves.shape[0];
     const rows = Math.ceil(height / BLOCK);
@@ -175,16 +177,31 @@ const Rehydrate = (() => {
       curves.push(Int32Array.from(steps255, (step) => (sum += step)));
     }
     const rowBytes = Math.ceil(blocks / 8);
-    demand(arrays.coded.values.length === terms.length * rowBytes, "the map of blocks");
+    demand(arrays.coded.values.length === planes * rowBytes, "the map of blocks");
     const isCoded = (term, block) =>
       (arrays.coded.values[term * rowBytes + (block >> 3)] >> (7 - (block & 7))) & 1;
     const generator = {
       name: header.name, notes: header.notes, width, height, channels, rows, columns,
       attributes, decays, tables, gains: arrays.gains.values, terms,
+      layers: header.kind === "network" ? layersOf(header, arrays, planes) : null,
     };
     generator.curves = curveTables(curves);
     Object.assign(generator, planesOf(steps, blocks, isCoded, arrays.low, arrays.high));
     return generator;
+  }
+
+  /** The dense layers of a style network; the last one gives the weight of each plane. */
+  function layersOf(header, arrays, planes) {
+    const layers = header.shifts.map((shift, n) => {
+      const [outputs, inputs] = arrays[`weights${n}`].shape;
+      const [weights, scales, biases] = ["weights", "scales", "biases"].map(
+        (part) => arrays[part + n].values,
+      );
+      demand(scales.length === outputs && biases.length === outputs, "a layer of its network");
+      return { outputs, inputs, weights, scales, biases, shift };
+    });
+    demand(layers[layers.length - 1].outputs === planes, "its output layer");
+    return layers;
   }
 
   /** Entry v of a table is the byte of a sum v, and of all above for the last one. */
@@ -545,8 +562,11 @@ const Rehydrate = (() => {
 
   // --- pixels ---
 
-  function termValues(generator, choices, latents) {
-    const { channels, tables, gains, terms } = generator;
+  const clipped = (v) => Math.max(-TERM_LIMIT, Math.min(TERM_LIMIT, v));
+
+  /** The factors that a prompt gives, each an array over channels. */
+  function factorValues(generator, choices, latents) {
+    const { channels, tables, gains } = generator;
     const factors = [];
     tables.forEach((table, n) => {
       const [, count] = table.shape;
@@ -559,6 +579,34 @@ const Rehydrate = (() => {
       const gain = gains.subarray(n * channels, (n + 1) * channels);
       factors.push(Array.from(gain, (value) => value * latent));
     });
+    return factors;
+  }
+
+  /** What a style network weighs the planes with; sums are below 2^49. */
+  function networkWeights({ channels, layers }, factors) {
+    let values = factors.map((factor) => Float64Array.from(factor, clipped));
+    layers.forEach(({ outputs, inputs, weights, scales, biases, shift }, n) => {
+      demand(inputs === values.length, "a layer of its network");
+      const made = [];
+      for (let o = 0; o < outputs; o++) {
+        const row = new Float64Array(channels);
+        for (let c = 0; c < channels; c++) {
+          let sum = 0;
+          for (let i = 0; i < inputs; i++) sum += weights[o * inputs + i] * values[i][c];
+          row[c] = clipped(rounded(sum * scales[o], shift) + biases[o]);
+        }
+        made.push(row);
+      }
+      const squared = (row) => row.map((v) => clipped(rounded(v * v, 12)));
+      values = n === layers.length - 1 ? made : [...values, ...made.map(squared)];
+    });
+    return values;
+  }
+
+  function termValues(generator, choices, latents) {
+    const { channels, terms, layers } = generator;
+    const factors = factorValues(generator, choices, latents);
+    if (layers) return networkWeights(generator, factors);
     return terms.map((term) => {
       const values = new Float64Array(channels).fill(4096);
       for (const factor of term) {
