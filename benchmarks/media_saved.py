@@ -18,7 +18,9 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -178,26 +180,36 @@ little more than all. What files often have in common is their outline: the same
 """
 
 
+def _alone(task: tuple[Sequence[Member], Path]) -> Row:
+    members, work = task
+    row = measured(members, work, silent)
+    shutil.rmtree(work)
+    return row
+
+
 @reports_errors
 def main(
     folder: Annotated[Path, typer.Argument(help="Folder of the pictures.")],
     families: Annotated[int, typer.Option(min=1, help="So many of the best families.")] = 50,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; the figures are the same.")] = 2,
     out: Annotated[Path, typer.Option(help="File to write.")] = OUT,
 ) -> None:
     """Measure what the survey's best families save."""
     with progress() as report, tempfile.TemporaryDirectory() as scratch:
         inventory = take_inventory(folder, report)
         found = find_families(inventory, {}, Prices(), Likeness(), report)[:families]
-        rows = []
+        tasks = []
         for number, one in enumerate(found):
-            report("families", number, len(found))
             members = [
                 Member(folder / inventory.names[n], {"picture": Path(inventory.names[n]).stem})
                 for n in one.members
             ]
-            work = Path(scratch) / str(number)
-            rows.append(measured(members, work, silent))
-            shutil.rmtree(work)
+            tasks.append((members, Path(scratch) / str(number)))
+        rows = []
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            for row in pool.map(_alone, tasks):
+                rows.append(row)
+                report("families", len(rows), len(found))
     out.write_text(page(rows, len(inventory.names)), "utf-8")
     typer.echo(f"written: {out}")
 
