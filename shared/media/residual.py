@@ -84,14 +84,14 @@ def grid_of(drawn: U8) -> Grid:
 
 
 def encode_residual(drawn: U8, residual: Residual) -> bytes:
-    """The bytes of a residual; they do not end in a zero byte unless the steps do.
+    """The bytes of a residual; a step that no wave needs is written as 0.
 
     Raises:
         ValueError: a step or an integer is out of range, or nothing is to be corrected.
     """
     if len(residual.codes) != step_count(drawn.shape[2]) or not residual.blocks:
         raise ValueError("no residual of such a picture")
-    return bytes(residual.codes) + encode_blocks(grid_of(drawn), residual.blocks)
+    return bytes(_said(residual, drawn.shape[2])) + encode_blocks(grid_of(drawn), residual.blocks)
 
 
 def decode_residual(drawn: U8, data: bytes) -> Residual:
@@ -108,7 +108,20 @@ def decode_residual(drawn: U8, data: bytes) -> Residual:
             expected=f"{count} steps below {len(STEPS)}, and waves",
             remedy="encode the picture again",
         )
-    return Residual(codes, decode_blocks(grid_of(drawn), data[count:]))
+    residual = Residual(codes, decode_blocks(grid_of(drawn), data[count:]))
+    if _said(residual, drawn.shape[2]) != codes:
+        raise RegenerationError(
+            f"a residual with the steps {data[:count].hex()}, one of which no wave needs",
+            expected="0 for such a step",
+            remedy="encode the picture again",
+        )
+    return residual
+
+
+def _said(residual: Residual, channels: int) -> tuple[int, ...]:
+    """Its steps, 0 for one that no wave needs: otherwise several residuals would say the same."""
+    needed = {_PLANES[channels][plane] for plane, _ in residual.blocks}
+    return tuple(code if n in needed else 0 for n, code in enumerate(residual.codes))
 
 
 def corrected(drawn: U8, data: bytes) -> U8:

@@ -43,7 +43,23 @@ def residuals(draw: st.DrawFn, channels: int) -> Residual:
     places = st.tuples(st.integers(0, channels - 1), st.integers(0, 5))
     wave = st.one_of(st.just(0), st.integers(-20, 20), st.sampled_from([-MAGNITUDE_LIMIT, 900]))
     waves = st.lists(wave, min_size=64, max_size=64).filter(any)
-    return Residual(codes, draw(st.dictionaries(places, waves, min_size=1, max_size=8)))
+    blocks = draw(st.dictionaries(places, waves, min_size=1, max_size=8))
+    needed = {(0, 1, 1, 2)[plane] for plane, _ in blocks}
+    return Residual(tuple(c if n in needed else 0 for n, c in enumerate(codes)), blocks)
+
+
+@pytest.mark.parametrize(("plane", "steps"), [(0, "090000"), (2, "000b00"), (3, "000002")])
+def test_a_step_that_no_wave_needs_is_zero(plane: int, steps: str) -> None:
+    drawn = picture(4)
+    block = {(plane, 1): [3, -1] + [0] * 62}
+    data = encode_residual(drawn, Residual((9, 11, 2), block))
+    assert data[:3].hex() == steps
+    assert corrected(drawn, data).shape == drawn.shape
+    for place in range(3):
+        for value in (1, 30):
+            if not data[place]:
+                with pytest.raises(RegenerationError, match="no wave needs"):
+                    corrected(drawn, data[:place] + bytes([value]) + data[place + 1 :])
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

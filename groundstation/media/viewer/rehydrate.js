@@ -526,6 +526,8 @@ const Rehydrate = (() => {
       above = here;
     }
     demand(coder.isWhole(), "the residual is not in its shortest form");
+    const needed = (step) => planes.some((blocks, n) => planeSteps[n] === step && blocks.size);
+    demand(codes.every((code, step) => code === 0 || needed(step)), "a step that no wave needs");
     const shown = planes.map((blocks, plane) => {
       const step = stepOf(codes[planeSteps[plane]]);
       const out = new Float64Array(rows * columns * WAVES);
