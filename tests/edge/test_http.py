@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.edge_stack import Running, catalogue, edge_server, family, samples
+from groundstation.media.correct import codes_of, quantised, waves_of
 from shared.media.batch import MAX_BATCH_BYTES, Batch, sign_batch
-from shared.media.message import encode_record, image_record
+from shared.media.message import encode_record, image_record, prompt_record
+from shared.media.residual import encode_residual
 
 
 def shown(reply: Reply, mode: str = "RGB") -> np.ndarray:
@@ -38,6 +41,25 @@ def test_every_picture_is_the_one_that_was_published(edge: Running) -> None:
         reply = ask(edge.url, f"/{name}")
         assert reply.status == 200
         assert (shown(reply) == jar.renderer(prompt)).all()
+
+
+def test_a_corrected_picture_is_served(folder: Path) -> None:
+    jar = jars()
+    name, prompt = next(iter(jar.prompts.items()))
+    plain = jar.renderer(prompt)
+    wanted = plain.copy()
+    wanted[8:20, 10:30] = (250, 30, 60)
+    residual = encode_residual(
+        plain, quantised(waves_of(wanted, plain), codes_of(16, (4, 4), plain.shape[2]))
+    )
+    whole = replace(prompt, residual=residual)
+    made = jar.renderer(whole)
+    assert (made != plain).any()
+    record = encode_record(prompt_record(jar.loaded.generator, whole, made))
+    trust = trust_file(folder)
+    with edge_server(str(folder / "corrected"), "--trust", trust) as running:
+        assert post(running, batch(content={name: record})).status == 200
+        assert (shown(ask(running.url, f"/{name}")) == made).all()
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,9 @@ from world import BASE, KEY, TARGET, World, classical, envelope, regenerator
 
 from groundstation.cli import app as ground
 from groundstation.keys import write_key_pair
+from groundstation.media.book import Book, Entry, write_book
+from groundstation.media.correct import codes_of, quantised, waves_of
+from groundstation.media.gate import judge
 from probe.cli import app as probe
 from probe.filesystem import Filesystem
 from probe.holding import take_in
@@ -54,11 +57,12 @@ from shared.errors import (
 from shared.media.container import generator_digest
 from shared.media.generator import Loaded, read_generator, write_generator
 from shared.media.kinds.basis import Basis
-from shared.media.message import image_recipe, prompt_recipe
+from shared.media.message import image_recipe, prompt_recipe, prompt_record
 from shared.media.pixels import pixel_digest
 from shared.media.png import write_png
 from shared.media.prompt import Attribute, Grammar, Prompt
 from shared.media.render import Renderer
+from shared.media.residual import encode_residual
 from shared.wire import encode_message
 
 RUNNER = CliRunner()
@@ -186,6 +190,42 @@ def test_commands_of_both_ends(
         13,
         "hand it to probe draw",
     )
+
+
+def test_a_corrected_picture_travels_from_a_book(
+    world: World, tmp_path: Path, file: bytes, loaded: Loaded, pixels: NDArray[np.uint8]
+) -> None:
+    keys = write_key_pair(tmp_path, KEY)
+    wanted = pixels.copy()
+    wanted[3:9, 4:15] = (20, 200, 90)
+    residual = encode_residual(
+        pixels, quantised(waves_of(wanted, pixels), codes_of(20, (4, 4), pixels.shape[2]))
+    )
+    renderer = Renderer(loaded.generator)
+    prompt = dataclasses.replace(PROMPT, residual=residual)
+    made = renderer(prompt)
+    assert judge(wanted, made).psnr_db > judge(wanted, pixels).psnr_db + 10
+    record = prompt_record(loaded.generator, prompt, made)
+    entry = Entry("lamp.png", "T2", record, judge(wanted, made), 1000)
+    generator, sent, out = tmp_path / "lamp.gen", tmp_path / "m.bin", tmp_path / "lamp.png"
+    generator.write_bytes(file)
+    write_book(Book("lamp", loaded.digest, {"lamp.png": entry}), tmp_path / "lamp.book")
+    authored = RUNNER.invoke(
+        ground,
+        [
+            *("media", "author", "--generator", str(generator), "--key", str(keys.private)),
+            *("--book", str(tmp_path / "lamp.book"), "--picture", "lamp.png"),
+            *("--out", str(sent), "--json"),
+        ],
+    )
+    assert authored.exit_code == 0, authored.output
+    told = json.loads(authored.stdout)
+    assert told["prompt_bytes"] == len(record.stream)
+    assert told["prompt"].endswith("00")
+    arguments = [str(sent), "--state", str(world.state), "--generator", str(generator)]
+    drawn = RUNNER.invoke(probe, ["draw", *arguments, "--out", str(out), "--json"])
+    assert drawn.exit_code == 0, drawn.output
+    assert (read_png(out.read_bytes()) == made).all()
 
 
 def test_every_bit_counts(
