@@ -75,7 +75,7 @@ def print_trained(trained: Trained, loaded: Loaded, out: Path, pictures: int) ->
     print_pairs(
         {
             "generator": f"{out}, {loaded.size_bytes:,} bytes",
-            "model": f"{trained.model}, step {trained.step:.5f}",
+            "kept": f"{tier_of(loaded.generator)}, {trained.model}, step {trained.step:.5f}",
             "learned from": f"{pictures} pictures",
             "digest": to_hex(loaded.digest),
         },

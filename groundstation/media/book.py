@@ -28,7 +28,8 @@ class Entry:
 
     Attributes:
         key: the name of its file.
-        tier: ``T0`` or ``T1`` for a prompt, by the kind of the generator, ``T2`` for one with a residual, ``T3`` for a file.
+        tier: ``T0`` or ``T1`` for a prompt, by the generator's kind, ``T2`` for one with a
+            residual, ``T3`` for a file.
         record: what is stored or sent.
         verdict: on what the record gives, against the original.
         original_bytes: of the file that it stands for.

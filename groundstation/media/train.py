@@ -138,6 +138,12 @@ def train(
     Raises:
         InputError: the pictures cannot be read or do not fit together.
     """
+    if target.network == "alone" and len(family.attributes) == 1:
+        raise InputError(
+            f"a network alone for {family.name!r}, which has one attribute",
+            expected="several attributes, whose light a network can weigh",
+            remedy="train with --network never",
+        )
     work.mkdir(parents=True, exist_ok=True)
     shelf = Shelf(family, members, _pictures(members, report), notes, work, report)
     everyone = list(range(len(members)))

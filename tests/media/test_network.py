@@ -24,7 +24,7 @@ from groundstation.media.network.latents import fitted_latents
 from groundstation.media.network.quantise import quantised
 from groundstation.media.network.style import train_style
 from groundstation.media.train import Target, train
-from shared.errors import PinError, RehydrationError
+from shared.errors import InputError, PinError, RehydrationError
 from shared.media.generator import Loaded, read_generator, write_generator
 from shared.media.kinds.basis import Basis
 from shared.media.kinds.network import Dense, Network, plane_weights
@@ -221,6 +221,8 @@ def test_when_networks_are_tried(folder: Path) -> None:
     }
     single = dataclasses.replace(family, attributes=family.attributes[:1])
     assert all(model.tier == "T0" for model in models_of(single, 2, "always"))
+    with pytest.raises(InputError, match="one attribute"):
+        train(single, family.members, Target(network="alone"), folder, {}, silent)
 
 
 @pytest.mark.slow
