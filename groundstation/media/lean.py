@@ -14,12 +14,13 @@ import numpy as np
 
 from groundstation.media.basis import stored
 from groundstation.media.components import fit_components
-from groundstation.media.encode import encode_picture_file
+from groundstation.media.correct import smallest_residual
 from groundstation.media.family import Family, Member
 from groundstation.media.gate import Gate
 from groundstation.media.images import read_picture
 from shared.errors import InputError
 from shared.media.generator import write_generator
+from shared.media.prompt import Prompt
 from shared.media.render import Renderer
 
 STEPS: Final = (0.03, 0.045, 0.07)
@@ -50,11 +51,15 @@ def lean_generator(
     choices = [row[0] for row in family.choices(members)]
     fit = fit_components(family.name, family.attributes[0], pictures, choices, 0, notes)
     places = np.unique(np.linspace(0, len(members) - 1, SAMPLED).round().astype(int))
-    sampled = [members[n] for n in places.tolist()]
     found = []
     for step in STEPS:
         generator = stored(fit, step)
         renderer, data = Renderer(generator), write_generator(generator)
-        records = sum(encode_picture_file(one, renderer, gate).size_bytes for one in sampled)
-        found.append((len(data) + records * len(members) / len(sampled), data))
+        records = 0
+        for n in places.tolist():
+            made = renderer(Prompt((choices[n],)))
+            size = members[n].path.stat().st_size
+            better = smallest_residual(pictures[n], made, gate, size)
+            records += len(better.residual) if better else size
+        found.append((len(data) + records * len(members) / len(places), data))
     return min(found, key=lambda one: one[0])[1]
