@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from groundstation.accelerator import full_precision
 from groundstation.sources import SourceModel, missing_package
 from groundstation.specialise.adapter import Adapter
 from groundstation.specialise.checkpoint import read_checkpoint, write_checkpoint
@@ -108,7 +109,8 @@ class Run:
         """
         try:
             import torch
-            from accelerate import Accelerator
+
+            accelerator = full_precision()
         except ImportError as error:
             raise missing_package(error, "ground,train") from error
         torch.manual_seed(plan.seed)
@@ -118,7 +120,6 @@ class Run:
             start.check_base(source)
             load_thin(network, plan.thin, start)
         head = output_matrix(source, network)
-        accelerator = Accelerator(mixed_precision="bf16")
         optimiser = torch.optim.AdamW(
             [each for each in network.parameters() if each.requires_grad],
             lr=plan.rate,
@@ -198,7 +199,7 @@ class Run:
         self.network.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.rate_at(self.step)
-        with self.accelerator.autocast():
+        with self._brief_numbers():
             bits = token_bits(self.forward, self.head, batch)
         self.accelerator.backward(bits.sum() / self.plan.scale_tokens)
         self.accelerator.clip_grad_norm_(self.network.parameters(), self.plan.clip)
@@ -206,13 +207,22 @@ class Run:
         self.optimiser.zero_grad()
         return float(bits.detach().mean()), len(bits)
 
+    def _brief_numbers(self) -> contextlib.AbstractContextManager[None]:
+        """Products are of bfloat16 inside: half the time, and matrices stay as they are."""
+        import torch
+
+        context: contextlib.AbstractContextManager[None] = torch.autocast(
+            self.accelerator.device.type, torch.bfloat16
+        )
+        return context
+
     def validate(self, validation: Validation, report: Report = silent) -> float:
         """Bytes a patch of what is held back."""
         import torch
 
         self.network.eval()
         total = 0.0
-        with torch.no_grad(), self.accelerator.autocast():
+        with torch.no_grad(), self._brief_numbers():
             for number, batch in enumerate(validation.batches):
                 report("validating", number, len(validation.batches))
                 total += float(token_bits(self.forward, self.head, batch).sum())

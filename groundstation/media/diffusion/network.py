@@ -87,7 +87,7 @@ def build(plan: Plan, size: tuple[int, int], values: Sequence[int]) -> Any:
         def forward(self, noisy: Any, steps: Any, choices: Any) -> Any:
             squares = torch.nn.functional.pixel_unshuffle(noisy, shape.patch)
             seen = torch.cat([squares, self.canvas.expand(len(noisy), -1, -1, -1)], 1)
-            told = torch.zeros(len(noisy), shape.embedding)
+            told = noisy.new_zeros(len(noisy), shape.embedding)
             for place, table in enumerate(self.tables):
                 told = told + table[choices[:, place]]
             velocity = self.unet(seen, steps, class_labels=told).sample

@@ -7,6 +7,7 @@ thread ends with the same weights.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import time
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from groundstation.accelerator import full_precision
 from groundstation.media.diffusion.network import build, schedule
 from groundstation.media.diffusion.plan import Plan
 from groundstation.sources import missing_package
@@ -78,13 +80,13 @@ def train(
     """
     try:
         import torch
-        from accelerate import Accelerator
+
+        accelerator = full_precision()
     except ImportError as error:
         raise missing_package(error, "ground,diffusion") from error
     work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
     torch.manual_seed(plan.seed)
-    accelerator = Accelerator(cpu=True)
     network = build(plan, (pictures.shape[2], pictures.shape[1]), values)
     optimiser = torch.optim.AdamW(network.parameters(), lr=plan.rate, weight_decay=0.01)
     network, optimiser = accelerator.prepare(network, optimiser)
@@ -100,7 +102,7 @@ def train(
         kept = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
         write_checkpoint(work, identity, {"updates": done, **kept})
         if preview is not None:
-            preview(network, done)
+            preview(copy.deepcopy(accelerator.unwrap_model(network)).cpu(), done)
 
     noise_of = schedule(plan.steps)
     wanted = torch.from_numpy(pictures.astype(np.float32).transpose(0, 3, 1, 2) / 127.5 - 1)
@@ -120,7 +122,8 @@ def train(
     if losses:
         save()
     recent = losses[-100:]
-    return network, Progress(done, sum(recent) / len(recent) if recent else float("nan"))
+    loss = sum(recent) / len(recent) if recent else float("nan")
+    return accelerator.unwrap_model(network).cpu(), Progress(done, loss)
 
 
 def _update(
@@ -147,7 +150,10 @@ def _update(
     noisy = noise_of.add_noise(clean, noise, steps)
     velocity = noise_of.get_velocity(clean, noise, steps)
     network.train()
-    error = network(noisy, steps, told[chosen]) - velocity
+    noisy, velocity, steps, asked = (
+        each.to(accelerator.device) for each in (noisy, velocity, steps, told[chosen])
+    )
+    error = network(noisy, steps, asked) - velocity
     loss = (error * error).mean()
     optimiser.zero_grad()
     accelerator.backward(loss)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from groundstation.accelerator import full_precision
 from shared.errors import InputError
 from shared.terminal import Report
 
@@ -94,10 +95,9 @@ def train_style(
     """
     require_torch()
     import torch
-    from accelerate import Accelerator
 
     torch.manual_seed(0)
-    accelerator = Accelerator()
+    accelerator = full_precision()
     sizes = [inputs.shape[1]]
     layers = torch.nn.ModuleList()
     for width in (*hidden, wanted.shape[1]):
