@@ -188,6 +188,12 @@ def qa(
     shown: Annotated[int, typer.Option(min=0, help="Pictures on the page, the worst first.")] = 8,
     score: ScoreOption = GATE.score,
     block: BlockOption = GATE.block_levels,
+    butteraugli: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Largest Butteraugli distance; 1 is visually lossless. Needs libjxl."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Regenerate every record of a book and judge it against its original in FOLDER.
@@ -202,7 +208,8 @@ def qa(
             expected=f"{to_hex(loaded.digest, characters=16)}..., the one given",
             remedy="give the generator that the book names, or encode the pictures again",
         )
-    gate, renderer, checked = Gate(score, block), Renderer(loaded.generator), []
+    gate = Gate(score, block, butteraugli)
+    renderer, checked = Renderer(loaded.generator), []
     with progress(quiet=as_json) as report:
         for number, entry in enumerate(book.entries.values()):
             report("pictures", number, len(book.entries))

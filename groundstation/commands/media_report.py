@@ -114,10 +114,13 @@ def report_book(book: Book, loaded: Loaded, as_json: bool, extra: dict[str, obje
             f"{entry.verdict.score:.2f}",
             f"{entry.verdict.block_levels:.1f}",
             f"{entry.verdict.psnr_db:.1f}",
+            *([] if entry.verdict.butteraugli is None else [f"{entry.verdict.butteraugli:.2f}"]),
         ]
         for entry in entries
     ]
-    headings = ("tier", "bytes", "original", "score", "worst block", "PSNR")
+    headings = ["tier", "bytes", "original", "score", "worst block", "PSNR"]
+    if any(entry.verdict.butteraugli is not None for entry in entries):
+        headings.append("Butteraugli")
     names = ("picture", [entry.key for entry in entries])
     console.print(table(headings, rows, texts=names, width=console.width))
     console.print(

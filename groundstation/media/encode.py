@@ -190,6 +190,6 @@ def check_entry(entry: Entry, original: U8, renderer: Renderer, gate: Gate) -> C
             expected=f"{original.shape}, as the original",
             remedy="encode the family again",
         )
-    verdict = judge(original, made)
+    verdict = judge(original, made, with_butteraugli=gate.butteraugli is not None)
     again = Entry(entry.key, entry.tier, entry.record, verdict, entry.original_bytes)
     return Checked(again, original, made, gate.passes(verdict))

@@ -1,7 +1,8 @@
 """What a regenerated picture must pass before anybody is served with it.
 
 Three figures: SSIMULACRA2, which follows what people see; the worst block, since a mean over the
-picture can hide one wrong lace; and PSNR, for comparison with other work.
+picture can hide one wrong lace; and PSNR, for comparison with other work.  Who wants a second
+opinion of what people see asks for Butteraugli.
 
 Sources: J. Sneyers, SSIMULACRA 2 (2022-23), in the implementation of the package ``ssimulacra2``,
 whose page gives the thresholds: 80 cannot be told from the original side by side at normal
@@ -18,6 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from groundstation.media.butteraugli import butteraugli
 from groundstation.media.images import encode_picture, opaque
 from shared.errors import InputError
 from shared.media.fixed import U8
@@ -38,13 +40,19 @@ class Gate:
     Attributes:
         score: least SSIMULACRA2.
         block_levels: most root-mean-square error of any block of 8 x 8, in levels of 255.
+        butteraugli: most distance; None if nobody asks.
     """
 
     score: float = FLIP
     block_levels: float = 16.0
+    butteraugli: float | None = None
 
     def passes(self, verdict: Verdict) -> bool:
-        """Whether both figures are good enough."""
+        """Whether all figures are good enough; one that is asked for has to be there."""
+        if self.butteraugli is not None and not (
+            verdict.butteraugli is not None and verdict.butteraugli <= self.butteraugli
+        ):
+            return False
         return verdict.score >= self.score and verdict.block_levels <= self.block_levels
 
 
@@ -57,12 +65,14 @@ class Verdict:
         block_levels: the root-mean-square error of the worst block.
         block_at: its place: pixels from the left and from the top.
         psnr_db: over all pixels and channels; infinite for equal pictures.
+        butteraugli: distance, 0 for equal pictures; None if it was not measured.
     """
 
     score: float
     block_levels: float
     block_at: tuple[int, int]
     psnr_db: float
+    butteraugli: float | None = None
 
     def as_dict(self) -> dict[str, object]:
         """For ``--json``; an infinite PSNR is None."""
@@ -71,18 +81,19 @@ class Verdict:
             "worst_block_levels": round(self.block_levels, 3),
             "worst_block_at": list(self.block_at),
             "psnr_db": None if math.isinf(self.psnr_db) else round(self.psnr_db, 3),
-        }
+        } | ({} if self.butteraugli is None else {"butteraugli": round(self.butteraugli, 4)})
 
 
-def judge(original: U8, made: U8) -> Verdict:
+def judge(original: U8, made: U8, *, with_butteraugli: bool = False) -> Verdict:
     """The verdict on ``made``.
 
     Args:
         original: ``[height, width, 1, 3 or 4]``.
         made: the same size and channels.
+        with_butteraugli: measure that too; it takes a program of its own.
 
     Raises:
-        InputError: the two differ in size or channels, or the scorer is not installed.
+        InputError: the two differ in size or channels, or a scorer is not installed.
     """
     if original.shape != made.shape:
         raise InputError(
@@ -96,7 +107,8 @@ def judge(original: U8, made: U8) -> Verdict:
     levels, place = max(worst_block(*pair) for pair in pairs)
     mean = float(np.mean((original.astype(np.float64) - made) ** 2))
     psnr = math.inf if mean == 0 else 10 * math.log10(255**2 / mean)
-    return Verdict(score, levels, place, psnr)
+    distance = max(butteraugli(*pair) for pair in pairs) if with_butteraugli else None
+    return Verdict(score, levels, place, psnr, distance)
 
 
 def is_good(original: U8, made: U8, gate: Gate) -> bool:

@@ -50,16 +50,20 @@ def quality_page(family: str, checked: Sequence[Checked], gate: Gate, shown: int
     passed = sum(item.passed for item in checked)
     rows = "".join(_line(item) for item in worst)
     blocks = "".join(_shown(item) for item in worst[:shown])
+    second = column = ""
+    if gate.butteraugli is not None:
+        second = f", and a Butteraugli distance of at most {gate.butteraugli:g}"
+        column = "<th>Butteraugli</th>"
     title = html.escape(f"{family}: {passed} of {len(checked)} pictures pass")
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
         f"<style>{_STYLE}</style><h1>{title}</h1>"
         f"<p>Asked for: SSIMULACRA2 of at least {gate.score:g}, and no block of {BLOCK} x {BLOCK} "
-        f"pixels with a root-mean-square error above {gate.block_levels:g} of 255 levels. "
+        f"pixels with a root-mean-square error above {gate.block_levels:g} of 255 levels{second}. "
         f"Click a picture of the third column to let it flicker between the two. Differences are "
         f"amplified {GAIN} times; the frame marks the worst block.</p>{blocks}"
         "<h2>All pictures</h2><table><tr><th>picture</th><th>tier</th><th>bytes</th>"
-        f"<th>SSIMULACRA2</th><th>worst block</th><th>PSNR</th></tr>{rows}</table>"
+        f"<th>SSIMULACRA2</th><th>worst block</th><th>PSNR</th>{column}</tr>{rows}</table>"
         f"<script>{_SCRIPT}</script></html>\n"
     )
 
@@ -71,6 +75,8 @@ def _line(item: Checked) -> str:
         f"{html.escape(entry.key)}</td><td>{entry.tier}</td><td>{entry.size_bytes}</td>"
         f"<td>{verdict.score:.2f}</td><td>{verdict.block_levels:.1f}</td><td>{verdict.psnr_db:.1f}"
     )
+    if verdict.butteraugli is not None:
+        cells += f"</td><td>{verdict.butteraugli:.2f}"
     return f"<tr{mark}><td>{cells}</td></tr>"
 
 
