@@ -20,8 +20,9 @@ import typer
 from groundstation.media.bundle import viewer_page, write_bundle
 from groundstation.media.cold.disk import Disk
 from groundstation.media.cold.index import Index, Keep, Kind
-from groundstation.media.cold.opened import Archive, ArchiveDamaged, Restored, open_archive
+from groundstation.media.cold.opened import Archive, open_archive
 from groundstation.media.cold.restored import restore_all
+from groundstation.media.cold.returned import ArchiveDamaged, Restored
 from groundstation.media.cold.written import write_archive
 from groundstation.media.encode import encode_pictures
 from groundstation.media.family import Family, Member, read_family

@@ -114,7 +114,7 @@ def author(
     ] = None,
     history: Annotated[
         Path | None,
-        typer.Option(help="Database of past searches. [default: one in the cache]"),
+        typer.Option(help="Database of past searches.", show_default="one in the cache"),
     ] = None,
     no_history: Annotated[
         bool,
@@ -124,8 +124,8 @@ def author(
         float | None,
         typer.Option(
             min=0,
-            help="With a TESLA key: Unix time at which the message is transmitted. "
-            "[default: when the search ends]",
+            help="With a TESLA key: Unix time at which the message is transmitted. ",
+            show_default="when the search ends",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,

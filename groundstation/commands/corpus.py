@@ -50,7 +50,7 @@ Repositories = Annotated[
 ]
 TreePairs = Annotated[
     list[str] | None,
-    typer.Option("--trees", help="NAME=OLD:NEW: two folders. May be repeated."),
+    typer.Option("--trees", help="Two folders as NAME=OLD:NEW; may be repeated."),
 ]
 Offline = Annotated[bool, typer.Option(help="Use only what is in the cache.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Report as JSON.")]

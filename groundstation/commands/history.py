@@ -16,7 +16,7 @@ from shared.terminal import print_json, reports_errors
 @reports_errors
 def history(
     history: Annotated[
-        Path | None, typer.Option(help="The database. [default: one in the cache]")
+        Path | None, typer.Option(help="The database.", show_default="one in the cache")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Runs shown at most, the newest.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,

@@ -35,7 +35,7 @@ def keygen(
     interval: Annotated[float, typer.Option(min=0.001, help="tesla: seconds of one.")] = 3600.0,
     start: Annotated[
         float | None,
-        typer.Option(min=0, help="tesla: Unix time at which the first begins. [default: now]"),
+        typer.Option(min=0, help="tesla: Unix time at which the first begins.", show_default="now"),
     ] = None,
     delay: Annotated[
         int,
@@ -98,7 +98,7 @@ def disclose(
     out: Annotated[Path, typer.Option(help="File for the disclosure, 19 bytes.")],
     interval: Annotated[
         int | None,
-        typer.Option(min=1, help="Whose key. [default: the latest that may be known]"),
+        typer.Option(min=1, help="Whose key.", show_default="the latest that may be known"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:

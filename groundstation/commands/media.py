@@ -11,6 +11,20 @@ from groundstation.commands.media_archive import archive, restore
 from groundstation.commands.media_author import author
 from groundstation.commands.media_bundle import bundle
 from groundstation.commands.media_diffuse import diffuse
+from groundstation.commands.media_lean import lean
+from groundstation.commands.media_options import (
+    GATE,
+    BlockOption,
+    FolderArgument,
+    GeneratorOption,
+    JsonOption,
+    NameOption,
+    NewGeneratorOption,
+    NoteOption,
+    RowsOption,
+    ScoreOption,
+    TableOption,
+)
 from groundstation.commands.media_publish import publish
 from groundstation.commands.media_report import (
     info_dict,
@@ -52,6 +66,7 @@ app = typer.Typer(
 )
 
 app.command()(survey)
+app.command()(lean)
 app.command()(diffuse)
 app.command()(archive)
 app.command()(restore)
@@ -59,26 +74,7 @@ app.command()(bundle)
 app.command()(author)
 app.command()(publish)
 
-FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pictures.")]
-TableOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--table",
-        help="CSV with a column `file` and one for each attribute. "
-        "[default: catalogue.csv in FOLDER, or file names like part-value_part-value.png]",
-    ),
-]
-RowsOption = Annotated[
-    str | None, typer.Option(help="Only these pictures of the table, counted from 1: 1-100.")
-]
-GeneratorOption = Annotated[Path, typer.Option(help="File of the generator.")]
-ScoreOption = Annotated[float, typer.Option(help="Least SSIMULACRA2 of a picture that is served.")]
-BlockOption = Annotated[
-    float, typer.Option(help="Largest error of any 8 x 8 block, root mean square, of 255 levels.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 FAILED = 3
-GATE = Gate()
 TARGET = Target()
 
 
@@ -86,10 +82,10 @@ TARGET = Target()
 @reports_errors
 def train(
     folder: FolderArgument,
-    out: Annotated[Path, typer.Option(help="File to write the generator to.")],
+    out: NewGeneratorOption,
     table_file: TableOption = None,
     rows: RowsOption = None,
-    name: Annotated[str | None, typer.Option(help="Of the family. [default: FOLDER's]")] = None,
+    name: NameOption = None,
     score: Annotated[
         float, typer.Option(help="Mean SSIMULACRA2 to reach on pictures held back.")
     ] = TARGET.mean_score,
@@ -109,13 +105,12 @@ def train(
             "scores; always, and the smaller file that reaches them is kept; never; alone."
         ),
     ] = "auto",
-    note: Annotated[
-        list[str] | None,
-        typer.Option(help="KEY=TEXT to keep in the file, as licence=... ; may be repeated."),
-    ] = None,
+    note: NoteOption = None,
     work: Annotated[
         Path | None,
-        typer.Option(help="Folder for fits and previews; a rerun goes on. [default: OUT.work]"),
+        typer.Option(
+            help="Folder for fits and previews; a rerun goes on.", show_default="OUT.work"
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -10,6 +10,15 @@ from typing import Annotated
 
 import typer
 
+from groundstation.commands.media_options import (
+    GATE,
+    BlockOption,
+    JsonOption,
+    NoteOption,
+    RowsOption,
+    ScoreOption,
+    TableOption,
+)
 from groundstation.commands.tables import wide_console
 from groundstation.media.cold.disk import Disk
 from groundstation.media.cold.index import Index, Keep
@@ -29,7 +38,6 @@ from shared.errors import InputError
 from shared.terminal import print_json, progress, reports_errors
 
 FAILED = 3
-GATE = Gate()
 
 
 @reports_errors
@@ -40,11 +48,8 @@ def archive(
         Path | None,
         typer.Option(help="File of the family's generator; without it no picture is drawn."),
     ] = None,
-    table_file: Annotated[
-        Path | None,
-        typer.Option("--table", help="CSV of the pictures' attributes, as for `media train`."),
-    ] = None,
-    rows: Annotated[str | None, typer.Option(help="Only these pictures of the table.")] = None,
+    table_file: TableOption = None,
+    rows: RowsOption = None,
     keep: Annotated[
         Keep,
         typer.Option(
@@ -52,14 +57,9 @@ def archive(
             "very file."
         ),
     ] = Keep.QUALITY,
-    score: Annotated[float, typer.Option(help="Gate: least SSIMULACRA2.")] = GATE.score,
-    block: Annotated[
-        float, typer.Option(help="Gate: largest error of any 8 x 8 block, of 255 levels.")
-    ] = GATE.block_levels,
-    note: Annotated[
-        list[str] | None,
-        typer.Option(help="KEY=TEXT to keep, as licence=... or source=...; may be repeated."),
-    ] = None,
+    score: ScoreOption = GATE.score,
+    block: BlockOption = GATE.block_levels,
+    note: NoteOption = None,
     delete_originals: Annotated[
         bool,
         typer.Option(
@@ -67,7 +67,7 @@ def archive(
             help="Remove each original once the archive on disk has given it back.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Put the pictures of a family into one file: generator, prompts, and files where needed.
 
@@ -122,7 +122,7 @@ def restore(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit code 3 if anything is damaged.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Bring pictures back from an archive; each is checked against its digest.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from groundstation.commands.media_options import JsonOption
 from groundstation.commands.media_report import print_pairs
 from groundstation.counter import keep_counter, next_counter
 from groundstation.keys import load_private_key, signing_key
@@ -47,7 +48,7 @@ def author(
             min=0, max=MAX_COUNTER, help="Message counter; without it one more than the key's last."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make the signed message of a picture: its prompt, or the file that a book has instead.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from groundstation.commands.media_options import JsonOption
 from groundstation.commands.media_report import print_pairs
 from groundstation.media.book import read_book
 from groundstation.media.bundle import read_bundle, viewer_page, write_bundle
@@ -26,7 +27,7 @@ def bundle(
         Path | None,
         typer.Option("--html", help="Page to write that draws from the bundle, which is in it."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Put generator and prompts into one file, from which a device draws without a network.
 

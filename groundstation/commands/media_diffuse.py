@@ -7,6 +7,15 @@ from typing import Annotated
 
 import typer
 
+from groundstation.commands.media_options import (
+    FolderArgument,
+    JsonOption,
+    NameOption,
+    NewGeneratorOption,
+    NoteOption,
+    RowsOption,
+    TableOption,
+)
 from groundstation.commands.media_report import info_dict, print_pairs
 from groundstation.media.diffusion.learn import learn
 from groundstation.media.diffusion.plan import Plan
@@ -20,20 +29,11 @@ DEFAULT = Plan()
 
 @reports_errors
 def diffuse(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pictures.")],
-    out: Annotated[Path, typer.Option(help="File to write the generator to.")],
-    table_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--table",
-            help="CSV with a column `file` and one for each attribute. "
-            "[default: catalogue.csv in FOLDER, or file names like part-value_part-value.png]",
-        ),
-    ] = None,
-    rows: Annotated[
-        str | None, typer.Option(help="Only these pictures of the table, counted from 1: 1-100.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Of the family. [default: FOLDER's]")] = None,
+    folder: FolderArgument,
+    out: NewGeneratorOption,
+    table_file: TableOption = None,
+    rows: RowsOption = None,
+    name: NameOption = None,
     side: Annotated[
         int, typer.Option(help="Longer side, pixels; larger pictures are scaled down.")
     ] = DEFAULT.side,
@@ -46,20 +46,17 @@ def diffuse(
     ] = DEFAULT.updates,
     minutes: Annotated[
         float | None,
-        typer.Option(help="Train at most so long now; a rerun goes on. [default: all]"),
+        typer.Option(help="Train at most so long now; a rerun goes on.", show_default="all"),
     ] = None,
     threads: Annotated[
         int, typer.Option(min=1, help="Threads to train with; one gives the same file every time.")
     ] = 1,
-    note: Annotated[
-        list[str] | None,
-        typer.Option(help="KEY=TEXT to keep in the file, as licence=... ; may be repeated."),
-    ] = None,
+    note: NoteOption = None,
     work: Annotated[
         Path | None,
-        typer.Option(help="Folder for checkpoint and previews. [default: OUT.work]"),
+        typer.Option(help="Folder for checkpoint and previews.", show_default="OUT.work"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Learn a family as a diffusion generator: pictures travel as prompt and seed.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from groundstation.commands.media_options import JsonOption
 from groundstation.commands.tables import wide_console
 from groundstation.counter import keep_counter, next_counter
 from groundstation.keys import load_private_key, signing_key
@@ -43,7 +44,8 @@ def publish(
         bool | None,
         typer.Option(
             "--with-generator/--without-generator",
-            help="Send the generator's file along. [default: if an edge lacks it, or with --out]",
+            help="Send the generator's file along.",
+            show_default="if an edge lacks it, or with --out",
         ),
     ] = None,
     counter: Annotated[
@@ -52,7 +54,7 @@ def publish(
             min=0, max=MAX_COUNTER, help="Batch counter; without it one more than the key's last."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Sign books of prompts and put them into edges: all records of a batch, or none.
 

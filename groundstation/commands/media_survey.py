@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from groundstation.commands.media_options import JsonOption
 from groundstation.commands.tables import cell, table, wide_console
 from groundstation.media.grouping import Likeness
 from groundstation.media.survey import (
@@ -57,7 +58,7 @@ def survey(
     page: Annotated[
         Path | None, typer.Option("--html", help="Page to write, with contact sheets.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Find families of recoloured pictures in a folder, and what each would save.
 

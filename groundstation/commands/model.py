@@ -65,7 +65,7 @@ def pin_source(
     out: Annotated[Path, typer.Option(help="The folder to create.")],
     name: Annotated[
         str | None,
-        typer.Option(help="Name in the pin; part of its digest. [default: that of SOURCE]"),
+        typer.Option(help="Name in the pin; part of its digest.", show_default="that of SOURCE"),
     ] = None,
     licence: Annotated[
         str | None, typer.Option(help="SPDX identifier of the weights, e.g. Apache-2.0.")

@@ -39,7 +39,9 @@ def sign(
     ] = None,
     sent_at: Annotated[
         float | None,
-        typer.Option(min=0, help="tesla: Unix time at which it is transmitted. [default: now]"),
+        typer.Option(
+            min=0, help="tesla: Unix time at which it is transmitted.", show_default="now"
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:

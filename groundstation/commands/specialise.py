@@ -59,7 +59,7 @@ def specialise(
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Of the specialised model. [default: MODEL-patch]")
+        str | None, typer.Option(help="Of the specialised model.", show_default="MODEL-patch")
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Of the optimiser.")] = Plan.steps,
     rate: Annotated[float, typer.Option(min=0.0, help="Its largest step size.")] = Plan.rate,

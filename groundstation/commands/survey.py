@@ -34,7 +34,7 @@ def survey(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="At most so many, the newest. [default: 20 without --since]"),
+        typer.Option(min=1, help="At most so many, the newest.", show_default="20 without --since"),
     ] = None,
     paths: Annotated[
         list[str] | None,
@@ -55,7 +55,7 @@ def survey(
     ] = True,
     state: Annotated[
         Path | None,
-        typer.Option(help="File that keeps what is done. [default: one in the cache]"),
+        typer.Option(help="File that keeps what is done.", show_default="one in the cache"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:

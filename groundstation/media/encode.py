@@ -89,9 +89,7 @@ def encode_picture_file(member: Member, renderer: Renderer, gate: Gate) -> Entry
     return encode_original(member, member.path.read_bytes(), renderer, gate)
 
 
-def encode_original(
-    member: Member, original: bytes, renderer: Renderer, gate: Gate, *, residuals: bool = True
-) -> Entry:
+def encode_original(member: Member, original: bytes, renderer: Renderer, gate: Gate) -> Entry:
     """The entry of a picture whose file is in memory.
 
     Args:
@@ -99,7 +97,6 @@ def encode_original(
         original: the bytes of its file.
         renderer: draws prompts.
         gate: what a picture has to pass.
-        residuals: whether a drawing that fails may be corrected.
     """
     pixels = decode_picture(original, str(member.path))
     generator, name, size = renderer.generator, member.path.name, len(original)
@@ -113,7 +110,7 @@ def encode_original(
         if near is None or _error(pixels, made) < _error(pixels, near[1]):
             near = prompt, made
     coded = smallest_file(pixels, original, gate)
-    if residuals and near is not None:
+    if near is not None:
         prompt, made = near
         room = len(coded.data) - len(encode_prompt(generator.grammar, prompt)) - _RESIDUAL_ENDS - 1
         found = smallest_residual(pixels, made, gate, room)

@@ -22,13 +22,18 @@ from shared.errors import InputError
 from shared.media.generator import write_generator
 from shared.media.prompt import Prompt
 from shared.media.render import Renderer
+from shared.terminal import Report, silent
 
 STEPS: Final = (0.03, 0.045, 0.07)
 SAMPLED: Final = 2
 
 
 def lean_generator(
-    family: Family, members: Sequence[Member], gate: Gate, notes: Mapping[str, str]
+    family: Family,
+    members: Sequence[Member],
+    gate: Gate,
+    notes: Mapping[str, str],
+    report: Report = silent,
 ) -> bytes:
     """The file of a family's mean picture, stored as finely as is best for the sum of all bytes.
 
@@ -37,6 +42,7 @@ def lean_generator(
         members: its pictures, at least one.
         gate: what a picture has to pass.
         notes: to go into the file.
+        report: told about progress.
 
     Raises:
         InputError: the family has more attributes, or a picture cannot be read.
@@ -52,7 +58,8 @@ def lean_generator(
     fit = fit_components(family.name, family.attributes[0], pictures, choices, 0, notes)
     places = np.unique(np.linspace(0, len(members) - 1, SAMPLED).round().astype(int))
     found = []
-    for step in STEPS:
+    for number, step in enumerate(STEPS):
+        report("how finely", number, len(STEPS))
         generator = stored(fit, step)
         renderer, data = Renderer(generator), write_generator(generator)
         records = 0
@@ -62,4 +69,5 @@ def lean_generator(
             better = smallest_residual(pictures[n], made, gate, size)
             records += len(better.residual) if better else size
         found.append((len(data) + records * len(members) / len(places), data))
+    report("how finely", len(STEPS), len(STEPS))
     return min(found, key=lambda one: one[0])[1]

@@ -34,9 +34,10 @@ from groundstation.media.cold.index import (
     is_safe,
 )
 from groundstation.media.cold.locator import LOCATOR_BYTES, decode_locator, encode_locator
-from groundstation.media.cold.opened import Archive, ArchiveDamaged
+from groundstation.media.cold.opened import Archive
 from groundstation.media.cold.parity import filled, parity_of
 from groundstation.media.cold.restored import remove_originals
+from groundstation.media.cold.returned import ArchiveDamaged
 from groundstation.media.cold.shards import Layout, protected, recovered
 from groundstation.media.cold.written import write_archive
 from groundstation.media.family import read_family
@@ -46,7 +47,8 @@ from shared.digest import sha256
 from shared.errors import InputError, RehydrationError
 from shared.media.generator import write_generator
 from shared.media.kinds.basis import Basis
-from shared.media.prompt import Attribute, Grammar, Prompt
+from shared.media.pixels import pixel_digest
+from shared.media.prompt import Attribute, Grammar, Prompt, decode_prompt, encode_prompt
 from shared.media.render import Renderer
 from shared.terminal import silent
 
@@ -88,7 +90,8 @@ def pocket_file(pocket: Basis) -> bytes:
 
 @pytest.fixture(scope="module")
 def originals(pocket: Basis, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five that the generator draws as they are, one with a value that it never learned."""
+    """Five that the generator draws as they are, one with a value that it never learned, and one of
+    another size, which nothing that is drawn can be corrected to."""
     place = tmp_path_factory.mktemp("originals")
     draw = Renderer(pocket)
     lids, feet = (attribute.values for attribute in pocket.grammar.attributes)
@@ -100,6 +103,8 @@ def originals(pocket: Basis, tmp_path_factory: pytest.TempPathFactory) -> Path:
         suffix = ".bmp" if lid == "bay" else ".png"
         data = encode_picture(pixels, "BMP" if lid == "bay" else "PNG")
         (place / f"lid-{lid}_foot-{foot}{suffix}").write_bytes(data)
+    wide = np.random.default_rng(4).integers(0, 256, (7, 15, 3)).astype(np.uint8)
+    (place / "lid-gum_foot-out.png").write_bytes(encode_picture(wide, "PNG"))
     return place
 
 
@@ -221,7 +226,9 @@ def by_the_page(section: bytes, size: int) -> bytes:
     return whole[:size]
 
 
-def test_the_file_is_as_the_page_says(whole: bytes, pocket_file: bytes, originals: Path) -> None:
+def test_the_file_is_as_the_page_says(
+    whole: bytes, pocket: Basis, pocket_file: bytes, originals: Path
+) -> None:
     first = whole[:68]
     magic, version, index_size, total, tail, digest = struct.unpack("<4sB3xIQQ32s", first[:60])
     assert (magic, version, total) == (b"RHMA", 1, len(whole))
@@ -234,13 +241,20 @@ def test_the_file_is_as_the_page_says(whole: bytes, pocket_file: bytes, original
     index = json.loads(zlib.decompress(packed))
     assert index["generator"]["sha256"] == hashlib.sha256(pocket_file).hexdigest()
     files = [item for item in index["pictures"] if item["kind"] == "file"]
+    (fir,) = (item for item in index["pictures"] if item["kind"] == "corrected")
     body = 136 + section
-    start = body + min(item["offset"] for item in files)
+    start = body + min(item["offset"] for item in (*files, fir))
     assert by_the_page(whole[body:start], index["generator"]["bytes"]) == pocket_file
     for item in files:
         data = whole[body + item["offset"] : body + item["offset"] + item["bytes"]]
         assert item["check"] == item["result"] == hashlib.sha256(data).hexdigest()[:32]
-    assert tail == start + sum(item["bytes"] for item in files)
+    residual = whole[body + fir["offset"] : body + fir["offset"] + fir["bytes"]]
+    assert fir["check"] == hashlib.sha256(residual).hexdigest()[:32]
+    code = bytes.fromhex(fir["prompt"])
+    assert code in {encode_prompt(pocket.grammar, Prompt((lid, 1))) for lid in range(3)}
+    said = decode_prompt(pocket.grammar, code + residual + bytes([len(code), 0]))
+    assert fir["result"] == pixel_digest(Renderer(pocket)(said)).hex()[:32]
+    assert tail == start + sum(item["bytes"] for item in (*files, fir))
     for item in index["pictures"]:
         original = (originals / item["name"]).read_bytes()
         assert item["original"] == hashlib.sha256(original).hexdigest()[:32]
@@ -265,7 +279,8 @@ def test_quality_gives_back_what_was_judged(
     assert archive.index.notes == {"licence": "CC0", "source": "made for a test"}
     assert archive.index.created == WHEN
     kinds = {picture.name: picture.kind for picture in archive.index.pictures}
-    assert kinds.pop("lid-fir_foot-out.png") is Kind.FILE
+    assert kinds.pop("lid-gum_foot-out.png") is Kind.FILE
+    assert kinds.pop("lid-fir_foot-out.png") is Kind.CORRECTED
     assert set(kinds.values()) == {Kind.PROMPT}
     for name, data in found.items():
         verdict = judge(read_picture(originals / name), decode_picture(data))
@@ -386,7 +401,7 @@ def test_a_gap_costs_what_stood_in_it(whole: bytes) -> None:
     place = archive.body + file.offset
     damage, found, lost = contents(whole[: place + 5] + whole[place + 9 :])
     assert lost == {file.name}
-    assert len(found) == 5
+    assert len(found) == 6
     assert damage
     damage, found, lost = contents(whole[:place] + b"more" + whole[place:])
     assert lost == set()
@@ -404,11 +419,11 @@ def test_a_lost_generator_leaves_the_files(whole: bytes) -> None:
         layout.parity * (8 + layout.shard_bytes)
     )
     damage, found, lost = contents(bytes(burst))
-    assert (lost, len(found)) == (set(), 6)
+    assert (lost, len(found)) == (set(), 7)
     assert any(text.startswith("generator") for text in damage)
     burst[place : place + layout.stored_bytes] = bytes(layout.stored_bytes)
     damage, found, lost = contents(bytes(burst))
-    assert list(found) == ["lid-fir_foot-out.png"]
+    assert list(found) == ["lid-gum_foot-out.png"]
     assert "the generator is lost" in damage
 
 
@@ -422,7 +437,7 @@ def test_indexes_complement_each_other(whole: bytes) -> None:
         start = (2 * LOCATOR_BYTES, locator.tail_index)[number % 2]
         damaged[start + number * step + 11] ^= 0x80
     damage, found, lost = contents(bytes(damaged))
-    assert (len(found), lost, len(damage)) == (6, set(), 2)
+    assert (len(found), lost, len(damage)) == (7, set(), 2)
 
 
 def test_other_files_are_refused(whole: bytes) -> None:
@@ -548,9 +563,9 @@ def test_power_may_fail_at_any_time(
         assert (again.kept, list(folder.iterdir())) == ({}, [])
         assert contents(out.read_bytes()) == ([], pictures, set())
         shutil.rmtree(place)
-    assert (False, 6) in outcomes
-    assert (True, 6) in outcomes
-    assert "o" in lost or {(True, n) for n in range(1, 6)} <= outcomes
+    assert (False, 7) in outcomes
+    assert (True, 7) in outcomes
+    assert "o" in lost or {(True, n) for n in range(1, 7)} <= outcomes
 
 
 def test_an_archive_that_is_reported_is_durable(
@@ -679,17 +694,17 @@ def test_the_commands(copied: Path, pocket_file: bytes, tmp_path: Path) -> None:
     names = {path.name: path.read_bytes() for path in copied.iterdir()}
     common = (copied, "--generator", generator, "--out", out)
     made = run("archive", *common, "--keep", "exact", "--note", "licence=CC0 1.0")
-    assert (made["pictures"], made["note licence"], made["keep"]) == (6, "CC0 1.0", "exact")
+    assert (made["pictures"], made["note licence"], made["keep"]) == (7, "CC0 1.0", "exact")
     assert made["archive_bytes"] == out.stat().st_size
     run("archive", *common, code=4)
     assert {path.name for path in copied.iterdir()} == set(names)
     gone = run("archive", *common, "--delete-originals")
-    assert (gone["originals_removed"], gone["went_on"]) == (6, True)
+    assert (gone["originals_removed"], gone["went_on"]) == (7, True)
     assert list(copied.iterdir()) == []
     first = run("restore", out, "--out", back, "--only", "lid-ash_foot-in.png")
     assert (first["restored"], first["already_there"]) == (1, 0)
     rest = run("restore", out, "--out", back)
-    assert (rest["restored"], rest["already_there"], rest["lost"]) == (5, 1, {})
+    assert (rest["restored"], rest["already_there"], rest["lost"]) == (6, 1, {})
     assert {path.name: path.read_bytes() for path in back.iterdir()} == names
     assert run("restore", out, "--check")["damage"] == []
     (back / "lid-ash_foot-in.png").write_bytes(b"mine")
@@ -704,7 +719,7 @@ def test_the_commands(copied: Path, pocket_file: bytes, tmp_path: Path) -> None:
     damaged[200] ^= 1
     out.write_bytes(damaged)
     mended = run("restore", out, "--out", tmp_path / "more")
-    assert (mended["restored"], len(mended["damage"])) == (6, 1)
+    assert (mended["restored"], len(mended["damage"])) == (7, 1)
     run("restore", out, "--check", code=3)
     for path, data in names.items():
         (copied / path).write_bytes(data)

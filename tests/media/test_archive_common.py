@@ -18,7 +18,8 @@ from groundstation.cli import app
 from groundstation.media.cold.common import common_bytes, packed, unpacked
 from groundstation.media.cold.disk import Disk
 from groundstation.media.cold.index import Index, Keep, Kind
-from groundstation.media.cold.opened import Archive, ArchiveDamaged, open_archive
+from groundstation.media.cold.opened import Archive, open_archive
+from groundstation.media.cold.returned import ArchiveDamaged
 from groundstation.media.cold.shards import Layout
 from groundstation.media.cold.written import write_archive
 from groundstation.media.family import pictures_below

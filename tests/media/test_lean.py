@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("ssimulacra2")
 from conftest import Shown
 
+from groundstation.cli import app
 from groundstation.media.basis import stored
 from groundstation.media.components import fit_components
 from groundstation.media.encode import encode_pictures, totals
 from groundstation.media.family import Family, Member
-from groundstation.media.gate import Gate
+from groundstation.media.gate import Gate, judge
 from groundstation.media.images import encode_picture, read_picture
 from groundstation.media.lean import STEPS, lean_generator
 from shared.errors import InputError
@@ -55,6 +62,45 @@ def test_no_other_step_needs_many_fewer_bytes(family: Family) -> None:
     # it looks at two of the four pictures
     assert all_bytes(family, chosen) <= 1.1 * min(sums)
     assert chosen.digest in {read_generator(file).digest for file in files}
+
+
+def run(*arguments: object, code: int = 0) -> Any:
+    """What a command reports with ``--json``."""
+    result = CliRunner().invoke(app, ["media", *map(str, arguments), "--json"])
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+def test_the_command_and_what_follows_it(family: Family, tmp_path: Path) -> None:
+    """By a table; then each picture is the mean and a residual, in a book and in an archive."""
+    folder = family.members[0].path.parent
+    table, generator, book = (tmp_path / name for name in ("t.csv", "feet.gen", "feet.book"))
+    rows = [f"{member.path.name},{member.path.stem}" for member in family.members]
+    table.write_text("\n".join(["file,picture", *rows]))
+    gate = ("--score", GATE.score, "--block", GATE.block_levels)
+    given = (folder, "--table", table, *gate)
+    made = run("lean", *given, "--out", generator, "--name", "feet", "--note", "licence=CC0")
+    assert made["generator_bytes"] == generator.stat().st_size
+    assert (made["name"], made["pictures"], made["note licence"]) == ("feet", 4, "CC0")
+    wanted = lean_generator(family, family.members, GATE, {"licence": "CC0"})
+    assert generator.read_bytes() == wanted
+
+    encoded = run("encode", *given, "--generator", generator, "--out", book)
+    assert encoded["by_prompt"] == encoded["corrected"] == 4
+    out, back = tmp_path / "feet.rhma", tmp_path / "back"
+    archived = run("archive", *given, "--generator", generator, "--out", out)
+    assert archived["kept as corrected"] == 4
+    assert encoded["record_bytes"] < archived["archive_bytes"] - generator.stat().st_size
+    restored = run("restore", out, "--out", back)
+    assert (restored["restored"], restored["lost"], restored["damage"]) == (4, {}, [])
+    for member in family.members:
+        pair = read_picture(member.path), read_picture(back / f"{member.path.stem}.png")
+        assert GATE.passes(judge(*pair))
+
+    named = (*given, "--name", "feet", "--note", "licence=CC0", "--out", tmp_path / "again.gen")
+    told = CliRunner().invoke(app, ["media", "lean", *map(str, named)])
+    assert told.exit_code == 0
+    assert made["digest"] in told.output
 
 
 def test_families_of_several_attributes_are_refused(family: Family) -> None:

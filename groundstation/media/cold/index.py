@@ -47,12 +47,17 @@ class Kind(StrEnum):
     """In the index itself; drawn by the generator."""
     RESIDUAL = "residual"
     """A prompt, and what the drawing lacks, pixel - drawn + 128 modulo 256, as a JPEG XL file."""
+    CORRECTED = "corrected"
+    """A prompt, and the residual of ``shared.media.residual`` with which the drawing passes."""
     FILE = "file"
     """A picture file as it is, the original or a smaller one."""
     PACKED = "packed"
     """The original file in the .xz format."""
     SHARED = "shared"
     """The original file against the common bytes."""
+
+
+DRAWN: Final = (Kind.PROMPT, Kind.RESIDUAL, Kind.CORRECTED)
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,12 @@ class Picture:
         name: of the original, a relative path with slashes.
         restored_as: the name under which it comes back.
         kind: how it is kept.
-        prompt: for ``PROMPT`` and ``RESIDUAL``.
+        prompt: of those that are drawn.
         offset: of its bytes from the end of the first index; 0 where it has none.
         size_bytes: of them.
         check: first bytes of the sha256 of them; empty where there are none.
-        result: of what is restored: of the pixels' digest for ``PROMPT`` and ``RESIDUAL``, else of
-            the file's sha256.
+        result: of what is restored: of the pixels' digest if it is drawn, else of the file's
+            sha256.
         original: of the sha256 of the original file.
         original_bytes: its size.
         score: SSIMULACRA2 of what is restored; 100 for equal pixels.
@@ -201,7 +206,7 @@ def _picture_dict(picture: Picture) -> dict[str, object]:
     found: dict[str, object] = {"name": picture.name, "kind": picture.kind.value}
     if picture.restored_as != picture.name:
         found["as"] = picture.restored_as
-    if picture.kind in (Kind.PROMPT, Kind.RESIDUAL):
+    if picture.kind in DRAWN:
         found["prompt"] = picture.prompt.hex()
     if picture.kind is not Kind.PROMPT:
         found |= {

@@ -10,7 +10,7 @@ import numpy as np
 
 from groundstation.media.cold.common import packed
 from groundstation.media.cold.index import DIGEST_BYTES, Keep, Kind, Picture
-from groundstation.media.cold.opened import MIDDLE
+from groundstation.media.cold.returned import MIDDLE
 from groundstation.media.encode import encode_original
 from groundstation.media.fallback import smallest_file
 from groundstation.media.family import Member
@@ -83,8 +83,7 @@ def _within_gate(
         coded = smallest_file(decode_picture(original, str(member.path)), original, gate)
         kept, verdict = _file(original, name, coded.data), coded.verdict
     else:
-        # a residual would stand in the index, which an archive holds twice: a file is smaller
-        entry = encode_original(member, original, renderer, gate, residuals=False)
+        entry = encode_original(member, original, renderer, gate)
         verdict = entry.verdict
         if entry.record.image:
             kept = _file(original, name, entry.record.image)
@@ -95,9 +94,14 @@ def _within_gate(
 
 
 def _prompted(original: bytes, name: str, stream: bytes, renderer: Renderer) -> Kept:
-    pixels = renderer(decode_prompt(renderer.generator.grammar, stream))
-    picture = _picture(original, name, Kind.PROMPT, b"", pixel_digest(pixels))
-    return Kept(replace(picture, prompt=stream, restored_as=_suffixed(name, ".png")), b"")
+    """The prompt goes into the index, which an archive holds twice; a residual does not."""
+    grammar = renderer.generator.grammar
+    prompt = decode_prompt(grammar, stream)
+    kind = Kind.CORRECTED if prompt.residual else Kind.PROMPT
+    code = encode_prompt(grammar, replace(prompt, residual=b""))
+    picture = _picture(original, name, kind, prompt.residual, pixel_digest(renderer(prompt)))
+    as_png = _suffixed(name, ".png")
+    return Kept(replace(picture, prompt=code, restored_as=as_png), prompt.residual)
 
 
 def _same_pixels(

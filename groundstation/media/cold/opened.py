@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import lzma
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
-import numpy as np
-
-from groundstation.media.cold import common
-from groundstation.media.cold.index import DIGEST_BYTES, Index, Kind, Picture, decode_index
+from groundstation.media.cold.index import (
+    DIGEST_BYTES,
+    DRAWN,
+    Index,
+    Kind,
+    Picture,
+    decode_index,
+)
 from groundstation.media.cold.locator import (
     HEAD_COPIES,
     HEAD_INDEX,
@@ -25,51 +28,18 @@ from groundstation.media.cold.locator import (
     decode_locator,
     encode_locator,
 )
+from groundstation.media.cold.returned import (
+    ArchiveDamaged,
+    Restored,
+    drawn_again,
+    file_again,
+)
 from groundstation.media.cold.shards import Layout, recovered
-from groundstation.media.images import decode_picture
 from shared.digest import sha256
 from shared.errors import InputError, RehydrationError
-from shared.media.fixed import U8
 from shared.media.generator import read_generator
 from shared.media.pixels import pixel_digest
-from shared.media.png import write_png
-from shared.media.prompt import decode_prompt
 from shared.media.render import Renderer
-
-MIDDLE: Final = 128
-"""Added to a residual, so that small ones of both signs are near each other."""
-
-
-class ArchiveDamaged(RehydrationError):  # noqa: N818 - named for what happened
-    """A part of an archive is lost."""
-
-    exit_code = 3
-    kind = "damaged"
-
-
-@dataclass(frozen=True)
-class Restored:
-    """A picture that came back, checked.
-
-    Attributes:
-        picture: what it was.
-        stored: its file; None of a drawn picture.
-        pixels: of a drawn picture; None of a file.
-    """
-
-    picture: Picture
-    stored: bytes | None = None
-    pixels: U8 | None = None
-
-    def file(self) -> bytes:
-        """The file to write: a PNG of a drawn picture."""
-        if self.pixels is not None:
-            return write_png(self.pixels)
-        return self.stored or b""
-
-    def shown(self) -> U8:
-        """The pixels."""
-        return decode_picture(self.file()) if self.pixels is None else self.pixels
 
 
 class Archive:
@@ -209,12 +179,13 @@ class Archive:
         """
         try:
             stored = self._stored(picture)
-            if picture.kind in (Kind.PROMPT, Kind.RESIDUAL):
-                pixels = self._drawn(picture, stored)
+            if picture.kind in DRAWN:
+                pixels = drawn_again(picture, stored, self.renderer)
                 found = Restored(picture, pixels=pixels)
                 digest = pixel_digest(pixels)
             else:
-                data = self._file_of(picture, stored)
+                common = self.common if picture.kind is Kind.SHARED else b""
+                data = file_again(picture, stored, common)
                 found, digest = Restored(picture, data), sha256(data)
         except (RehydrationError, ValueError, lzma.LZMAError) as error:
             reason = error.found if isinstance(error, RehydrationError) else str(error)
@@ -227,21 +198,6 @@ class Archive:
                 expected=picture.result.hex(),
             )
         return found
-
-    def _file_of(self, picture: Picture, stored: bytes) -> bytes:
-        if picture.kind is Kind.SHARED:
-            return common.unpacked(stored, self.common, picture.original_bytes)
-        return stored if picture.kind is Kind.FILE else _unpacked(stored, picture)
-
-    def _drawn(self, picture: Picture, stored: bytes) -> U8:
-        renderer = self.renderer
-        drawn = renderer(decode_prompt(renderer.generator.grammar, picture.prompt))
-        if picture.kind is Kind.PROMPT:
-            return drawn
-        rest = decode_picture(stored, picture.name)
-        if rest.shape != drawn.shape:
-            raise ArchiveDamaged(f"a residual of shape {rest.shape}")
-        return (drawn + rest - np.uint8(MIDDLE)).astype(np.uint8)  # modulo 256
 
     def _stored(self, picture: Picture) -> bytes:
         if picture.kind is Kind.PROMPT:
@@ -314,11 +270,3 @@ def open_archive(path: Path) -> Archive:
 
 def _section_bytes(size: int) -> int:
     return Layout(size).stored_bytes if size else 0
-
-
-def _unpacked(data: bytes, picture: Picture) -> bytes:
-    unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ)
-    file = unpacker.decompress(data, picture.original_bytes + 1)
-    if len(file) != picture.original_bytes:
-        raise ValueError(f"it unpacks to {len(file)} bytes")
-    return file

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from groundstation.media.cold.disk import Disk, durable_new
 from groundstation.media.cold.index import DIGEST_BYTES, Keep, Picture
-from groundstation.media.cold.opened import Archive, ArchiveDamaged, Restored, open_archive
+from groundstation.media.cold.opened import Archive, open_archive
+from groundstation.media.cold.returned import ArchiveDamaged, Restored
 from groundstation.media.images import decode_picture
 from shared.digest import sha256
 from shared.errors import InputError

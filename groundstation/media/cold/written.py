@@ -16,7 +16,15 @@ from typing import Final
 
 from groundstation.media.cold.common import common_bytes
 from groundstation.media.cold.disk import Disk
-from groundstation.media.cold.index import Index, Keep, Kind, Picture, encode_index, is_safe
+from groundstation.media.cold.index import (
+    DRAWN,
+    Index,
+    Keep,
+    Kind,
+    Picture,
+    encode_index,
+    is_safe,
+)
 from groundstation.media.cold.kept import Kept, keep_picture
 from groundstation.media.cold.locator import (
     HEAD_COPIES,
@@ -25,7 +33,8 @@ from groundstation.media.cold.locator import (
     Locator,
     encode_locator,
 )
-from groundstation.media.cold.opened import Archive, ArchiveDamaged
+from groundstation.media.cold.opened import Archive
+from groundstation.media.cold.returned import ArchiveDamaged
 from groundstation.media.cold.shards import Layout, protected
 from groundstation.media.family import Member
 from groundstation.media.gate import Gate
@@ -37,7 +46,6 @@ from shared.terminal import Report
 
 DRAFT: Final = ".part"
 SPOOL: Final = ".pictures.part"
-DRAWN: Final = (Kind.PROMPT, Kind.RESIDUAL)
 
 
 def write_archive(
