@@ -48,7 +48,7 @@ def adapter(work: Path) -> bytes:
     save_checkpoint(work / "model", "llama", max_position_embeddings=4096)
     plan = Plan(steps=1, rate=3e-3, warm_up=1, thin=Thin(3, 6, 1), batch_tokens=1500)
     run = Run.begin(work / "run", plan, read_folder(work / "model"), "patches")
-    with run._brief_numbers():
+    with run._autocast():
         computed = run.network(torch.tensor([[3, 1, 4, 1, 5]])).last_hidden_state
         product = run.head @ run.head.T
     assert product.dtype == torch.bfloat16

@@ -124,7 +124,7 @@ def author(
         float | None,
         typer.Option(
             min=0,
-            help="With a TESLA key: Unix time at which the message is transmitted. ",
+            help="With a TESLA key: Unix time at which the message is transmitted.",
             show_default="when the search ends",
         ),
     ] = None,

@@ -15,7 +15,7 @@ TableOption = Annotated[
     Path | None,
     typer.Option(
         "--table",
-        help="CSV with a column `file` and one for each attribute. ",
+        help="CSV with a column `file` and one for each attribute.",
         show_default="catalogue.csv in FOLDER, or file names like part-value_part-value.png",
     ),
 ]

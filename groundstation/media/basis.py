@@ -49,8 +49,11 @@ class Fit:
     coarseness: tuple[float, ...]
 
 
-def samples_of(pictures: Sequence[U8], choices: NDArray[np.int64], sizes: Sequence[int]) -> Samples:
-    """Pictures, all of one size, as linear light.
+def check_alike(pictures: Sequence[U8]) -> None:
+    """Refuses pictures that are not all of one size.
+
+    Args:
+        pictures: each ``[height, width, 1, 3 or 4]``.
 
     Raises:
         InputError: their sizes or channels differ.
@@ -62,6 +65,15 @@ def samples_of(pictures: Sequence[U8], choices: NDArray[np.int64], sizes: Sequen
             expected="one size, all with alpha or all without",
             remedy="scale them to one size, or split the family",
         )
+
+
+def samples_of(pictures: Sequence[U8], choices: NDArray[np.int64], sizes: Sequence[int]) -> Samples:
+    """Pictures, all of one size, as linear light.
+
+    Raises:
+        InputError: their sizes or channels differ.
+    """
+    check_alike(pictures)
     stacked = np.stack(pictures)
     stacked = stacked.reshape(len(pictures), -1, stacked.shape[-1])
     light = linear_table()[stacked]

@@ -44,6 +44,8 @@ def butteraugli(original: U8, made: U8) -> float:
             return float(done.stdout.split()[0])
         except FileNotFoundError:
             found = f"there is no program {PROGRAM}"
+        except OSError as error:
+            found = f"{PROGRAM} cannot be run: {error.strerror}"
         except (subprocess.CalledProcessError, ValueError, IndexError) as error:
             found = f"{PROGRAM} does not tell a distance: {error}"
     raise InputError(

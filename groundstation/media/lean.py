@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from groundstation.media.basis import stored
+from groundstation.media.basis import check_alike, stored
 from groundstation.media.components import fit_components
 from groundstation.media.correct import smallest_residual
 from groundstation.media.family import Family, Member
@@ -45,7 +45,7 @@ def lean_generator(
         report: told about progress.
 
     Raises:
-        InputError: the family has more attributes, or a picture cannot be read.
+        InputError: the family has more attributes, or a picture cannot be read or has another size.
     """
     if len(family.attributes) != 1:
         raise InputError(
@@ -54,6 +54,7 @@ def lean_generator(
             remedy="train it: its colours are worth a generator",
         )
     pictures = [read_picture(member.path) for member in members]
+    check_alike(pictures)
     choices = [row[0] for row in family.choices(members)]
     fit = fit_components(family.name, family.attributes[0], pictures, choices, 0, notes)
     places = np.unique(np.linspace(0, len(members) - 1, SAMPLED).round().astype(int))

@@ -199,7 +199,7 @@ class Run:
         self.network.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.rate_at(self.step)
-        with self._brief_numbers():
+        with self._autocast():
             bits = token_bits(self.forward, self.head, batch)
         self.accelerator.backward(bits.sum() / self.plan.scale_tokens)
         self.accelerator.clip_grad_norm_(self.network.parameters(), self.plan.clip)
@@ -207,7 +207,7 @@ class Run:
         self.optimiser.zero_grad()
         return float(bits.detach().mean()), len(bits)
 
-    def _brief_numbers(self) -> contextlib.AbstractContextManager[None]:
+    def _autocast(self) -> contextlib.AbstractContextManager[None]:
         """Products are of bfloat16 inside: half the time, and matrices stay as they are."""
         import torch
 
@@ -222,7 +222,7 @@ class Run:
 
         self.network.eval()
         total = 0.0
-        with torch.no_grad(), self._brief_numbers():
+        with torch.no_grad(), self._autocast():
             for number, batch in enumerate(validation.batches):
                 report("validating", number, len(validation.batches))
                 total += float(token_bits(self.forward, self.head, batch).sum())

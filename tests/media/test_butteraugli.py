@@ -114,6 +114,14 @@ def test_a_program_that_does_not_work(
     assert "libjxl-devtools" in refused.value.remedy
 
 
+def test_a_program_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / PROGRAM).write_bytes(b"\x7fELF, but no more of it")
+    (tmp_path / PROGRAM).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="cannot be run: Exec format error"):
+        butteraugli(SPOT, SPOT)
+
+
 def test_what_the_program_gets_is_the_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,3 +107,13 @@ def test_families_of_several_attributes_are_refused(family: Family) -> None:
     wide = replace(family, attributes=family.attributes * 2)
     with pytest.raises(InputError, match="2 attributes"):
         lean_generator(wide, wide.members, GATE, {})
+
+
+def test_pictures_of_several_sizes_are_refused(family: Family, tmp_path: Path) -> None:
+    for member in family.members[:2]:
+        (tmp_path / f"foot-{member.path.stem}.png").write_bytes(member.path.read_bytes())
+    pixels = read_picture(family.members[2].path)
+    (tmp_path / "foot-large.png").write_bytes(encode_picture(pixels.repeat(2, axis=0), "PNG"))
+    refused = run("lean", tmp_path, "--out", tmp_path / "feet.gen", code=4)
+    assert "2 different sizes" in refused["found"]
+    assert not (tmp_path / "feet.gen").exists()
