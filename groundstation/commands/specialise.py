@@ -18,12 +18,12 @@ from groundstation.sources import SourceModel
 from groundstation.specialise.adapter import Adapter
 from groundstation.specialise.course import Course, Limits
 from groundstation.specialise.curve import draw_curve
-from groundstation.specialise.files import replace_file
 from groundstation.specialise.material import Material, from_corpus, from_history, validation_of
 from groundstation.specialise.plan import Note, Plan, Thin
 from groundstation.specialise.run import Run
 from groundstation.vocabulary import vocabulary_of
 from shared.errors import InputError
+from shared.files import replace_file
 from shared.terminal import Report, print_json, progress, reports_errors
 
 LOG = "log.jsonl"
@@ -132,7 +132,7 @@ def specialise(
         report("writing the adapter", 0, 0)
         made = run.adapter(title, source.source.sha256, _facts(plan, material, run, adapter))
         path = out / f"{title}.adapter"
-        replace_file(path, made.to_bytes())
+        replace_file(path, made.to_bytes(), durable=True)
         _write_log(out, run.notes, title)
     facts = _report(path, made, run, went_on)
     if as_json:
@@ -217,7 +217,7 @@ def _facts(plan: Plan, material: Material, run: Run, start: Adapter | None) -> d
 def _write_log(out: Path, notes: Sequence[Note], title: str) -> None:
     """What is known so far, to be looked at while a long run goes on."""
     lines = "".join(json.dumps(asdict(note)) + "\n" for note in notes)
-    replace_file(out / LOG, lines.encode("utf-8"))
+    replace_file(out / LOG, lines.encode("utf-8"), durable=True)
     draw_curve(notes, out / CURVE, title)
 
 

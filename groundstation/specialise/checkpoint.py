@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from groundstation.specialise.files import replace_file
 from shared.errors import InputError
+from shared.files import replace_file
 
 NAME: Final = "checkpoint.pt"
 
@@ -25,7 +25,7 @@ def write_checkpoint(folder: Path, identity: str, state: Mapping[str, Any]) -> N
 
     buffer = io.BytesIO()
     torch.save({"identity": identity, **state}, buffer)
-    replace_file(folder / NAME, buffer.getvalue())
+    replace_file(folder / NAME, buffer.getvalue(), durable=True)
 
 
 def read_checkpoint(folder: Path, identity: str) -> Mapping[str, Any] | None:
