@@ -7,7 +7,7 @@ from hypothesis import given
 from tree_pairs import PATIENT, pairs
 
 from shared.tree import Change, ChangeKind, Entry, Mode, Tree, changes, path_bytes, similarity
-from shared.tree.changes import MAX_RENAME_PAIRS
+from shared.tree.renames import MAX_RENAME_PAIRS
 
 TEN = [b"%02d line\n" % number for number in range(10)]
 
