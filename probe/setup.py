@@ -17,7 +17,7 @@ from probe.records import Config, Entry, Ledger, Operation, noted
 from probe.slots import Slots, check_places, lay_out
 from probe.store import Store, open_store, storing
 from probe.transaction import recover
-from shared.auth.keys import TrustedKey, to_text
+from shared.auth.keys import TrustedKey, from_text, to_text
 from shared.envelope import NO_COUNTER, Limits
 from shared.errors import InputError, StoreError
 from shared.tree import read_tree
@@ -68,7 +68,8 @@ def initialise(
         The ledger as written.
 
     Raises:
-        InputError: the root is no folder that can be updated, or there is no key.
+        InputError: the root is no folder that can be updated, or there is no key, or one that is
+            none.
         StoreError: there is a state already (without ``renew``), or none (with it), or the disk
             refuses.
     """
@@ -80,6 +81,7 @@ def initialise(
         )
     if not setup.root.is_dir():
         raise InputError(f"{setup.root} is not a folder", expected="the onboard software tree")
+    keys = tuple(sorted({_text(key) for key in setup.keys}))
     files = files or Filesystem()
     state, root = state.resolve(), setup.root.resolve()
     check_places(root, state)
@@ -97,7 +99,7 @@ def initialise(
             ignore=tuple(sorted({*setup.ignore})),
             model=os.fspath(setup.model.resolve()),
             pin=setup.pin.hex(),
-            keys=tuple(sorted({_text(key) for key in setup.keys})),
+            keys=keys,
             max_counter_jump=setup.limits.max_counter_jump,
             max_envelope_bytes=setup.limits.max_envelope_bytes,
             trial_s=setup.trial_s,
@@ -156,7 +158,15 @@ def _ledger(old: Ledger | None, counter: int | None, tree: str, now_s: float) ->
 
 
 def _text(key: bytes | TrustedKey) -> str:
-    return key.hex() if isinstance(key, bytes) else to_text(key)
+    """Raises InputError: it is no key that anybody can have made."""
+    try:
+        text = key.hex() if isinstance(key, bytes) else to_text(key)
+        from_text(text)
+    except ValueError as error:
+        raise InputError(
+            f"a trusted key is none: {error}", remedy="make one with `groundstation keygen`"
+        ) from error
+    return text
 
 
 def _root_digest(config: Config) -> str:

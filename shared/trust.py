@@ -9,12 +9,14 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from shared.auth.keys import SharedKey, TrustedKey, blocks, key_id, profile_of
+from shared.auth.keys import SharedKey, TrustedKey, blocks, ed25519_public, key_id, profile_of
 from shared.auth.tesla import Chain, Commitment
 from shared.errors import InputError
 
 __all__ = ["check_apart", "key_id", "load_trusted_keys"]
 
+_BEGINNING = re.compile(rb"-----BEGIN ([^\r\n]*?)-----")
+_KNOWN = re.compile(rb"PUBLIC KEY|REHYDRATION .*")
 _PUBLIC_BLOCK = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
 
 
@@ -32,6 +34,7 @@ def load_trusted_keys(pem: bytes) -> tuple[TrustedKey, ...]:
             expected="public keys only",
             remedy="give the probe ground.pub and keep ground.key on the ground",
         )
+    _check_blocks(pem)
     keys: list[TrustedKey] = [_public_key(block) for block in _PUBLIC_BLOCK.findall(pem)]
     keys += [key for key in others if not isinstance(key, Chain)]
     if not keys:
@@ -43,6 +46,24 @@ def load_trusted_keys(pem: bytes) -> tuple[TrustedKey, ...]:
         )
     check_apart(keys)
     return tuple(keys)
+
+
+def _check_blocks(pem: bytes) -> None:
+    """That no block of the file would be passed over: each was meant to be trusted."""
+    labels = _BEGINNING.findall(pem)
+    for label in labels:
+        if not _KNOWN.fullmatch(label):
+            raise InputError(
+                f"the trust file holds a block {label[:40].decode('ascii', 'replace')!r}",
+                expected="PUBLIC KEY, or what `groundstation keygen --profile` writes",
+                remedy="write it as a public key: openssl pkey -pubin -in FILE",
+            )
+    if labels.count(b"PUBLIC KEY") != len(_PUBLIC_BLOCK.findall(pem)):
+        raise InputError(
+            "a public key in the trust file is cut short",
+            expected="-----END PUBLIC KEY----- after each that begins",
+            remedy="copy ground.pub again",
+        )
 
 
 def check_apart(keys: Sequence[TrustedKey]) -> None:
@@ -88,4 +109,11 @@ def _public_key(block: bytes) -> Ed25519PublicKey:
             expected="Ed25519",
             remedy="make a key pair with `groundstation keygen`",
         )
-    return key
+    try:
+        return ed25519_public(key.public_bytes_raw())
+    except ValueError as error:
+        raise InputError(
+            f"a public key in the trust file is none: {error}",
+            expected="a key that a key generator made",
+            remedy="make a key pair with `groundstation keygen`, and ask where this one came from",
+        ) from error

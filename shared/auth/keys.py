@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from shared.auth.points import flaw_of
 from shared.auth.profiles import CHAIN_KEY_BYTES, Profile
 from shared.auth.tesla import Chain, ChainKey, Commitment, make_chain
 from shared.digest import sha256
@@ -70,6 +71,18 @@ SigningKey = Ed25519PrivateKey | SharedKey | IntervalKey
 """What makes a tag."""
 CheckingKey = Ed25519PublicKey | SharedKey | IntervalKey
 """What checks one."""
+
+
+def ed25519_public(raw: bytes) -> Ed25519PublicKey:
+    """The public key that these 32 bytes are; all that are read anywhere are made here.
+
+    Raises:
+        ValueError: they are no key that anybody can have made (``shared.auth.points``).
+    """
+    flaw = flaw_of(raw)
+    if flaw:
+        raise ValueError(f"the key {raw[:32].hex()} {flaw}")
+    return Ed25519PublicKey.from_public_bytes(raw)
 
 
 def profile_of(key: TrustedKey | GroundKey | SigningKey) -> Profile:
@@ -132,7 +145,7 @@ def from_text(text: str) -> TrustedKey:
 
 def _from_raw(profile: Profile, raw: bytes) -> TrustedKey:
     if profile is Profile.ED25519:
-        return Ed25519PublicKey.from_public_bytes(raw)
+        return ed25519_public(raw)
     return Commitment.unpack(raw) if profile is Profile.TESLA else SharedKey(profile, raw)
 
 

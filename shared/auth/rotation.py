@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from shared.auth.keys import SharedKey, TrustedKey, fingerprint, key_id
+from shared.auth.points import flaw_of
 from shared.auth.profiles import KEY_ID_BYTES, Profile
 from shared.auth.tags import fits
 from shared.auth.tesla import COMMITMENT_BYTES, Commitment
@@ -127,6 +128,9 @@ def check_rotation(rotation: Rotation, trusted: Sequence[TrustedKey]) -> tuple[T
             remedy="send it again if it was damaged",
         )
     keys = tuple(_held(key, trusted) if isinstance(key, Kept) else key for key in rotation.keys)
+    for key in keys:
+        if isinstance(key, Ed25519PublicKey) and (flaw := flaw_of(key.public_bytes_raw())):
+            raise Refusal(f"a key of the change of keys {flaw}", remedy="make another key pair")
     if not may_change_trust(keys):
         raise Refusal(
             "after this change no key could change the trusted keys any more",

@@ -6,6 +6,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from shared.auth.keys import CheckingKey, IntervalKey, SharedKey, SigningKey
+from shared.auth.points import flaw_of
 from shared.auth.profiles import INTERVAL_BYTES, Profile
 from shared.mac import aes_cmac, same
 
@@ -18,8 +19,13 @@ def make_tail(key: SigningKey, covered: bytes) -> bytes:
 
 
 def fits(key: CheckingKey, tail: bytes, covered: bytes) -> bool:
-    """Whether a tail was made with this key over these bytes; of MACs in constant time."""
+    """Whether a tail was made with this key over these bytes; of MACs in constant time.
+
+    Nothing fits a public key that is none (``shared.auth.points``), wherever it came from.
+    """
     if isinstance(key, Ed25519PublicKey):
+        if flaw_of(key.public_bytes_raw()):
+            return False
         try:
             key.verify(tail, covered)
         except InvalidSignature:

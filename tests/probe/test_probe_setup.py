@@ -16,6 +16,8 @@ from probe.setup import Setup, initialise
 from shared.errors import InputError, StoreError
 from shared.tree import write_tree
 
+PUBLIC = KEY.public_key().public_bytes_raw()
+
 
 def test_what_init_writes(world: World) -> None:
     with open_probe(world.state) as probe:
@@ -42,7 +44,7 @@ def test_a_second_init_is_refused(world: World) -> None:
 def test_renew_keeps_counter_and_history(world: World) -> None:
     world.put(TARGET, 41, Quick())
     (world.root / "extra").write_bytes(b"by hand\n")
-    setup = Setup(root=world.root, model=world.folder / "model", pin=bytes(32), keys=[bytes(32)])
+    setup = Setup(root=world.root, model=world.folder / "model", pin=bytes(32), keys=[PUBLIC])
     ledger = initialise(world.state, setup, now_s=9.0, renew=True, files=Quick())
     assert ledger.counter == 41
     assert ledger.tree == world.tree().digest.hex()
@@ -59,15 +61,15 @@ def test_renew_keeps_counter_and_history(world: World) -> None:
 
 def test_renew_never_lowers_the_counter(world: World) -> None:
     world.put(TARGET, 41, Quick())
-    setup = Setup(root=world.root, model=world.root, pin=PIN, keys=[bytes(32)], counter=7)
+    setup = Setup(root=world.root, model=world.root, pin=PIN, keys=[PUBLIC], counter=7)
     assert initialise(world.state, setup, now_s=9.0, renew=True).counter == 41
-    setup = Setup(root=world.root, model=world.root, pin=PIN, keys=[bytes(32)], counter=50)
+    setup = Setup(root=world.root, model=world.root, pin=PIN, keys=[PUBLIC], counter=50)
     assert initialise(world.state, setup, now_s=9.0, renew=True).counter == 50
 
 
 def test_renew_needs_a_state(tmp_path: Path) -> None:
     write_tree(BASE, tmp_path / "root")
-    setup = Setup(root=tmp_path / "root", model=tmp_path, pin=PIN, keys=[bytes(32)])
+    setup = Setup(root=tmp_path / "root", model=tmp_path, pin=PIN, keys=[PUBLIC])
     with pytest.raises(StoreError, match="no state folder"):
         initialise(tmp_path / "state", setup, now_s=9.0, renew=True)
     assert not (tmp_path / "state").exists()
@@ -87,21 +89,21 @@ def test_a_root_reached_through_a_link(tmp_path: Path) -> None:
 @pytest.mark.parametrize("inside", ["root/state", "."])
 def test_state_and_root_within_each_other(tmp_path: Path, inside: str) -> None:
     write_tree(BASE, tmp_path / "root")
-    setup = Setup(root=tmp_path / "root", model=tmp_path, pin=PIN, keys=[bytes(32)])
+    setup = Setup(root=tmp_path / "root", model=tmp_path, pin=PIN, keys=[PUBLIC])
     with pytest.raises(InputError, match="within each other"):
         initialise(tmp_path / inside, setup, now_s=1.0)
     assert not (tmp_path / "root/state").exists()
 
 
 def test_a_mount_point_is_refused(tmp_path: Path) -> None:
-    setup = Setup(root=Path("/proc"), model=tmp_path, pin=PIN, keys=[bytes(32)])
+    setup = Setup(root=Path("/proc"), model=tmp_path, pin=PIN, keys=[PUBLIC])
     with pytest.raises(InputError, match="mount point"):
         initialise(tmp_path / "state", setup, now_s=1.0)
 
 
 def test_missing_root_and_missing_keys(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a folder"):
-        initialise(tmp_path / "s", Setup(tmp_path / "r", tmp_path, PIN, [bytes(32)]), now_s=1.0)
+        initialise(tmp_path / "s", Setup(tmp_path / "r", tmp_path, PIN, [PUBLIC]), now_s=1.0)
     with pytest.raises(InputError, match="no trusted key"):
         initialise(tmp_path / "s", Setup(tmp_path, tmp_path, PIN, []), now_s=1.0)
     assert not (tmp_path / "s").exists()
@@ -124,7 +126,7 @@ class Reluctant(Quick):
 def test_without_exchange_it_falls_back_to_renames(tmp_path: Path, number: int) -> None:
     write_tree(BASE, tmp_path / "root")
     world = World(tmp_path)
-    setup = Setup(root=world.root, model=tmp_path, pin=PIN, keys=[bytes(32)])
+    setup = Setup(root=world.root, model=tmp_path, pin=PIN, keys=[PUBLIC])
     initialise(world.state, setup, now_s=1.0, files=Reluctant(number))
     with open_probe(world.state) as probe:
         assert probe.config.swap is Swap.RENAMES
@@ -135,7 +137,7 @@ def test_without_exchange_it_falls_back_to_renames(tmp_path: Path, number: int) 
 def test_slots_go_beside_a_root_on_another_filesystem(tmp_path: Path) -> None:
     write_tree(BASE, tmp_path / "root")
     world = World(tmp_path)
-    setup = Setup(root=world.root, model=tmp_path, pin=PIN, keys=[bytes(32)])
+    setup = Setup(root=world.root, model=tmp_path, pin=PIN, keys=[PUBLIC])
     initialise(world.state, setup, now_s=1.0, files=Reluctant(errno.EXDEV, "state"))
     with open_probe(world.state) as probe:
         assert probe.config.slots == str(tmp_path / ".root.slots")
@@ -146,7 +148,7 @@ def test_slots_go_beside_a_root_on_another_filesystem(tmp_path: Path) -> None:
 
 def test_a_root_that_nothing_can_replace_is_refused(tmp_path: Path) -> None:
     write_tree(BASE, tmp_path / "root")
-    setup = Setup(root=tmp_path / "root", model=tmp_path, pin=PIN, keys=[bytes(32)])
+    setup = Setup(root=tmp_path / "root", model=tmp_path, pin=PIN, keys=[PUBLIC])
     with pytest.raises(InputError, match="cannot be renamed"):
         initialise(tmp_path / "state", setup, now_s=1.0, files=Reluctant(errno.EPERM))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["root", "state"]
@@ -154,7 +156,7 @@ def test_a_root_that_nothing_can_replace_is_refused(tmp_path: Path) -> None:
 
 def test_power_cut_during_init_and_init_again(tmp_path: Path) -> None:
     write_tree(BASE, tmp_path / "root")
-    setup = Setup(root=tmp_path / "root", model=tmp_path, pin=PIN, keys=[bytes(32)])
+    setup = Setup(root=tmp_path / "root", model=tmp_path, pin=PIN, keys=[PUBLIC])
     for at in range(1, 100):
         state = tmp_path / f"state{at}"
         try:
