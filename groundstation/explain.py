@@ -158,7 +158,7 @@ def explain(
         WrongBaseline: it was authored for another tree.
         RegenerationError: it leads nowhere.
         DigestMismatch: it leads to another patch than the one that it names.
-        BudgetExceeded: there is no memory left.
+        OutOfMemory: there is too little memory now.
     """
     inspection = inspect_envelope(envelope)
     message = inspection.envelope.message

@@ -85,7 +85,7 @@ def record(
 
     Raises:
         RegenerationError: the message leads nowhere.
-        BudgetExceeded: there is no memory left.
+        OutOfMemory: there is too little memory now.
     """
     made, recorder = regenerate_observed(message, baseline, lambda: model, _Recorder, report, clock)
     return made, tuple(recorder.decided)

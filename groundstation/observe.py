@@ -41,7 +41,7 @@ def regenerate_observed(
 
     Raises:
         RegenerationError: the message leads nowhere.
-        BudgetExceeded: there is no memory left.
+        OutOfMemory: there is too little memory now.
     """
     recorders: list[Recorder] = []
 

@@ -111,7 +111,7 @@ def retell(
 
     Raises:
         RegenerationError: the recipe leads nowhere.
-        BudgetExceeded: there is no memory left.
+        OutOfMemory: there is too little memory now.
     """
     told, recorder = regenerate_observed(message, baseline, open_model, _Recorder, report, clock)
     return Retelling(

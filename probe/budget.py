@@ -2,12 +2,12 @@
 
 Tokens, seconds and resident memory are watched token by token in ``shared.regenerate``.  That comes
 too late for a single allocation that is too large.  So the system's own limit on address space is
-set for as long as the model works, and what then fails becomes a refusal.
+set for as long as the model works, and what then fails is a lack of memory (``OutOfMemory``):
+nobody can tell whether the limit was in the way or the machine had no more.
 """
 
 from __future__ import annotations
 
-import errno
 import resource
 import signal
 import threading
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shared.errors import BudgetExceeded
+from shared.memory import blaming_memory
 
 LEAST_BYTES = 256 << 20
 """No tighter limit is set: below it libraries fail in ways of their own, and regeneration, which
@@ -36,7 +37,7 @@ def limited_memory(max_bytes: int) -> Iterator[None]:
     The mapped model counts in full, whether its pages are resident or not.
 
     Raises:
-        BudgetExceeded: more was asked for.
+        OutOfMemory: more was asked for, or the machine has less.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = _address_space_bytes() + max(max_bytes, LEAST_BYTES)
@@ -45,15 +46,8 @@ def limited_memory(max_bytes: int) -> Iterator[None]:
             wanted = min(wanted, limit)
     resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
     try:
-        yield
-    except (MemoryError, OSError) as error:
-        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
-            raise
-        raise BudgetExceeded(
-            "regeneration needs more memory",
-            expected=f"at most {max_bytes >> 20} MiB beside the program itself",
-            remedy="raise --max-memory, or split the patch",
-        ) from error
+        with blaming_memory():
+            yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 

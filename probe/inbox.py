@@ -14,6 +14,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +28,15 @@ from probe.units import Piece
 from shared.ccsds.segmentation import Segment, SequenceFlags
 from shared.errors import StoreError
 
-MESSAGE, SEGMENT = ".message", ".segment"
+MESSAGE, SEGMENT, DRAFT = ".message", ".segment", ".new"
+MOST_FILE_BYTES = 1 << 30
+"""A larger file is none of this program's."""
+
+_MESSAGE_NAME = re.compile(r"(?a:(?P<order>\d{1,18}))\.message")
+_SEGMENT_NAME = re.compile(
+    r"(?a:(?P<order>\d{1,18})\.(?P<map_id>\d{1,2})\.(?P<number>-|\d{1,3})\.(?P<flags>[0-3]))"
+    r"\.segment"
+)
 
 
 @dataclass(frozen=True)
@@ -68,28 +78,28 @@ class Inbox:
         self._remove(self._segment(kept))
 
     def messages(self) -> list[Waiting]:
-        """Those put away, oldest first."""
+        """Those put away, oldest first; what is no message is passed over."""
         found = []
-        for path in self._files(MESSAGE):
-            with storing("read the inbox"):
-                found.append(Waiting(int(path.name.split(".")[0]), path.read_bytes()))
+        for name, data in self._read(_MESSAGE_NAME):
+            found.append(Waiting(int(name["order"]), data))
         return sorted(found, key=lambda waiting: waiting.order)
 
     def segments(self) -> list[Kept]:
-        """Those put away; files that are none are passed over."""
+        """Those put away, oldest first; what is no segment is passed over."""
         found = []
-        for path in self._files(SEGMENT):
-            order, map_id, number, flags = path.name.split(".")[:4]
-            with storing("read the inbox"):
-                data = path.read_bytes()
-            segment = Segment(SequenceFlags(int(flags)), int(map_id), data)
-            found.append(Kept(int(order), Piece(segment, None if number == "-" else int(number))))
+        for name, data in self._read(_SEGMENT_NAME):
+            flags = SequenceFlags(int(name["flags"]))
+            segment = Segment(flags, int(name["map_id"]), data)
+            number = None if name["number"] == "-" else int(name["number"])
+            found.append(Kept(int(name["order"]), Piece(segment, number)))
         return sorted(found, key=lambda kept: kept.order)
 
     def clear_drafts(self) -> None:
-        """Remove what a crash left half written."""
+        """Remove what a crash left half written; what does not go is passed over."""
         with storing("clear the inbox"):
-            for path in self.folder.glob("*.new"):
+            drafts = [path for path in self.folder.iterdir() if path.name.endswith(DRAFT)]
+        for path in drafts:
+            with contextlib.suppress(OSError):
                 durable_remove(self.files, path)
 
     def _message(self, order: int) -> Path:
@@ -101,9 +111,15 @@ class Inbox:
         name = f"{kept.order}.{piece.segment.map_id}.{number}.{piece.segment.flags.value}"
         return self.folder / f"{name}{SEGMENT}"
 
-    def _files(self, ending: str) -> list[Path]:
+    def _read(self, form: re.Pattern[str]) -> Iterator[tuple[re.Match[str], bytes]]:
+        """Files that this program may have written, by their names, and what they hold."""
         with storing("list the inbox"):
-            return [path for path in self.folder.iterdir() if path.name.endswith(ending)]
+            paths = list(self.folder.iterdir())
+        for path in paths:
+            name = form.fullmatch(path.name)
+            data = plain_bytes(path) if name else None
+            if name and data is not None:
+                yield name, data
 
     def _write(self, path: Path, data: bytes) -> None:
         with storing("put what came into the inbox"):
@@ -112,6 +128,22 @@ class Inbox:
     def _remove(self, path: Path) -> None:
         with storing("clear the inbox"), contextlib.suppress(FileNotFoundError):
             durable_remove(self.files, path)
+
+
+def plain_bytes(path: Path) -> bytes | None:
+    """What a file holds; None if it cannot be read, or is a folder, a link, a pipe or a device.
+
+    An inbox may have got files that are not this program's.  They stay, and are in nobody's way:
+    a pipe that nobody writes to would keep a reader waiting for ever.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            fits = stat.S_ISREG(found.st_mode) and found.st_size <= MOST_FILE_BYTES
+            return file.read() if fits else None
+    except OSError:
+        return None
 
 
 @contextmanager

@@ -27,7 +27,11 @@ def listen(
     telemetry: Annotated[str, typer.Option(help="json lines, or packet: 62 bytes each.")] = "json",
     telemetry_to: Annotated[
         str,
-        typer.Option(metavar="HOST:PORT", help="udp: where telemetry goes, else the sender."),
+        typer.Option(
+            metavar="HOST:PORT",
+            help="udp: where telemetry goes, else standard output. The word sender answers whoever "
+            "sent last, with no more bytes than came from there.",
+        ),
     ] = "",
     pictures: Annotated[
         Path | None,
@@ -52,7 +56,7 @@ def listen(
         typer.Option(min=0, metavar="J", help="The same, of one multiply-add of the model."),
     ] = None,
 ) -> None:
-    """Receive messages and deal with each; telemetry goes back the same way.
+    """Receive messages and deal with each; telemetry says how.
 
     Ends with its input, or on SIGTERM or Ctrl-C once the message in hand is dealt with.
     """

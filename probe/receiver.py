@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from probe.assembly import Assembly, Kept, take
@@ -16,7 +17,8 @@ from probe.inbox import Inbox, Waiting
 from probe.transports import Transport
 from probe.units import Framing, Units
 from shared.ccsds.stack import Stack
-from shared.errors import StoreError
+from shared.errors import RehydrationError, StoreError
+from shared.memory import came_of_lack
 
 POLL_S = 0.2
 MAX_WAITING = 256
@@ -57,6 +59,8 @@ class Receiver:
         self._assembly = Assembly()
         self._order = 0
         self._stop = threading.Event()
+        self.failure: Exception | None = None
+        """What ended the reading before the input did."""
         self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)
 
     def start(self) -> None:
@@ -81,19 +85,27 @@ class Receiver:
             for waiting in before:
                 self._hand_on(waiting)
             for kept in segments:
-                self._take(kept)
+                self._again(kept)
             while not self._stop.is_set():
                 data = self._transport.receive(POLL_S)
+                self._attend(data or None)
                 if data == b"":
-                    self._dispose(self._framing.idle())
                     break
-                self._dispose(self._framing.idle() if data is None else self._framing.feed(data))
+        except Exception as error:  # the line itself, or what tells of faults
+            self.failure = error
         finally:
             self.ended.set()
 
+    def _attend(self, data: bytes | None) -> None:
+        """Deal with one input; a defect costs the input and not the line."""
+        try:
+            self._dispose(self._framing.idle() if data is None else self._framing.feed(data))
+        except Exception as error:
+            self._fault(f"what came is dropped: {failing(error)}")
+
     def _dispose(self, units: Units) -> None:
-        for fault in units.faults:
-            self._fault(fault)
+        if units.faults:
+            self._fault(counted(units.faults))
         for message in units.messages:
             self._message(message)
         for piece in units.pieces:
@@ -101,6 +113,13 @@ class Receiver:
             kept = Kept(self._order, piece)
             self._attempt(lambda kept=kept: self._inbox.put_segment(kept))  # type: ignore[misc]
             self._take(kept)
+
+    def _again(self, kept: Kept) -> None:
+        """Take in what was put away in an earlier session, under the same rule."""
+        try:
+            self._take(kept)
+        except Exception as error:
+            self._fault(f"a segment from before is passed over: {failing(error)}")
 
     def _take(self, kept: Kept) -> None:
         taken = take(self._assembly, kept, self._stack)
@@ -135,3 +154,22 @@ class Receiver:
             self._fault(str(error))
             return False
         return True
+
+
+def counted(faults: Sequence[str]) -> str:
+    """What was dropped of one input, in one sentence however often it happened."""
+    kinds = Counter(faults).most_common()
+    first = "; ".join(
+        f"{number} times: {kind}" if number > 1 else kind for kind, number in kinds[:3]
+    )
+    others = sum(number for _, number in kinds[3:])
+    return f"{first}; {others} more of other kinds" if others else first
+
+
+def failing(error: Exception) -> str:
+    """An error that nobody foresaw, in words."""
+    if isinstance(error, RehydrationError):
+        return str(error)
+    if came_of_lack(error):
+        return "there is too little memory for this now"
+    return f"a defect in this program: {type(error).__name__}: {error}"

@@ -233,6 +233,7 @@ def exit_codes() -> Iterator[tuple[int, str]]:
         errors.Refusal,
         *sorted(errors.Refusal.__subclasses__(), key=lambda family: family.exit_code),
         errors.StoreError,
+        errors.OutOfMemory,
     )
     for family in families:
         yield family.exit_code, " ".join((family.__doc__ or "").split()).rstrip(".")

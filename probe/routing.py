@@ -19,6 +19,7 @@ from shared import errors
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.digest import sha256
 from shared.errors import RehydrationError
+from shared.memory import blaming_memory
 
 if TYPE_CHECKING:
     from shared.regenerate import Regenerated
@@ -40,9 +41,10 @@ STEPS: dict[type[RehydrationError], int] = {
     errors.DigestMismatch: 9,
     NoRoom: 10,
     errors.StoreError: 10,
+    errors.OutOfMemory: 10,
 }
 """The check that each family is of: 1 to 7 as in ``probe.checks``, 8 regeneration, 9 the digest of
-what came of it, 10 the disk.  0 is none of them."""
+what came of it, 10 the machine: its disk or its memory.  0 is none of them."""
 
 _ROTATION_HEADS = range(4)
 """The second byte of a change of keys; of an envelope it is larger (``shared.auth.rotation``)."""
@@ -82,10 +84,12 @@ def deal(
     Raises:
         StoreError: the state or the disk refuses.
         PinError: the model is damaged.
+        OutOfMemory: the machine has too little memory now.
     """
     ledger = probe.store.ledger()
     try:
-        return _dealt(probe, data, regenerator, clock, gallery)
+        with blaming_memory():
+            return _dealt(probe, data, regenerator, clock, gallery)
     except (errors.BadSignature, errors.WrongBaseline, NoRoom) as error:
         # Perhaps it follows one that is still on its way, or the disk gets room.
         return Dealt.refused(error, later=True)

@@ -21,7 +21,7 @@ from probe.filesystem import Filesystem
 from probe.inbox import Inbox, Waiting
 from probe.onboard import Clock, Probe, open_probe
 from probe.picture import Gallery
-from probe.receiver import Receiver
+from probe.receiver import Receiver, failing
 from probe.records import Config
 from probe.routing import STEPS, Dealt, deal
 from probe.selftest import judge
@@ -30,7 +30,8 @@ from probe.telemetry import Event, Telemetry
 from probe.update import Regenerator
 from probe.usage import peak_memory_kib
 from shared.digest import sha256
-from shared.errors import RehydrationError, StoreError
+from shared.errors import Defect, InputError, OutOfMemory, RehydrationError, StoreError
+from shared.memory import blaming_memory
 from shared.terminal import Report
 
 MAX_PARKED = 16
@@ -84,7 +85,13 @@ class Service:
         self._told_s = 0.0
 
     def run(self, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Work until the input has ended and all is dealt with, or until told to stop."""
+        """Work until the input has ended and all is dealt with, or until told to stop.
+
+        Raises:
+            StoreError: the state folder cannot be opened at the start.
+            InputError: the line has failed.
+            Defect: what reads the line has.
+        """
         self._tick(first=True)
         self._receiver.start()
         try:
@@ -96,12 +103,25 @@ class Service:
                 except queue.Empty:
                     self._tick()
                     if ended:
-                        return
+                        break
                     continue
                 self._deal(waiting)
                 self._retry()
         finally:
             self._receiver.stop()
+        self._check_line()
+
+    def _check_line(self) -> None:
+        """Say why the line was given up, if it was; who restarts the service sees it by its code."""
+        error = self._receiver.failure
+        if error is None:
+            return
+        known = isinstance(error, (OSError, RehydrationError))
+        family = InputError if known else Defect
+        found = f"the line has failed: {error if known else failing(error)}"
+        self._emit(Telemetry(Event.FRAMES, exit_code=family.exit_code, reason=found))
+        remedy = "see to the line and start the service again; what waits is kept"
+        raise family(found, remedy=remedy) from error
 
     def _deal(self, waiting: Waiting) -> bool:
         """Whether the message is done with, one way or the other."""
@@ -121,7 +141,7 @@ class Service:
         began_s = time.monotonic()
         while True:
             try:
-                with self._open() as probe:
+                with blaming_memory(), self._open() as probe:
                     self._sequence = probe.store.ledger().sequence
                     follow = self._doing.follow(probe.config, self._progress)
                     gallery = self._doing.gallery
@@ -133,12 +153,17 @@ class Service:
                     continue
                 dealt = Dealt.refused(error, later=True)
                 break
+            except OutOfMemory as error:
+                dealt = Dealt.refused(error, later=True)
+                break
             except RehydrationError as error:
                 dealt = Dealt.refused(error)
                 break
+            except OSError as error:  # of the disk, and nobody named it: the next attempt may do
+                dealt = Dealt.refused(StoreError(f"the disk refuses: {error}"), later=True)
+                break
             except Exception as error:  # a defect must not take the link down with it
-                found = f"a defect in this program: {type(error).__name__}: {error}"
-                dealt = Dealt(Telemetry(Event.REFUSED, exit_code=1, reason=found))
+                dealt = Dealt(Telemetry(Event.REFUSED, exit_code=1, reason=failing(error)))
                 break
         digest = dealt.telemetry.digest if any(dealt.telemetry.digest) else sha256(data)[:8]
         return replace(dealt, telemetry=replace(dealt.telemetry, digest=digest))

@@ -20,7 +20,7 @@ from probe.receiver import Receiver
 from probe.records import Config
 from probe.service import Doing, Service, completed
 from probe.telemetry import Event, Telemetry, json_line, packet
-from probe.transports import Serial, Stdio, Transport, Udp
+from probe.transports import Printed, Serial, Stdio, Transport, Udp
 from probe.units import Ccsds, Datagrams, Framing, Slip
 from probe.update import Regenerator
 from shared.ccsds.stack import Stack
@@ -76,7 +76,9 @@ def serve(
     files = Filesystem()
     with open_inbox(state, files) as inbox:
         line = transport(options)
-        say = speaker(line, options.telemetry, options.apid)
+        # The sender of a datagram may be anybody: who wants telemetry on a network names a place.
+        out = line if options.telemetry_to or not options.udp else Printed()
+        say = speaker(out, options.telemetry, options.apid)
         doing = Doing(state, files, time.time, follow, say, energy, gallery)
 
         def fault(reason: str) -> None:
@@ -110,7 +112,7 @@ def framed(framing: str, line: Transport, stack: Stack, max_bytes: int) -> Frami
     return Datagrams() if line.datagrams else Slip(max_bytes + 1)
 
 
-def speaker(line: Transport, form: str, apid: int) -> Callable[[Telemetry], None]:
+def speaker(line: Transport | Printed, form: str, apid: int) -> Callable[[Telemetry], None]:
     """What sends telemetry; two threads may call it."""
     lock = threading.Lock()
     count = 0

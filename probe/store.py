@@ -50,11 +50,11 @@ class Store:
 
     def journal(self) -> Journal | None:
         """The transaction under way, if any; errors as ``config``."""
-        return self._read(Journal) if self._path(Journal).exists() else None
+        return self._read(Journal) if self._there(Journal) else None
 
     def pending(self) -> Pending:
         """The messages that wait for a key; errors as ``config``."""
-        return self._read(Pending) if self._path(Pending).exists() else Pending()
+        return self._read(Pending) if self._there(Pending) else Pending()
 
     def write(self, record: Record) -> None:
         """Replace the record's file durably."""
@@ -66,6 +66,10 @@ class Store:
         """The transaction is over."""
         with storing("remove journal.json"):
             durable_remove(self.files, self._path(Journal))
+
+    def _there(self, kind: type[Record]) -> bool:
+        with storing(f"look for {self._path(kind).name}"):
+            return self._path(kind).exists()
 
     def _path(self, kind: type[Record]) -> Path:
         return self.folder / f"{kind.__name__.lower()}.json"

@@ -1,17 +1,25 @@
-"""Where bytes come from and telemetry goes to: UDP, a serial line, or standard input and output."""
+"""Where bytes come from and telemetry goes to: UDP, a serial line, or standard input and output.
+
+The sender of a datagram can be forged, so an answer to it goes to whomever a stranger names.  By
+default none is sent, and where answers are wanted a sender gets no more bytes than came from it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
 import sys
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared.errors import InputError
 
 MAX_DATAGRAM_BYTES = 65_536
 CHUNK_BYTES = 4096
+SENDER = "sender"
+"""Stands for the address that a datagram says it comes from."""
 
 
 class Transport(Protocol):
@@ -33,8 +41,21 @@ class Transport(Protocol):
         """Give up the line."""
 
 
+@dataclass
+class _Answer:
+    """Whom to answer, and how many bytes more than it got so far that sender has sent."""
+
+    peer: Any
+    left: int
+
+
 class Udp:
-    """Datagrams to one address.  Telemetry goes to a fixed address or to whoever sent last.
+    """Datagrams to one address.
+
+    Args:
+        address: to listen on, HOST:PORT.
+        telemetry: where telemetry goes: HOST:PORT; ``SENDER`` for whoever sent last, never more
+            bytes than came from there; or "" for nowhere.
 
     Raises:
         InputError: the address cannot be used.
@@ -44,9 +65,10 @@ class Udp:
 
     def __init__(self, address: str, telemetry: str = "") -> None:
         host, port = host_and_port(address)
-        self._fixed = bool(telemetry)
+        fixed = telemetry not in ("", SENDER)
+        self._answer = _Answer(None, 0) if telemetry == SENDER else None
         try:
-            self._peer = _resolved(*host_and_port(telemetry)) if telemetry else None
+            self._peer = _resolved(*host_and_port(telemetry))[1] if fixed else None
             family, where = _resolved(host, port)
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
@@ -67,17 +89,20 @@ class Udp:
             data, sender = self._socket.recvfrom(MAX_DATAGRAM_BYTES)
         except OSError:  # a peer's refusal of telemetry is reported here
             return None
-        if not self._fixed:
-            self._peer = (self._socket.family, sender)
+        if (answer := self._answer) is not None:
+            before = answer.left if answer.peer == sender else 0
+            self._answer = _Answer(sender, min(before + len(data), MAX_DATAGRAM_BYTES))
         return data or None
 
     def send(self, data: bytes) -> None:
         """See ``Transport``."""
-        if self._peer is not None:
-            try:
-                self._socket.sendto(data, self._peer[1])
-            except OSError:
-                return
+        peer = self._peer
+        if (answer := self._answer) is not None and len(data) <= answer.left:
+            answer.left -= len(data)
+            peer = answer.peer
+        if peer is not None:
+            with contextlib.suppress(OSError):
+                self._socket.sendto(data, peer)
 
     def close(self) -> None:
         """See ``Transport``."""
@@ -152,6 +177,21 @@ class Stdio:
 
     def close(self) -> None:
         """Nothing: these belong to the process."""
+
+
+class Printed:
+    """Standard output for a line that gets no telemetry; a reader that is slow stops nothing."""
+
+    def __init__(self, sink: int = 1) -> None:
+        self._sink = sink
+
+    def send(self, data: bytes) -> None:
+        """Write an event, or drop it where that would have to wait (select(2))."""
+        try:
+            if select.select([], [self._sink], [], 0)[1]:
+                os.write(self._sink, data)
+        except (OSError, ValueError):
+            return
 
 
 def host_and_port(address: str) -> tuple[str, int]:

@@ -22,6 +22,7 @@ from shared.auth.tesla import Commitment
 from shared.digest import sha256
 from shared.envelope import Limits
 from shared.errors import DigestMismatch, InputError, PinError, RegenerationError
+from shared.memory import blaming_memory
 from shared.tree import Tree
 from shared.wire import Message
 
@@ -50,12 +51,14 @@ class Applied:
     entry: Entry
 
 
+@blaming_memory()
 def apply(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> Applied:
     """Make an envelope's target the tree in use.
 
     Raises:
         Refusal: the message is refused; tree and counter are as before.
         StoreError: the disk refuses; all or nothing was done.
+        OutOfMemory: the machine has too little memory now; nothing was done.
         PinError: the model is damaged.
     """
     verified = verify(probe, data)
@@ -72,6 +75,7 @@ def apply(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> 
     return Applied(verified.message, regenerated, entry)
 
 
+@blaming_memory()
 def verify(probe: Probe, data: bytes) -> Verified:
     """Run the numbered checks; reads model manifest and tree only for an authentic message.
 
@@ -91,6 +95,7 @@ def verify(probe: Probe, data: bytes) -> Verified:
     return Verified(message, baseline)
 
 
+@blaming_memory()
 def regenerate(verified: Verified, regenerator: Regenerator) -> Regenerated:
     """Follow a verified message and check the digest of what comes out.
 

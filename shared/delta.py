@@ -20,6 +20,7 @@ from collections.abc import Iterator
 import zstandard
 
 from shared.errors import RegenerationError
+from shared.memory import lacks_memory
 
 LEVEL = 22
 ESCAPE = b"\x03"
@@ -76,6 +77,7 @@ def decode_frame(old: bytes, frame: bytes) -> bytes:
     Raises:
         RegenerationError: ``frame`` is not exactly one frame, does not decode with this old file,
             or gives more than ``MOST_FILE_BYTES``.
+        MemoryError: there is no room for window or text; the frame may be in order.
     """
     decoder = zstandard.ZstdDecompressor(
         dict_data=_dictionary(old),
@@ -94,6 +96,8 @@ def decode_frame(old: bytes, frame: bytes) -> bytes:
                     "the payload is of a larger file", expected=f"at most {MOST_FILE_BYTES} bytes"
                 )
     except zstandard.ZstdError as error:
+        if lacks_memory(error):
+            raise MemoryError(str(error)) from error
         raise RegenerationError(f"the payload does not decode: {error}") from error
     if not decoder.eof or decoder.unused_data or place < len(frame):
         raise RegenerationError("the payload does not end where its last block ends")

@@ -182,6 +182,24 @@ class NotClosed(Refusal):
     kind = "not-closed"
 
 
+# --- the machine's and this program's own -----------------------------------------------------
+
+
+class OutOfMemory(RehydrationError):
+    """The machine has too little memory for this now; the message is not to blame and may be tried
+    again."""
+
+    exit_code = 31
+    kind = "memory"
+
+
+class Defect(RehydrationError):
+    """A part of this program failed in a way that nobody foresaw."""
+
+    exit_code = 1
+    kind = "defect"
+
+
 # --- the probe's own state -----------------------------------------------------------------------
 
 

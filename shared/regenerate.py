@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shared.diff import unified_diff
 from shared.errors import BudgetExceeded, RegenerationError
+from shared.memory import blaming_memory
 from shared.prompts.changeset import transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel
@@ -194,17 +195,12 @@ def regenerate(
     Raises:
         RegenerationError: the recipe leads nowhere.
         BudgetExceeded: it needs more than the budget.
+        OutOfMemory: the machine has too little memory for it now.
     """
     meter = Meter(budget or Budget(), clock, report)
-    try:
+    with blaming_memory():
         target = _follow(message, baseline, open_model, meter, observe)
         patch = unified_diff(baseline, target)
-    except MemoryError as error:
-        raise BudgetExceeded(
-            "there is no memory left",
-            expected=f"regeneration within {resident_bytes()} bytes",
-            remedy="give the probe more memory, or author the patch in several messages",
-        ) from error
     return Regenerated(target, patch, meter.tokens, meter.seconds())
 
 

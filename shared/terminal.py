@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from shared.errors import RehydrationError
+from shared.memory import blaming_memory
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,7 +43,8 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return command(*args, **kwargs)
+            with blaming_memory():
+                return command(*args, **kwargs)
         except RehydrationError as error:
             if kwargs.get("as_json"):
                 print_json(error.as_dict())

@@ -20,7 +20,7 @@ from tiny_codec import SPECIAL, random_model
 from shared import delta
 from shared import regenerate as module
 from shared.diff import unified_diff
-from shared.errors import BudgetExceeded, Refusal, RegenerationError
+from shared.errors import BudgetExceeded, OutOfMemory, Refusal, RegenerationError
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel
@@ -393,11 +393,11 @@ def test_a_text_longer_than_the_model_reads_is_refused() -> None:
     assert any("1024 tokens that the model can read" in one for one in found)
 
 
-def test_memory_that_runs_out_is_a_refusal() -> None:
+def test_memory_that_runs_out_is_no_refusal() -> None:
     def exhausted() -> LanguageModel:
         raise MemoryError
 
-    with pytest.raises(BudgetExceeded, match="no memory"):
+    with pytest.raises(OutOfMemory):
         regenerate(RECIPE, BASE, exhausted)
 
 
