@@ -112,7 +112,7 @@ class Service:
         self._check_line()
 
     def _check_line(self) -> None:
-        """Say why the line was given up, if it was; who restarts the service sees it by its code."""
+        """Say why the line was given up, if it was; the exit code tells whoever restarts this."""
         error = self._receiver.failure
         if error is None:
             return

@@ -87,17 +87,17 @@ def test_a_line_that_fails_ends_the_service_with_a_report(
 
 
 def test_a_process_whose_line_fails_does_not_end_with_0(world: World) -> None:
-    """Standard input is a folder: reading it is an error, not an end."""
-    folder = os.open(world.folder, os.O_RDONLY)
+    """Standard input can only be written to: reading it is an error, not an end."""
+    closed = os.open(os.devnull, os.O_WRONLY)
     words = [sys.executable, "-m", "probe", "listen", "--stdin", "--state", str(world.state)]
     done = subprocess.run(
-        words, stdin=folder, capture_output=True, text=True, cwd=Path(__file__).parents[2]
+        words, stdin=closed, capture_output=True, text=True, cwd=Path(__file__).parents[2]
     )
-    os.close(folder)
+    os.close(closed)
     assert done.returncode == InputError.exit_code, done.stderr
     assert "the line has failed" in done.stdout
     assert "Traceback" not in done.stderr
-    assert "Is a directory" in done.stderr
+    assert "Bad file descriptor" in done.stderr
 
 
 # --- foreign files in the inbox -------------------------------------------------------------------
