@@ -7,6 +7,7 @@ step.  After a crash the same disclosure may be handed in again: it goes on wher
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from probe import checks
@@ -36,6 +37,28 @@ class Closed:
     applied: Applied | None = None
     refusal: Refusal | None = None
     kept: bool = False
+
+
+class Attempts:
+    """Authentic messages that failed, and on which state: not again while nothing has changed.
+
+    A disclosed key is public, and anybody can show it again; what it closed must not be computed
+    each time.  In memory: a probe that starts anew tries each once more.
+    """
+
+    def __init__(self) -> None:
+        self._failed: dict[Held, int] = {}
+
+    def worth(self, held: Held, sequence: int) -> bool:
+        """Whether the ledger has changed since this one failed, if it did."""
+        return self._failed.get(held) != sequence
+
+    def note(self, closed: Sequence[Closed], sequence: int) -> None:
+        """Remember what failed just now; all others are done with."""
+        self._failed |= {one.held: sequence for one in closed if one.kept}
+        for one in closed:
+            if not one.kept:
+                self._failed.pop(one.held, None)
 
 
 @dataclass(frozen=True)
@@ -85,8 +108,24 @@ def take_in(probe: Probe, data: bytes, clock: Clock) -> Held:
     return next(held for held in after.messages if held.data == data)
 
 
-def disclose(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> Disclosed:
+def disclose(
+    probe: Probe,
+    data: bytes,
+    regenerator: Regenerator,
+    clock: Clock,
+    attempts: Attempts | None = None,
+) -> Disclosed:
     """Take in a key and apply what it closes, in the order of counters.
+
+    A key that is known already writes nothing by itself; what is still held is tried again.
+
+    Args:
+        probe: the open probe.
+        data: the disclosure.
+        regenerator: follows the messages that it closes.
+        clock: Unix time, seconds.
+        attempts: what failed before, and shall not be tried again on the same state; None to try
+            all.
 
     Raises:
         Refusal: the bytes are no disclosure, or not of a trusted chain.
@@ -97,15 +136,21 @@ def disclose(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) 
     chain = _chain(probe, disclosure.key_id)
     before = probe.store.pending()
     pending, exposed = disclosed(before, chain, disclosure.shown, now_ms=_milliseconds(clock))
-    probe.store.write(pending)
+    if pending != before:
+        probe.store.write(pending)
     early = UntimelyMessage(
         "the key was disclosed before its time; the message is given up",
         remedy="compare the clocks of both ends; find out who knew the key",
     )
     done = [Closed(held, refusal=early) for held in exposed]
-    done += _apply_all(probe, _closable(pending, chain), regenerator, clock)
-    gone = [closed.held for closed in done if not closed.kept]
-    probe.store.write(without(pending, gone))
+    attempts = attempts or Attempts()
+    sequence = probe.store.ledger().sequence
+    worth = [held for held in _closable(pending, chain) if attempts.worth(held, sequence)]
+    done += _apply_all(probe, worth, regenerator, clock)
+    attempts.note(done, probe.store.ledger().sequence)
+    left = without(pending, [closed.held for closed in done if not closed.kept])
+    if left != pending:
+        probe.store.write(left)
     return Disclosed(disclosure.key_id, known_key(pending, chain), tuple(done))
 
 

@@ -64,7 +64,8 @@ class Pending:
     Attributes:
         messages: held, in the order in which they came.
         known: one for each chain of which a key was disclosed.
-        latest_ms: the latest time that a message or key came; the clock never counts as earlier.
+        latest_ms: what earlier versions wrote: when the latest message or key came.  It decides
+            nothing any more: a clock that was ahead for a while would have to stay there.
     """
 
     messages: tuple[Held, ...] = ()
@@ -104,7 +105,6 @@ def hold(
         UntimelyMessage: it came too late or too early, or its key is known already.
         Refusal: there is no room.
     """
-    now_ms = max(now_ms, pending.latest_ms)
     if any(held.data == data for held in pending.messages):
         return pending
     known = known_key(pending, commitment)
@@ -115,15 +115,28 @@ def hold(
             remedy="sign it again for the interval in which it is sent",
         )
     commitment.schedule.check_arrival(interval, now_ms)
-    size = len(data) + sum(len(held.envelope) // 2 for held in pending.messages)
-    if len(pending.messages) >= MAX_HELD or size > MAX_HELD_BYTES:
+    if not _fits(pending, data):
+        pending = _without_future(pending, commitment, now_ms)
+    if not _fits(pending, data):
         raise Refusal(
             f"{len(pending.messages)} messages wait already, and there is no room for another",
             expected=f"at most {MAX_HELD} messages and {MAX_HELD_BYTES} bytes",
             remedy="disclose the key of an interval that is over, then send it again",
         )
     held = Held(fingerprint(commitment).hex(), interval, counter, now_ms, data.hex())
-    return replace(pending, messages=(*pending.messages, held), latest_ms=now_ms)
+    return replace(pending, messages=(*pending.messages, held))
+
+
+def _fits(pending: Pending, data: bytes) -> bool:
+    size = len(data) + sum(len(held.envelope) // 2 for held in pending.messages)
+    return len(pending.messages) < MAX_HELD and size <= MAX_HELD_BYTES
+
+
+def _without_future(pending: Pending, commitment: Commitment, now_ms: int) -> Pending:
+    """Without messages of a chain that came while the clock was ahead: it has been corrected."""
+    chain, begun = fingerprint(commitment).hex(), commitment.schedule.begun(now_ms)
+    ahead = [held for held in pending.messages if held.chain == chain and held.interval > begun]
+    return without(pending, ahead)
 
 
 def disclosed(
@@ -139,24 +152,23 @@ def disclosed(
 
     Returns:
         After it, and the messages that are dropped because their key came before its time: then
-        the clocks differ by more than they should, or the key was known too early.
+        the clocks differ by more than they should, or the key was known too early.  A key that is
+        known already, which anybody can show again, changes nothing.
 
     Raises:
         BadSignature: the key is not of the chain.
+        UntimelyMessage: the key is too early or too old to be looked at.
     """
-    now_ms = max(now_ms, pending.latest_ms)
     chain = fingerprint(commitment).hex()
     known = known_key(pending, commitment)
-    latest = commitment.accept(known, shown)
+    latest = commitment.accept(known, shown, now_ms)
+    if latest == known:
+        return pending, ()
     # A key before its time gives away all earlier ones, and shows that the clock cannot be trusted
     # with those either: of what it would be the first to close, nothing is authentic.
     early = commitment.schedule.before_disclosure(shown.interval, now_ms)
     others = tuple(known for known in pending.known if known.chain != chain)
-    after = replace(
-        pending,
-        known=(*others, Known(chain, latest.interval, latest.key.hex())),
-        latest_ms=now_ms,
-    )
+    after = replace(pending, known=(*others, Known(chain, latest.interval, latest.key.hex())))
     exposed = tuple(
         held
         for held in pending.messages

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from probe.holding import disclose, take_in, waits
+from probe.holding import Attempts, disclose, take_in, waits
 from probe.onboard import Clock, Probe
 from probe.picture import Gallery, hang, is_picture
 from probe.rotating import rotate
@@ -76,6 +76,7 @@ def deal(
     regenerator: Regenerator,
     clock: Clock,
     gallery: Gallery | None = None,
+    attempts: Attempts | None = None,
 ) -> Dealt:
     """Do what a message asks for; refusals are part of the answer.
 
@@ -89,7 +90,7 @@ def deal(
     ledger = probe.store.ledger()
     try:
         with blaming_memory():
-            return _dealt(probe, data, regenerator, clock, gallery)
+            return _dealt(probe, data, regenerator, clock, gallery, attempts)
     except (errors.BadSignature, errors.WrongBaseline, NoRoom) as error:
         # Perhaps it follows one that is still on its way, or the disk gets room.
         return Dealt.refused(error, later=True)
@@ -115,10 +116,15 @@ def _drawn(probe: Probe, data: bytes, gallery: Gallery, clock: Clock) -> Dealt:
 
 
 def _dealt(
-    probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock, gallery: Gallery | None
+    probe: Probe,
+    data: bytes,
+    regenerator: Regenerator,
+    clock: Clock,
+    gallery: Gallery | None,
+    attempts: Attempts | None,
 ) -> Dealt:
     if len(data) == DISCLOSURE_BYTES:
-        done = disclose(probe, data, regenerator, clock)
+        done = disclose(probe, data, regenerator, clock, attempts)
         applied = sum(closed.applied is not None for closed in done.closed)
         reason = f"interval {done.latest.interval}: {applied} of {len(done.closed)} applied"
         counter = probe.store.ledger().counter

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from probe.energy import Energy
 from probe.filesystem import Filesystem
+from probe.holding import Attempts
 from probe.inbox import Inbox, Waiting
 from probe.onboard import Clock, Probe, open_probe
 from probe.picture import Gallery
@@ -81,6 +82,7 @@ class Service:
         """Of the parked, those that a disk refused, and when, by the monotonic clock."""
         self._unstored: set[Waiting] = set()
         """Of the parked, those that are in memory alone."""
+        self._attempts = Attempts()
         self._sequence = -1
         self._told_s = 0.0
 
@@ -145,7 +147,8 @@ class Service:
                     self._sequence = probe.store.ledger().sequence
                     follow = self._doing.follow(probe.config, self._progress)
                     gallery = self._doing.gallery
-                    dealt = deal(probe, data, follow, self._doing.clock, gallery)
+                    clock, attempts = self._doing.clock, self._attempts
+                    dealt = deal(probe, data, follow, clock, gallery, attempts)
                 break
             except StoreError as error:
                 if "another probe command" in error.found and time.monotonic() < began_s + BUSY_S:

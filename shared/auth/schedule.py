@@ -71,6 +71,19 @@ class Schedule:
         """When an interval begins, by the ground's clock."""
         return self.start_ms + (interval - 1) * self.interval_ms
 
+    def begun(self, now_ms: int) -> int:
+        """The latest interval that a message can be of that is there now, by the probe's clock.
+
+        Args:
+            now_ms: by the probe's clock.
+
+        Returns:
+            0 if none can have begun; at most ``intervals``.
+        """
+        sent_ms = now_ms + self.clock_error_ms - self.light_min_ms
+        latest = (sent_ms - self.start_ms) // self.interval_ms + 1
+        return min(max(latest, 0), self.intervals)
+
     def disclosable_ms(self, interval: int) -> int:
         """When its key may be disclosed, by the ground's clock."""
         return self.begins_ms(interval + self.delay)
@@ -121,7 +134,7 @@ class Schedule:
                 f"the message names interval {interval}", expected=f"1 to {self.intervals}"
             )
         earliest = self.begins_ms(interval) + self.light_min_ms - self.clock_error_ms
-        if arrived_ms < earliest:
+        if interval > self.begun(arrived_ms):
             raise UntimelyMessage(
                 f"the message came {(earliest - arrived_ms) / 1000:.3f} s before one of interval "
                 f"{interval} can come",

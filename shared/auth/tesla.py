@@ -18,10 +18,13 @@ from dataclasses import dataclass, field
 from shared.auth.profiles import CHAIN_KEY_BYTES, DISCLOSURE_BYTES, INTERVAL_BYTES
 from shared.auth.schedule import Schedule
 from shared.digest import sha256
-from shared.errors import BadSignature, MalformedMessage
+from shared.errors import BadSignature, MalformedMessage, UntimelyMessage
 from shared.mac import same
 
 SALT_BYTES = 8
+NEAR_INTERVALS = 256
+"""So many hashes take a fraction of a millisecond, less than reading the state for any message.  A
+key that comes so much too early is worth them: it shows that the probe's clock is behind."""
 
 _CHAIN = b"rehydration-uplink/tesla/1/chain\n"
 _MAC_KEY = b"rehydration-uplink/tesla/1/mac\n"
@@ -90,26 +93,49 @@ class Commitment:
         number = interval.to_bytes(INTERVAL_BYTES, "big")
         return sha256(_MAC_KEY, self.salt, number, key)[:CHAIN_KEY_BYTES]
 
-    def accept(self, known: ChainKey, shown: ChainKey) -> ChainKey:
+    def accept(self, known: ChainKey, shown: ChainKey, now_ms: int | None = None) -> ChainKey:
         """The latest key that is known after another was shown.
+
+        Anybody may show anything, and checking it takes a hash for each interval in between.  So
+        only a key that can be there by now is looked at, one that is ``NEAR_INTERVALS`` early at
+        most, or one that is as much older than what is known.
 
         Args:
             known: the latest so far, at first ``ChainKey(0, root)``.
             shown: said to be of this chain.
+            now_ms: by the probe's clock; None to look at any.
 
         Raises:
             BadSignature: it is not.
+            UntimelyMessage: it is too early, or too old, to be looked at; nothing was hashed.
         """
         older, newer = sorted((known, shown), key=lambda key: key.interval)
-        if newer.interval > self.schedule.intervals or not same(
-            self.key_at(older.interval, newer), older.key
-        ):
+        ours = newer.interval <= self.schedule.intervals
+        if ours and now_ms is not None:
+            self._check_near(known, shown, now_ms)
+        if not ours or not same(self.key_at(older.interval, newer), older.key):
             raise BadSignature(
                 f"the key shown for interval {shown.interval} is not of the trusted chain",
                 expected=f"one that hashes to the key of interval {known.interval}",
                 remedy="send it again if it was damaged",
             )
         return newer
+
+    def _check_near(self, known: ChainKey, shown: ChainKey, now_ms: int) -> None:
+        latest = self.schedule.begun(now_ms) + NEAR_INTERVALS
+        if shown.interval > max(latest, known.interval):
+            raise UntimelyMessage(
+                f"the key of interval {shown.interval} cannot be known yet by this clock",
+                expected=f"one of interval {latest} or earlier",
+                remedy="compare the clocks of both ends, then send it again",
+            )
+        if shown.interval < known.interval - NEAR_INTERVALS:
+            raise UntimelyMessage(
+                f"the key of interval {known.interval} is known, and that of {shown.interval} "
+                "follows from it",
+                expected=f"one of interval {known.interval} or later",
+                remedy="send a later one",
+            )
 
 
 @dataclass(frozen=True)

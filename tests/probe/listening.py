@@ -19,6 +19,9 @@ from shared.ccsds.tc_frame import FrameType
 
 FIRST = envelope(classical(BASE, TARGET), 5)
 SECOND = envelope(classical(TARGET, THIRD), 6)
+NOW_S = 1000.0
+"""Unix time of these services."""
+
 STACK = Stack(type=FrameType.AD, max_frame_bytes=16)
 """Small frames: FIRST takes a few dozen."""
 
@@ -63,7 +66,7 @@ def listen(
     """Run a service over a line until its end; the telemetry."""
     said: list[Telemetry] = []
     disk = files or Quick()
-    doing = Doing(world.state, disk, lambda: 1000.0, lambda *_: regenerator, said.append)
+    doing = Doing(world.state, disk, lambda: NOW_S, lambda *_: regenerator, said.append)
     with open_inbox(world.state, disk) as inbox:
 
         def fault(reason: str) -> None:

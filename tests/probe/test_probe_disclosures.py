@@ -1,0 +1,121 @@
+"""What disclosures that anybody can send cost a listening probe: no write, no computing, no clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from chained import (
+    CHAIN,
+    FIRST,
+    NUMBER,
+    after_key,
+    close,
+    disclosure,
+    hold,
+    in_time,
+    pending,
+    poor,
+)
+from listening import Line, events, listen
+from powercut import Quick
+from world import BASE, KEY, PIN, TARGET, World, regenerator
+
+from probe.holding import Attempts, disclose
+from probe.onboard import open_probe
+from probe.setup import Setup, initialise
+from probe.telemetry import Event
+from shared.auth.keys import TrustedKey
+from shared.auth.tesla import ChainKey, Disclosure, encode_disclosure
+from shared.errors import Refusal
+from shared.regenerate import Regenerated
+from shared.tree import Tree
+from shared.wire import Message
+
+
+@pytest.fixture
+def delayed(world: World) -> World:
+    keys: list[bytes | TrustedKey] = [KEY.public_key().public_bytes_raw(), CHAIN.commitment]
+    setup = Setup(root=world.root, model=world.folder / "model", pin=PIN, keys=keys)
+    initialise(world.state, setup, now_s=1.5, renew=True, files=Quick())
+    return world
+
+
+class Counting(Quick):
+    """Counts what is written."""
+
+    def __init__(self) -> None:
+        self.writes = 0
+
+    def write_file(self, path: Path, data: bytes, mode: int) -> None:
+        self.writes += 1
+        super().write_file(path, data, mode)
+
+
+FALSE = [
+    disclosure(3)[:-1] + bytes([disclosure(3)[-1] ^ 1]),
+    encode_disclosure(Disclosure(NUMBER, ChainKey(65_535, bytes(16)))),
+    encode_disclosure(Disclosure(NUMBER, ChainKey(1, bytes(16)))),
+]
+
+
+def test_known_and_false_disclosures_write_nothing(delayed: World) -> None:
+    close(delayed, 4)
+    before, disk = pending(delayed), Counting()
+    for data in (disclosure(4), disclosure(3), disclosure(1), *FALSE):
+        for now_s in (after_key(4), after_key(40), in_time(2)):
+            with open_probe(delayed.state, disk) as probe:
+                try:
+                    disclose(probe, data, regenerator, lambda now_s=now_s: now_s)  # type: ignore[misc]
+                except Refusal:
+                    assert data in FALSE
+    assert disk.writes == 0
+    assert pending(delayed) == before
+
+
+def test_a_new_key_is_written_once(delayed: World) -> None:
+    disk = Counting()
+    with open_probe(delayed.state, disk) as probe:
+        disclose(probe, disclosure(4), regenerator, lambda: after_key(4))
+    assert disk.writes == 1
+
+
+def test_a_key_shown_again_computes_nothing_again(delayed: World) -> None:
+    """What it closed does not fit the budget; a stranger repeats the key."""
+    hold(delayed, FIRST, in_time(3))
+    attempts, calls = Attempts(), []
+
+    def counting(message: Message, tree: Tree) -> Regenerated:
+        calls.append(message.counter)
+        return poor(message, tree)
+
+    with open_probe(delayed.state, Quick()) as probe:
+        for _ in range(10):
+            disclose(probe, disclosure(3), counting, lambda: after_key(3), attempts)
+        assert calls == [5]
+        # the state has changed, or the service has started anew: once more
+        delayed_again = Attempts()
+        assert (
+            disclose(probe, disclosure(3), regenerator, lambda: after_key(3), delayed_again)
+            .closed[0]
+            .applied
+        )
+    assert delayed.tree() == TARGET
+
+
+def test_the_line_brings_the_same_key_a_hundred_times(
+    delayed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(delayed, FIRST, in_time(3))
+    calls: list[int] = []
+
+    def counting(message: Message, tree: Tree) -> Regenerated:
+        calls.append(message.counter)
+        return poor(message, tree)
+
+    monkeypatch.setattr("listening.regenerator", counting)
+    monkeypatch.setattr("listening.NOW_S", after_key(3))
+    said = listen(delayed, Line([disclosure(3)] * 100))
+    assert calls == [5]
+    assert events(said).count(Event.DISCLOSED.name.lower()) == 100
+    assert delayed.tree() == BASE
