@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from probe.edge.active import GUARD
 from probe.edge.flights import Busy
 from probe.edge.metrics import Outcome
 from probe.edge.upstream import Fetched, UpstreamError
@@ -85,12 +86,11 @@ def from_upstream(fetched: Fetched, why: str, timing: Timing, *, fresh: bool) ->
         fresh: the client has it already, by its tag.
     """
     fields = {
-        "Cache-Control": "no-cache",
         **{key.title(): value for key, value in fetched.fields.items()},
         "Vary": "Accept",
         "Cache-Status": f"{CACHE_NAME}; fwd={why}; fwd-status=200",
         "Server-Timing": timing.text(),
-        "X-Content-Type-Options": "nosniff",
+        **GUARD,
     }
     if fresh:
         del fields["Content-Type"]
@@ -112,13 +112,17 @@ def problem(error: RehydrationError, status: int | None = None, detail: str = ""
     }
     cache = f"{CACHE_NAME}; detail={detail or error.kind}"
     if isinstance(error, UpstreamError):
-        cache = f"{CACHE_NAME}; fwd=uri-miss"
-        cache += f"; fwd-status={error.upstream_status}" if error.upstream_status else ""
+        if error.remembered:
+            cache = f"{CACHE_NAME}; hit; detail=missing"
+        else:
+            cache = f"{CACHE_NAME}; fwd=uri-miss"
+            cache += f"; fwd-status={error.upstream_status}" if error.upstream_status else ""
     fields = {
         "Content-Type": PROBLEM_TYPE,
         "Cache-Control": "no-store",
         "Vary": "Accept",
         "Cache-Status": cache,
+        **GUARD,
     }
     if isinstance(error, Busy):
         fields["Retry-After"] = str(error.retry_after_s)
@@ -142,7 +146,7 @@ def _own(tag: str, outcome: Outcome, timing: Timing, max_age_s: int) -> dict[str
         "Vary": "Accept",
         "Cache-Status": f"{CACHE_NAME}; hit{detail}",
         "Server-Timing": timing.text(),
-        "X-Content-Type-Options": "nosniff",
+        **GUARD,
     }
 
 

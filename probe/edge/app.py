@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from probe.edge import answers
+from probe.edge.active import GUARD
 from probe.edge.answers import Answer
 from probe.edge.asking import Asked
 from probe.edge.flights import Busy
@@ -31,6 +32,7 @@ from shared.errors import InputError, OversizedMessage, RehydrationError
 BATCH_SECONDS: Final = 120.0
 """Longest time that a batch may take to come in."""
 BATCHES_AT_A_TIME: Final = 4
+_UNKEPT: Final = {"Cache-Control": "no-store", **GUARD}
 
 
 def application(edge: Edge) -> Starlette:
@@ -53,11 +55,12 @@ def application(edge: Edge) -> Starlette:
             facts = await asyncio.to_thread(edge.store.facts)
         except RehydrationError as error:
             return _response(answers.problem(error, 503))
-        return JSONResponse({"status": "ok", "records": facts.prompts + facts.images})
+        value = {"status": "ok", "records": facts.prompts + facts.images}
+        return JSONResponse(value, headers=_UNKEPT)
 
     async def metrics(_: Request) -> Response:
         text = await asyncio.to_thread(generate_latest, edge.metrics.registry)
-        return Response(text, media_type=CONTENT_TYPE_LATEST)
+        return Response(text, media_type=CONTENT_TYPE_LATEST, headers=_UNKEPT)
 
     async def status(_: Request) -> Response:
         try:
@@ -71,7 +74,7 @@ def application(edge: Edge) -> Starlette:
             "records": facts.prompts + facts.images,
             "generators": [digest.hex() for digest in digests],
         }
-        return JSONResponse(value, headers={"Cache-Control": "no-store"})
+        return JSONResponse(value, headers=_UNKEPT)
 
     async def batches(request: Request) -> Response:
         if reading.locked():
@@ -87,7 +90,7 @@ def application(edge: Edge) -> Starlette:
             return Response(status_code=400)
         except RehydrationError as error:
             return _response(answers.problem(error))
-        return JSONResponse(accepted.as_dict(), headers={"Cache-Control": "no-store"})
+        return JSONResponse(accepted.as_dict(), headers=_UNKEPT)
 
     async def no_picture(_: Request) -> Response:
         raise HTTPException(405, headers={"Allow": "POST"})

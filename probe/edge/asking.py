@@ -10,7 +10,7 @@ from probe.edge.answers import YEAR_S
 from probe.edge.formats import Format, Quality, liking, ranges
 from shared.errors import InputError
 
-_PLAIN: Final = "image/*;q=0.8"
+_STEPS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Options:
         queue: more that may wait; the rest gets 503.
         memory_bytes: of encoded pictures that are kept.
         max_age_s: how long caches may keep a picture.
+        missing_s: how long a name that the origin has not is remembered.
         quality: of lossy formats.
         parameters: of URLs that are part of a picture's name.
     """
@@ -30,6 +31,7 @@ class Options:
     queue: int = 256
     memory_bytes: int = 256 << 20
     max_age_s: int = YEAR_S
+    missing_s: float = 30.0
     quality: Quality = field(default_factory=Quality)
     parameters: Collection[str] = ()
 
@@ -53,11 +55,33 @@ class Asked:
 
 
 def upstream_accept(accept: str | None, formats: Collection[Format]) -> str:
-    """What a client accepts, in one spelling."""
+    """What a client accepts, in one spelling; nothing if it accepts no picture.
+
+    The order of its weights stays, and what it refuses; their figures become tenths, so that one
+    client cannot spell a request in endlessly many ways.  AVIF and WebP are named only if the
+    client did.
+
+    Args:
+        accept: the request's field.
+        formats: that the edge writes, the preferred one first.
+    """
     wanted = ranges(accept)
-    likings = ((one.media_type, *liking(one.media_type, wanted)) for one in formats)
-    named = [media_type for media_type, weight, explicit in likings if explicit and weight > 0]
-    return ", ".join([*named, _PLAIN])
+    likings = {one.media_type: liking(one.media_type, wanted) for one in formats}
+    named = {kind: weight for kind, (weight, explicit) in likings.items() if explicit}
+    rest = liking("image/*", wanted)[0]
+    # without the rest, what is not named is refused anyway
+    weights = {**named, "image/*": rest} if rest > 0 else {k: w for k, w in named.items() if w > 0}
+    order = sorted({weight for weight in weights.values() if weight > 0}, reverse=True)
+    shown = [
+        (weight, _spelled(media_type, order.index(weight) if weight > 0 else _STEPS))
+        for media_type, weight in weights.items()
+    ]
+    return ", ".join(text for _, text in sorted(shown, key=lambda one: -one[0]))
+
+
+def _spelled(media_type: str, place: int) -> str:
+    tenths = max(_STEPS - place, 0)
+    return media_type if tenths == _STEPS else f"{media_type};q={tenths / _STEPS:g}"
 
 
 def unacceptable(accept: str | None, formats: Collection[Format]) -> InputError:

@@ -67,6 +67,24 @@ def serve(
     max_age: Annotated[
         int, typer.Option(min=0, help="Seconds that caches may keep a picture.")
     ] = 31_536_000,
+    upstream_max_age: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Seconds that caches may keep a picture whose origin does not say how long."
+        ),
+    ] = 300,
+    missing_seconds: Annotated[
+        float, typer.Option(min=0, help="Seconds for which the origin is not asked again: 404.")
+    ] = 30.0,
+    limit_concurrency: Annotated[
+        int, typer.Option(min=1, help="Connections at a time; half requests go first.")
+    ] = 1000,
+    request_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Longest time for a request to come in: 1 KiB/s more.")
+    ] = 10.0,
+    answer_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Longest time for which nothing of an answer is read.")
+    ] = 30.0,
     avif: Annotated[int, typer.Option(min=1, max=100, help="Quality of AVIF.")] = 80,
     webp: Annotated[int, typer.Option(min=1, max=100, help="Quality of WebP.")] = 90,
     jpeg: Annotated[int, typer.Option(min=1, max=100, help="Quality of JPEG.")] = 92,
@@ -87,6 +105,7 @@ def serve(
         from probe.edge.app import application
         from probe.edge.asking import Options
         from probe.edge.formats import Quality
+        from probe.edge.patience import Patience
         from probe.edge.places import open_store
         from probe.edge.serve import bound_socket
         from probe.edge.serve import serve as run
@@ -94,13 +113,17 @@ def serve(
         from probe.edge.upstream import Limits, Upstream
 
     policy = _policy(trust, site, max_batch_bytes)
+    patience = Patience(request_seconds, answer_seconds, connections=limit_concurrency)
     limits = Limits(max_bytes=upstream_max_bytes, seconds=upstream_seconds)
-    origin = None if upstream is None else Upstream(upstream, limits)
+    origin = (
+        None if upstream is None else Upstream(upstream, limits, default_max_age_s=upstream_max_age)
+    )
     options = Options(
         workers=workers,
         queue=queue,
         memory_bytes=memory << 20,
         max_age_s=max_age,
+        missing_s=missing_seconds,
         quality=Quality(avif, webp, jpeg),
         parameters=tuple(parameter or ()),
     )
@@ -118,7 +141,7 @@ def serve(
             typer.echo(f"listening at {url}")
         sys.stdout.flush()  # whoever reads it through a pipe waits for it
 
-    run(application(edge), listening, ready)
+    run(application(edge), listening, ready, patience, edge.metrics.closed)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,7 @@ from shared.errors import RegenerationError
 from shared.media.fixed import U8
 
 MAX_PIXELS: Final = 1 << 26
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 @dataclass(frozen=True)
@@ -88,14 +90,38 @@ def choose(accept: str | None, formats: Sequence[Format], alpha: bool) -> Format
     return None if best is None else formats[-best[2]]
 
 
+def goes_as_it_is(
+    media_type: str, accept: str | None, formats: Sequence[Format], alpha: bool
+) -> bool:
+    """Whether a client gets a picture file unchanged: it likes no other format better.
+
+    Args:
+        media_type: of the file.
+        accept: the request's field.
+        formats: in which the picture could be written anew.
+        alpha: whether it has an alpha channel.
+    """
+    wanted = ranges(accept)
+    weight = liking(media_type, wanted)[0]
+    other = choose(accept, formats, alpha)
+    return weight > 0 and (other is None or weight >= liking(other.media_type, wanted)[0])
+
+
 def ranges(accept: str | None) -> dict[str, float]:
-    """Media ranges and their weights; an empty or missing field accepts everything."""
+    """Media ranges and their weights; an empty or missing field accepts everything.
+
+    A range with parameters of its own (``image/webp;level=1``) asks for less than the type, which
+    the edge has not: it says nothing of the type (RFC 9110, 12.5.1).
+    """
     found: dict[str, float] = {}
-    for piece in (accept or "").split(","):
+    said = False
+    for piece in _outside_quotes(accept or ""):
         media, *parameters = (word.strip().lower() for word in piece.split(";"))
         if not media:
             continue
-        weight = 1.0
+        said = True
+        media = "*/*" if media == "*" else media  # as HTTP/1.0 clients and Java's have it
+        weight, narrowed = 1.0, False
         for parameter in parameters:
             key, _, value = parameter.partition("=")
             if key.strip() == "q":
@@ -103,8 +129,16 @@ def ranges(accept: str | None) -> dict[str, float]:
                     weight = min(max(float(value), 0.0), 1.0)
                 except ValueError:
                     weight = 0.0
-        found[media] = weight if weight == weight else 0.0  # a NaN is no weight
-    return found or {"*/*": 1.0}
+                break  # what follows a weight extends the field, not the type
+            narrowed = narrowed or bool(key.strip())
+        if not narrowed:
+            found[media] = weight if weight == weight else 0.0  # a NaN is no weight
+    return found if said else {"*/*": 1.0}
+
+
+def _outside_quotes(field: str) -> list[str]:
+    """The members of a list; commas in a quoted string separate nothing."""
+    return _QUOTED.sub("", field).split(",")
 
 
 def liking(media_type: str, wanted: Mapping[str, float]) -> tuple[float, bool]:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from probe.edge.patience import Reason
 from probe.edge.stores import Facts
 from shared.errors import StoreError
 
@@ -82,6 +83,12 @@ class Metrics:
         self._batches = Counter(
             "edge_batches", "Batches, by what became of them.", ["result"], registry=self.registry
         )
+        self._closed = Counter(
+            "edge_connections_closed",
+            "Connections closed by the edge: half a request, an answer not read, no room.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.memory_bytes = Gauge(
             "edge_memory_bytes", "Encoded pictures in memory.", registry=self.registry
         )
@@ -91,6 +98,8 @@ class Metrics:
         for outcome in Outcome:
             self._requests.labels(outcome)
             self._seconds.labels(outcome)
+        for reason in Reason:
+            self._closed.labels(reason)
         for source in ("edge", "upstream"):
             self._bytes.labels(source)
         for result in ("verified", "mismatch"):
@@ -122,6 +131,10 @@ class Metrics:
     def batch(self, result: str) -> None:
         """A batch came: ``accepted``, or the kind of the refusal."""
         self._batches.labels(result).inc()
+
+    def closed(self, reason: Reason) -> None:
+        """A connection was closed for want of patience or room."""
+        self._closed.labels(reason).inc()
 
     def _moved(self, source: str, size_bytes: int) -> None:
         self.moved_bytes[source] += size_bytes

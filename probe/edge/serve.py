@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import resource
 import signal
 import socket
 import sys
@@ -12,9 +14,14 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
+from probe.edge.connections import Hall
+from probe.edge.logs import log_sparingly
+from probe.edge.patience import Patience, Reason
 from shared.errors import InputError
 
 GRACE_S: Final = 30
+_OTHER_FILES: Final = 256
+"""Descriptors beside those of clients: store, origin, libraries."""
 _LOOK_S: Final = 0.05
 KEEP_ALIVE_S: Final = 75
 """Longer than nginx keeps connections (60 s), so that it is never the edge that closes one which
@@ -45,28 +52,70 @@ def bound_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
-def serve(app: Starlette, listening: socket.socket, ready: Callable[[], None]) -> None:
+def allow_connections(most: int) -> None:
+    """Sees to it that this process may have so many connections.
+
+    Raises:
+        InputError: the system does not allow so many open files.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise InputError(
+            f"{most} connections need {wanted} open files",
+            expected=f"at most {max(hard - _OTHER_FILES, 1)}: this process may have {hard}",
+            remedy="give a smaller --limit-concurrency, or raise the limit (LimitNOFILE, ulimit)",
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def serve(
+    app: Starlette,
+    listening: socket.socket,
+    ready: Callable[[], None],
+    patience: Patience,
+    closed: Callable[[Reason], None],
+) -> None:
     """Serves until SIGINT or SIGTERM.
 
     Args:
         app: what to serve.
         listening: where.
         ready: called when requests are answered.
+        patience: with clients.
+        closed: told of each connection that is closed for want of patience or room.
+
+    Raises:
+        InputError: the system does not allow so many connections.
     """
+    allow_connections(patience.connections)
+    log_sparingly()
     # uvicorn stops in good order and then raises the signal anew, for handlers that were there
     # before. These make of it that to be stopped is no failure.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
-    Server(app, ready).run(sockets=[listening])
+    Server(app, ready, patience, closed).run(sockets=[listening])
 
 
 class Server(uvicorn.Server):
     """uvicorn's, as an edge needs it; arguments as ``serve``."""
 
-    def __init__(self, app: Starlette, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        app: Starlette,
+        ready: Callable[[], None],
+        patience: Patience | None = None,
+        closed: Callable[[Reason], None] = lambda _: None,
+    ) -> None:
+        self._hall = Hall(patience or Patience(), closed)
+        self._watching: asyncio.Future[None] | None = None
         config = uvicorn.Config(
             app,
-            log_level="warning",
+            http=self._hall.protocol,  # type: ignore[arg-type]
+            ws="none",
+            log_config=None,  # as ``log_sparingly`` has it
             access_log=False,
             server_header=False,
             proxy_headers=False,
@@ -81,6 +130,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As ever, and then says so."""
         await super().startup(sockets)
+        self._watching = asyncio.ensure_future(self._hall.watch())
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -104,3 +154,7 @@ class Server(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             telling.cancel()
+            if self._watching is not None:
+                self._watching.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self._watching

@@ -20,6 +20,7 @@ from probe.edge.formats import (
     choose,
     decoded,
     entity_tag,
+    goes_as_it_is,
     has_alpha,
     liking,
     media_type_of,
@@ -27,8 +28,9 @@ from probe.edge.formats import (
     tag_matches,
 )
 from probe.edge.metrics import Metrics, Outcome
+from probe.edge.missing import Missing
 from probe.edge.stores import PROMPT_HEAD, Store, Stored
-from probe.edge.upstream import Fetched, Upstream, UpstreamError
+from probe.edge.upstream import Fetched, Upstream, UpstreamError, missing
 from probe.edge.workshop import Pixels, Workshop
 from shared.errors import InputError, RehydrationError, StoreError
 from shared.media.fixed import U8
@@ -60,6 +62,7 @@ class Edge:
         self.workshop = Workshop(self.options, self.metrics)
         self._formats = self.options.quality.formats()
         self._fetches: Flights[Fetched] = Flights()
+        self._missing = Missing(time.monotonic, self.options.missing_s)
         self._taking = asyncio.Lock()
 
     async def picture(self, asked: Asked) -> Answer:
@@ -134,14 +137,14 @@ class Edge:
         else:
             image = self.workshop.verified(lambda: decode_record(stored.record).image)
             media_type = media_type_of(image)
-            if media_type and liking(media_type, ranges(asked.accept))[0] > 0:
+            alpha = has_alpha(image)
+            if media_type and goes_as_it_is(media_type, asked.accept, self._formats, alpha):
                 tag = entity_tag(stored.generator, stored.record, None)
                 if tag_matches(asked.if_none_match, tag):
                     return answers.not_modified(tag, timing, self.options.max_age_s)
                 return answers.picture(
                     image, media_type, tag, Outcome.FILE, timing, self.options.max_age_s
                 )
-            alpha = has_alpha(image)
 
             def pixels() -> U8:
                 return decoded(image)
@@ -191,9 +194,18 @@ class Edge:
                 404,
             )
         wanted = upstream_accept(asked.accept, self._formats)
+        if not wanted:
+            return answers.problem(unacceptable(asked.accept, self._formats), 406)
+        if name in self._missing:
+            return answers.problem(missing(name, remembered=True))
 
         async def fetch() -> Fetched:
-            fetched = await upstream.fetch(name, wanted)
+            try:
+                fetched = await upstream.fetch(name, wanted)
+            except UpstreamError as failure:
+                if failure.status == 404:
+                    self._missing.add(name)
+                raise
             self.metrics.fetched(len(fetched.body))
             return fetched
 
@@ -203,6 +215,8 @@ class Edge:
         except (UpstreamError, Busy) as failure:
             return answers.problem(failure)
         timing.steps["upstream"] = time.perf_counter() - began
+        if liking(fetched.media_type, ranges(asked.accept))[0] == 0:
+            return answers.problem(unacceptable(asked.accept, self._formats), 406)
         tag = fetched.fields.get("etag")
         fresh = tag is not None and tag_matches(asked.if_none_match, tag)
         why = "uri-miss" if error is None else f"miss; detail={error.kind}"

@@ -8,18 +8,24 @@ only pictures of a bounded size come back.
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
 
+from probe.edge.active import picture_type
 from probe.edge.flights import Turnstile
+from probe.edge.freshness import DEFAULT_S, cache_control
 from shared.errors import InputError, RehydrationError
 from shared.media.names import url_of_name
 
-KEPT_FIELDS: Final = ("cache-control", "content-type", "etag", "expires", "last-modified")
+KEPT_FIELDS: Final = ("age", "cache-control", "etag", "expires", "last-modified")
 _CHUNK: Final = 1 << 16
+_FIELD: Final = re.compile(r"[\x20-\x7e]{0,1024}\Z")
+_NO_PICTURE: Final = "check --upstream; let it send one Content-Type, of a picture format"
 
 
 class UpstreamError(RehydrationError):
@@ -29,15 +35,23 @@ class UpstreamError(RehydrationError):
         found: what happened.
         status: the answer for the client: 404, 502 or 504.
         upstream_status: the origin's own, if it answered.
+        remembered: it said so before, and was not asked again.
     """
 
     kind = "upstream"
 
     def __init__(
-        self, found: str, status: int, upstream_status: int | None = None, remedy: str | None = None
+        self,
+        found: str,
+        status: int,
+        upstream_status: int | None = None,
+        remedy: str | None = None,
+        *,
+        remembered: bool = False,
     ) -> None:
         super().__init__(found, expected="a picture", remedy=remedy)
         self.status, self.upstream_status = status, upstream_status
+        self.remembered = remembered
 
 
 @dataclass(frozen=True)
@@ -62,10 +76,12 @@ class Fetched:
 
     Attributes:
         body: its bytes.
-        fields: of its header, those of ``KEPT_FIELDS``, in lower case.
+        media_type: what it is.
+        fields: of its header, those of ``KEPT_FIELDS``, in lower case, and what was made of them.
     """
 
     body: bytes
+    media_type: str
     fields: dict[str, str]
 
 
@@ -75,6 +91,7 @@ class Upstream:
     Args:
         base: its URL, to which names are appended.
         limits: what it may take.
+        default_max_age_s: how long its pictures may be kept if nothing says how long.
         transport: how to reach it; None is the network.
 
     Raises:
@@ -86,7 +103,10 @@ class Upstream:
         base: str,
         limits: Limits | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        default_max_age_s: int = DEFAULT_S,
     ) -> None:
+        self._default_max_age_s = default_max_age_s
         self.base = _checked(base)
         self.limits = limits or Limits()
         self._turnstile = Turnstile("the origin", self.limits.places, self.limits.queue)
@@ -124,19 +144,30 @@ class Upstream:
         async with self._client.stream("GET", url, headers=fields) as answer:
             status = answer.status_code
             if status in (404, 410):
-                raise UpstreamError(f"neither edge nor origin has {name!r}", 404, status)
+                raise missing(name, status)
+            if status == 406:
+                raise UpstreamError("the origin has it in no format that is accepted", 406, status)
             if status != 200:
                 raise UpstreamError(f"the origin answered {status}", 502, status)
-            media_type = answer.headers.get("content-type", "")
-            if not media_type.lower().startswith("image/"):
-                raise UpstreamError(
-                    f"the origin sent {media_type[:80]!r}", 502, status, "check --upstream"
-                )
+            said = answer.headers.get("content-type", "")
+            media_type = picture_type(said)
+            if media_type is None:
+                raise UpstreamError(f"the origin sent {said[:80]!r}", 502, status, _NO_PICTURE)
             if answer.headers.get("content-encoding", "identity") != "identity":
                 raise UpstreamError("the origin sent an encoding unasked", 502, status)
             body = await self._body(answer)
-            kept = {key: answer.headers[key] for key in KEPT_FIELDS if key in answer.headers}
-            return Fetched(body, kept)
+            return Fetched(body, media_type, self._fields(answer.headers, media_type))
+
+    def _fields(self, header: httpx.Headers, media_type: str) -> dict[str, str]:
+        kept = {
+            key: header[key] for key in KEPT_FIELDS if key in header and _FIELD.match(header[key])
+        }
+        if not kept.get("age", "0").isdecimal():
+            del kept["age"]
+        said = cache_control({**header, **kept}, time.time(), self._default_max_age_s)
+        if said:
+            kept["cache-control"] = said
+        return {"content-type": media_type, **kept}
 
     async def _body(self, answer: httpx.Response) -> bytes:
         body = bytearray()
@@ -154,6 +185,13 @@ class Upstream:
     async def close(self) -> None:
         """Lets go of connections."""
         await self._client.aclose()
+
+
+def missing(name: str, status: int = 404, *, remembered: bool = False) -> UpstreamError:
+    """That the origin has no such picture."""
+    return UpstreamError(
+        f"neither edge nor origin has {name!r}", 404, status, remembered=remembered
+    )
 
 
 def _checked(base: str) -> str:
