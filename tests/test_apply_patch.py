@@ -255,7 +255,7 @@ def test_plain_patches_that_are_not_complete() -> None:
 REFUSED = {
     # damaged
     "no newline at the end": (HEAD + "@@ -1 +0,0 @@\n-1", "line 5: .* in the middle of a line"),
-    "only other text": ("hello\n", "no change in the patch"),
+    "only other text": ("hello\n", "line 1: found 'hello"),
     "only empty lines": ("\n\n", "no change in the patch"),
     "a hunk without file": ("@@ -1 +1 @@\n-1\n+x\n", "line 1: .* outside of any file"),
     "a --- line alone": ("--- a/a.c\n", "line 1: .* outside of any file"),
@@ -442,7 +442,7 @@ TAKEN = {
         "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-1\n+2\n", "1\n", "2\n"
     ),
     "a message without mail heading": (
-        "Subject: x\n\nOnly in a: x\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-1\n+2\n", "1\n", "2\n"
+        "Subject: x\n\nOnly in a: x\n\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-1\n+2\n", "1\n", "2\n"
     ),
     "a note in another language": (
         "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-1\n\\ Kein Zeilenumbruch\n+2\n", "1", "2\n"

@@ -20,6 +20,7 @@ from rich.text import Text
 from groundstation.author import Effort
 from groundstation.author import author as find_recipe
 from groundstation.authored import Authored
+from groundstation.commands.patch_options import PatchFile, Strip
 from groundstation.counter import keep_counter, next_counter
 from groundstation.drawn import SEEDS
 from groundstation.drawn_search import Pace
@@ -60,9 +61,8 @@ def author(
     key: Annotated[Path, typer.Option(help="The ground's private key; its profile signs.")],
     out: Annotated[Path, typer.Option(help="File for the envelope.")],
     target: Annotated[Path | None, typer.Option(help="Folder as it shall be on board.")] = None,
-    patch: Annotated[
-        Path | None, typer.Option(help="Instead of --target: a git diff against --base.")
-    ] = None,
+    patch: PatchFile = None,
+    strip: Strip = None,
     counter: Annotated[
         int | None,
         typer.Option(
@@ -139,7 +139,7 @@ def author(
     private = load_private_key(key)
     signing_key(private, time.time() if sent_at is None else sent_at)  # a chain may have ended
     number = next_counter(key) if counter is None else counter
-    trees = read_trees(base, target, patch)
+    trees = read_trees(base, target, patch, strip)
     pinned = open_model(model)
     past = None if no_history else Past(history or default_history())
     journal = out.with_name(out.name + ".search.jsonl")

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from groundstation.commands.patch_options import PatchFile, Strip
 from groundstation.commands.tables import cell, ratio_cell, table, wide_console
 from groundstation.compare import REFERENCE, Comparison, Way
 from groundstation.compare import compare as compare_ways
@@ -23,9 +24,8 @@ def compare(
     base: Annotated[Path, typer.Option(help="Folder with the software that is on board.")],
     model: Annotated[str, typer.Option(help="The model pinned on board: a folder or a name.")],
     target: Annotated[Path | None, typer.Option(help="Folder as it shall be on board.")] = None,
-    patch: Annotated[
-        Path | None, typer.Option(help="Instead of --target: a git diff against --base.")
-    ] = None,
+    patch: PatchFile = None,
+    strip: Strip = None,
     budget: Annotated[
         float, typer.Option(min=0, help="Seconds after which no new prompt is tried.")
     ] = 30.0,
@@ -40,7 +40,7 @@ def compare(
     """
     if plot is not None:
         check_plot(plot)
-    trees = read_trees(base, target, patch)
+    trees = read_trees(base, target, patch, strip)
     with progress(quiet=as_json) as report:
         comparison = compare_ways(*trees, open_model(model), max_seconds=budget, report=report)
     if plot is not None:

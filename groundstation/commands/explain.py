@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from groundstation.author import Effort
 from groundstation.author import author as find_recipe
 from groundstation.commands.author import Source
+from groundstation.commands.patch_options import Strip
 from groundstation.commands.tables import wide_console
 from groundstation.explain import Explanation
 from groundstation.explain import explain as explain_envelope
@@ -23,7 +24,7 @@ from groundstation.reuse import ReusingModel
 from groundstation.send import send
 from shared.errors import InputError
 from shared.terminal import Report, print_json, progress, reports_errors
-from shared.tree import read_tree
+from shared.tree import Tree, read_tree
 
 _COUNTER = 1
 
@@ -42,6 +43,7 @@ def explain(
     patch: Annotated[
         Path | None, typer.Option(help="Instead of FILE: a git diff against --base.")
     ] = None,
+    strip: Strip = None,
     seed_source: Annotated[
         Source, typer.Option(help="With --target or --patch: as of `author`.")
     ] = Source.AUTO,
@@ -66,11 +68,11 @@ def explain(
     worth a second thought: another name or another wording may save bytes. With --target or --patch
     nothing is signed for use: key and counter are made up, the size is that of a real envelope.
     """
-    if file is not None and (target is not None or patch is not None):
+    if file is not None and (target, patch, strip) != (None, None, None):
         raise InputError(
             "an envelope and a target or patch are both there",
             expected="one of them",
-            remedy="leave out --target and --patch to explain the envelope",
+            remedy="leave out --target, --patch and --strip to explain the envelope",
         )
     if html is not None and not html.parent.is_dir():
         raise InputError(
@@ -83,7 +85,8 @@ def explain(
             found = explain_envelope(envelope, tree, opened, report=report)
         else:
             effort = Effort(seed_source.seed_source, max_seconds=budget, check=False)
-            found = _author_and_explain(base, target, patch, model, effort, report)
+            trees = read_trees(base, target, patch, strip)
+            found = _author_and_explain(trees, model, effort, report)
     costliest = dearest(found, most)
     if html is not None:
         try:
@@ -97,15 +100,12 @@ def explain(
 
 
 def _author_and_explain(
-    base: Path,
-    target: Path | None,
-    patch: Path | None,
+    trees: tuple[Tree, Tree],
     model: str,
     effort: Effort,
     report: Report,
 ) -> Explanation:
     """Explains the envelope that ``author`` would write; the key is made up and forgotten."""
-    trees = read_trees(base, target, patch)
     opened = ReusingModel(open_model(model))
     authored = find_recipe(*trees, opened, effort=effort, report=report)
     sent = send(authored, _COUNTER, Ed25519PrivateKey.generate())

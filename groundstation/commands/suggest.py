@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from groundstation.commands.patch_options import PatchFile, Strip
 from groundstation.commands.tables import table, wide_console
 from groundstation.job import open_model, read_file, read_trees
 from groundstation.suggest.choosing import Choice, Suggested
@@ -28,9 +29,8 @@ def suggest(
     base: Annotated[Path, typer.Option(help="Folder with the software that is on board.")],
     model: Annotated[str, typer.Option(help="The model pinned on board: a folder or a name.")],
     target: Annotated[Path | None, typer.Option(help="Folder as it shall be on board.")] = None,
-    patch: Annotated[
-        Path | None, typer.Option(help="Instead of --target: a git diff against --base.")
-    ] = None,
+    patch: PatchFile = None,
+    strip: Strip = None,
     budget: Annotated[
         float, typer.Option(min=0, help="Seconds to search, once the patch is counted.")
     ] = 120.0,
@@ -59,7 +59,7 @@ def suggest(
     """
     if apply is not None and apply.exists() and (not apply.is_dir() or any(apply.iterdir())):
         raise InputError(f"{apply} is there already", remedy="name a new folder with --apply")
-    trees = read_trees(base, target, patch)
+    trees = read_trees(base, target, patch, strip)
     opened = open_model(model)
     if plan is not None:
         made = read_plan(read_file(plan))

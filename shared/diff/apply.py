@@ -19,21 +19,23 @@ from shared.tree.entries import blocked_path
 _WRONG_BASELINE = "make the patch against exactly this baseline"
 
 
-def apply_patch(base: Tree, patch: bytes) -> Tree:
-    """The tree that ``patch`` makes of ``base``.
+def apply_patch(base: Tree, patch: bytes, strip: int | None = None) -> Tree:
+    """Make the tree that ``patch`` makes of ``base``.
 
     Args:
         base: the tree before.
         patch: output of ``git diff`` or ``git format-patch`` (with ``--binary`` for files that
             are not text; several mails one after another are applied in turn), or of
             ``diff -ruN`` with one folder name before each path.  Empty for no change.
+        strip: folders to leave away before each path; None takes one where the patch shows that
+            it is no folder of the tree.
 
     Raises:
         PatchError: the patch is malformed, leaves the tree, or does not apply exactly.
     """
     tree = base
     step = _Step(tree)
-    for section in read_patch(patch):
+    for section in read_patch(patch, strip):
         if step.ends_before(section):
             tree = step.result()
             step = _Step(tree)

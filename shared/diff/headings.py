@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from shared.diff.cursor import Cursor, shown
-from shared.diff.sections import Section, bare_or_quoted
+from shared.diff.names import Names, bare_or_quoted
+from shared.diff.sections import Section
 from shared.tree import Mode
 
 _INDEX = re.compile(rb"index ([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})(?: ([0-7]{6}))?\n")
@@ -15,9 +16,15 @@ _MODES = {b"100644": Mode.REGULAR, b"100664": Mode.REGULAR, b"100755": Mode.EXEC
 
 
 class Headings:
-    """Git's extended header lines of one section."""
+    """Git's extended header lines of one section.
 
-    def __init__(self) -> None:
+    Args:
+        names: how the patch names files.
+    """
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._seen: set[str] = set()
         self._modes: dict[str, Mode] = {}
         self._paths: dict[str, str] = {}
         self._ids: tuple[str, str] = ("", "")
@@ -29,29 +36,46 @@ class Headings:
         return self._ids[0] != self._ids[1] or self._percent < 100
 
     def take(self, cursor: Cursor) -> bool:
-        """Take the current line if it is a heading."""
+        """Take the current line if it is a heading.
+
+        Raises:
+            PatchError: a heading that cannot be read, or one that was there already.
+        """
         line = cursor.peek()
         for key in ("old mode", "new mode", "new file mode", "deleted file mode"):
             if line.startswith(key.encode() + b" "):
+                self._once(cursor, key)
                 self._modes[key] = _mode(cursor, line[len(key) + 1 : -1])
                 cursor.take()
                 return True
         for key in ("rename from", "rename to", "copy from", "copy to"):
             if line.startswith(key.encode() + b" "):
-                self._paths[key] = bare_or_quoted(cursor, line[len(key) + 1 : -1])
+                self._once(cursor, key)
+                self._paths[key] = bare_or_quoted(cursor, line[len(key) + 1 : -1], self._names)
                 cursor.take()
                 return True
         match = _INDEX.fullmatch(line)
         if match:
+            self._once(cursor, "index")
             self._ids = (match[1].decode(), match[2].decode())
             if match[3]:
                 self._modes["index"] = _mode(cursor, match[3])
         elif percent := _SIMILARITY.fullmatch(line):
+            self._once(cursor, "similarity index")
             self._percent = 100 - int(percent[2]) if percent[1] else int(percent[2])
         else:
             return False
         cursor.take()
         return True
+
+    def _once(self, cursor: Cursor, key: str) -> None:
+        if key in self._seen:
+            raise cursor.refusal(
+                f"a second line {key!r}",
+                expected="each heading once for a file",
+                remedy="get the patch as git wrote it",
+            )
+        self._seen.add(key)
 
     def section(self, cursor: Cursor, path: str | None, at: int) -> Section:
         """What the headings say, as a section without contents.
@@ -80,7 +104,8 @@ class Headings:
             raise cursor.refusal(
                 "two different names without 'rename' or 'copy'",
                 expected="the same path below a/ and b/",
-                remedy="make the patch with the usual a/ and b/ before its paths",
+                remedy="make the patch with the usual a/ and b/ before its paths, or say with "
+                "--strip how many folders to leave away",
                 line_number=at,
             )
         is_new, is_gone = "new file mode" in modes, "deleted file mode" in modes

@@ -70,6 +70,13 @@ def _read_hunk(cursor: Cursor) -> Hunk:
     while sides.old_left or sides.new_left:
         sides.take(cursor, at)
     _refuse_more(cursor)
+    if sides.old == sides.new:
+        raise cursor.refusal(
+            "a hunk that changes nothing",
+            expected="lines that start with '-' or '+'",
+            remedy="make the patch without --word-diff and other options that change its form",
+            line_number=at,
+        )
     # a heading names the line before an empty range, and the first line of any other
     return Hunk(at, start - 1 if old_count else start, tuple(sides.old), tuple(sides.new))
 

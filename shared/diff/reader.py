@@ -1,43 +1,41 @@
 """Read a patch: what ``git diff``, ``git format-patch`` or ``diff -u`` wrote, as sections.
 
-Text around the sections (mail headers, commit messages, signatures) is passed over, but nothing
-that could be a lost part of a diff is.
+Nothing is passed over: a line is a part of a section, known to carry nothing
+(``shared.diff.between``), or refused.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from shared.diff.between import pass_over
 from shared.diff.binary import read_binary_hunk
-from shared.diff.cursor import Cursor, shown
+from shared.diff.cursor import Cursor
 from shared.diff.headings import Headings
-from shared.diff.hunks import is_hunk_heading, read_hunks
-from shared.diff.sections import Section, header_pairs, read_name_line, usable_path
+from shared.diff.hunks import read_hunks
+from shared.diff.names import HeaderPair, Names, crlf_refusal, usable_path
+from shared.diff.sections import Section
+from shared.diff.strays import refuse_encoding
 from shared.digest import git_blob_id
 from shared.tree import Mode, path_bytes
 
-_COMMIT = re.compile(
-    rb"From [0-9a-f]{40}(?:[0-9a-f]{24})? "  # git format-patch
-    rb"|From \S+ +\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4}"  # any other mailbox
-    rb"|commit [0-9a-f]{40}"  # git show, git log -p
-)
-_MESSAGE = re.compile(rb"(?:From|Subject|Date): ")
-_WITHOUT_CONTENTS = re.compile(rb"Binary files .* differ\n|Files .* differ\n|Only in .*: ")
-_STRAYS = (b"--- ", b"+++ ", b"GIT binary patch", b"rename from ", b"new file mode ")
-_COMBINED = (b"diff --cc ", b"diff --combined ")
 
+def read_patch(patch: bytes, strip: int | None = None) -> tuple[Section, ...]:
+    """Read all sections of ``patch``, in its order.
 
-def read_patch(patch: bytes) -> tuple[Section, ...]:
-    """All sections of ``patch``, in its order.
+    Args:
+        patch: all of it.
+        strip: folders to leave away before each path; None takes one where it is no folder for
+            sure (see ``shared.diff.names``).
 
     Raises:
-        PatchError: the patch is damaged, holds no change at all (unless it is empty), or says that
-            something changed without saying how.
+        PatchError: the patch is damaged, holds a line that is not understood or no change at all
+            (unless it is empty), or says that something changed without saying how.
     """
+    refuse_encoding(patch)
     cursor = Cursor(patch)
-    sections = tuple(_sections(cursor))
+    sections = tuple(_sections(cursor, Names(strip)))
     if patch and not sections:
         raise cursor.refusal(
             "no change in the patch",
@@ -47,73 +45,37 @@ def read_patch(patch: bytes) -> tuple[Section, ...]:
     return sections
 
 
-def _sections(cursor: Cursor) -> Iterator[Section]:
-    starts_commit = in_message = False
-    while cursor.peek():
+def _sections(cursor: Cursor, names: Names) -> Iterator[Section]:
+    is_first = True
+    while True:
+        starts_commit = pass_over(cursor, is_first=is_first)
         line = cursor.peek()
-        if line.startswith(b"diff --git "):
-            section = _git_section(cursor)
-        elif _starts_plain(cursor, in_message):
-            section = _plain_section(cursor)
-        else:
-            if _COMMIT.match(line):
-                starts_commit = in_message = True
-            elif _MESSAGE.match(line):
-                in_message = True
-            elif not in_message:
-                _refuse_lost_part(cursor)
-            cursor.take()
-            continue
+        if not line:
+            return
+        if starts_commit:
+            names.forget()
+        is_git = line.startswith(b"diff --git ")
+        section = _git_section(cursor, names) if is_git else _plain_section(cursor, names)
         yield replace(section, starts_commit=starts_commit)
-        starts_commit = in_message = False
+        is_first = False
         cursor.path = None
 
 
-def _starts_plain(cursor: Cursor, in_message: bool) -> bool:
-    """Whether ``---`` and ``+++`` lines follow; in a commit message, hunks must, too."""
-    return (
-        cursor.peek().startswith(b"--- ")
-        and cursor.peek(1).startswith(b"+++ ")
-        and (not in_message or is_hunk_heading(cursor.peek(2)))
-    )
-
-
-def _refuse_lost_part(cursor: Cursor) -> None:
-    """Refuse a line outside of all sections that tells of a change."""
-    line = cursor.peek()
-    if is_hunk_heading(line) or line.startswith(_STRAYS):
-        raise cursor.refusal(
-            f"found {shown(line)} outside of any file's section",
-            expected="'diff --git', or '---' and '+++' lines with hunks after them",
-            remedy="get the whole patch",
-        )
-    if _WITHOUT_CONTENTS.match(line):
-        raise cursor.refusal(
-            f"found {shown(line)}",
-            expected="the contents of every file that changes",
-            remedy="use git diff --binary, or diff -ruNa for text only",
-        )
-    if line.startswith(_COMBINED):
-        raise cursor.refusal(
-            "a combined diff of a merge",
-            expected="the difference of two trees",
-            remedy="use git diff BASE TARGET",
-        )
-
-
-def _plain_section(cursor: Cursor) -> Section:
+def _plain_section(cursor: Cursor, names: Names) -> Section:
     """A section of ``diff -u``; what is missing on one side is dated 1970 or ``/dev/null``."""
     at = cursor.line_number
-    old = read_name_line(cursor, b"--- ")
+    old = names.read_line(cursor, b"--- ")
     cursor.path = old.path
-    new = read_name_line(cursor, b"+++ ")
+    new = names.read_line(cursor, b"+++ ")
     cursor.path = new.path if new.path is not None else old.path
     if old.path != new.path and old.path is not None and new.path is not None:
         raise cursor.refusal(
             f"{old.path!r} and {new.path!r} in one section",
             expected="the same path below a/ and b/",
+            remedy="say with --strip how many folders to leave away before each path",
             line_number=at,
         )
+    names.check_prefixes(cursor, old.prefix, new.prefix, at)
     hunks = read_hunks(cursor)
     one = len(hunks) == 1
     is_new = old.path is None or (old.is_epoch and one and not hunks[0].old)
@@ -134,61 +96,56 @@ def _plain_section(cursor: Cursor) -> Section:
     )
 
 
-def _git_section(cursor: Cursor) -> Section:
+def _git_section(cursor: Cursor, names: Names) -> Section:
     """A section that starts with ``diff --git``."""
     at = cursor.line_number
     line = cursor.peek()
     if line.endswith(b"\r\n"):
-        raise cursor.refusal(
-            "the lines of the patch end in CR LF",
-            expected="LF, as git wrote them",
-            remedy="get the patch without conversion of its line ends",
-        )
-    pairs = header_pairs(line[len(b"diff --git ") : -1])
-    same = next((usable_path(cursor, old) for old, new in pairs if old == new), None)
-    cursor.path = same
+        raise crlf_refusal(cursor)
+    pairs = names.header_pairs(line[len(b"diff --git ") : -1])
+    same = sorted({pair.old for pair in pairs if pair.old == pair.new})
+    path = usable_path(cursor, same[0]) if len(same) == 1 else None
+    cursor.path = path
     cursor.take()
-    headings = Headings()
+    headings = Headings(names)
     while headings.take(cursor):
         pass
-    section = headings.section(cursor, same, at)
-    if not _agree(section, pairs):
-        raise cursor.refusal(
-            f"{section.old_path!r} and {section.path!r}, but other paths after 'diff --git'",
-            expected="the same paths in all headings",
-            remedy="get the patch as git wrote it",
-            line_number=at,
-        )
+    section = headings.section(cursor, path, at)
+    _check_pair(cursor, names, section, pairs)
     cursor.path = section.path
     line = cursor.peek()
     if line.startswith(b"--- "):
-        _check_names(cursor, section)
+        _check_names(cursor, names, section)
         return replace(section, hunks=read_hunks(cursor))
     if line == b"GIT binary patch\n":
         cursor.take()
         return replace(section, binary=read_binary_hunk(cursor))
-    if _WITHOUT_CONTENTS.match(line):
-        raise cursor.refusal(
-            "the patch has no contents for this file",
-            expected="'GIT binary patch'",
-            remedy="use git diff --binary",
-        )
     _check_complete(cursor, section, headings.tell_of_edit)
     return section
 
 
-def _agree(section: Section, pairs: list[tuple[bytes, bytes]]) -> bool:
-    """Whether the paths of ``rename`` and ``copy`` lines are those of the ``diff --git`` line."""
-    if section.old_path is None or section.new_path is None:
-        return True
-    return (path_bytes(section.old_path), path_bytes(section.new_path)) in pairs
+def _check_pair(cursor: Cursor, names: Names, section: Section, pairs: list[HeaderPair]) -> None:
+    """Refuse names after ``diff --git`` other than those of ``rename`` and ``copy`` lines."""
+    old, new = (
+        path_bytes(section.path if path is None else path)
+        for path in (section.old_path, section.new_path)
+    )
+    fitting = [pair for pair in pairs if (pair.old, pair.new) == (old, new)]
+    if not fitting:
+        raise cursor.refusal(
+            f"{section.old_path!r} and {section.path!r}, but other paths after 'diff --git'",
+            expected="the same paths in all headings",
+            remedy="get the patch as git wrote it; if it has no a/ and b/, use --strip 0",
+            line_number=section.line_number,
+        )
+    names.check_prefixes(cursor, *fitting[0].prefixes, section.line_number)
 
 
-def _check_names(cursor: Cursor, section: Section) -> None:
+def _check_names(cursor: Cursor, names: Names, section: Section) -> None:
     """Take the ``---`` and ``+++`` lines; they must say what the headings said."""
     for mark, expected in ((b"--- ", section.old_path), (b"+++ ", section.new_path)):
         at = cursor.line_number
-        found = read_name_line(cursor, mark).path
+        found = names.read_line(cursor, mark).path
         if found != expected:
             raise cursor.refusal(
                 f"{mark.decode()}{found or '/dev/null'}",
@@ -204,6 +161,12 @@ def _check_complete(cursor: Cursor, section: Section, tell_of_edit: bool) -> Non
     there = section.new_id if section.old_path is None else section.old_id
     is_one_sided = section.old_path is None or section.new_path is None
     is_empty = is_one_sided and any(full.startswith(there) for full in empty_ids)
+    if tell_of_edit and not is_empty and cursor.peek().startswith(b"Binary files "):
+        raise cursor.refusal(
+            "the patch has no contents for this file",
+            expected="'GIT binary patch'",
+            remedy="use git diff --binary",
+        )
     if tell_of_edit and not is_empty:
         found = "the contents change, but no hunk says how"
     elif not is_one_sided and section.old_path == section.new_path and not section.changes_mode:
