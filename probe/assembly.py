@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 
 from probe.units import Piece
 from shared.ccsds.segmentation import SequenceFlags
-from shared.ccsds.space_packet import PACKET_HEADER_BYTES, decode_packet
+from shared.ccsds.space_packet import packets_in
 from shared.ccsds.stack import Stack
-from shared.errors import Refusal
 
 MAX_PIECES = 512
 NUMBERS = 256
@@ -47,13 +46,13 @@ class Taken:
 
     Attributes:
         assembly: after it.
-        message: that it completed, or None.
+        messages: that it completed, in order; several where a unit holds several packets.
         gone: pieces that are no longer needed or had to make way.
         fault: why something was dropped, or "".
     """
 
     assembly: Assembly
-    message: bytes | None = None
+    messages: tuple[bytes, ...] = ()
     gone: tuple[Kept, ...] = field(default_factory=tuple)
     fault: str = ""
 
@@ -78,15 +77,17 @@ def take(assembly: Assembly, kept: Kept, stack: Stack) -> Taken:
     waiting = (*(k for k in others if k not in stale), kept)
     unit = _numbered(waiting, kept) if piece.number is not None else _in_order(waiting, kept)
     if unit:
-        message, fault = _message(unit, stack)
-        if message is None and piece.number is not None:
+        messages, fault, exact = _messages(unit, stack)
+        if len(unit) > 1 and not exact:
+            messages = ()
+        if not messages and piece.number is not None:
             # One of them is of another message: the oldest, as a rule.  The rest may yet fit.
             unit = (min(unit, key=lambda k: k.order),)
         left = tuple(k for k in waiting if k not in unit)
-        return Taken(Assembly(left), message, (*copies, *unit), fault)
+        return Taken(Assembly(left), messages, (*copies, *unit), fault)
     over = max(0, len(waiting) - MAX_PIECES)
     fault = "no room for more segments: the oldest is dropped" if over else ""
-    return Taken(Assembly(waiting[over:]), None, (*copies, *waiting[:over]), fault)
+    return Taken(Assembly(waiting[over:]), (), (*copies, *waiting[:over]), fault)
 
 
 def _same_place(one: Kept, other: Kept) -> bool:
@@ -135,21 +136,20 @@ def _in_order(waiting: Sequence[Kept], newest: Kept) -> tuple[Kept, ...]:
     return tuple(mine[begins[-1] :]) if begins else (newest,)
 
 
-def _message(unit: Iterable[Kept], stack: Stack) -> tuple[bytes | None, str]:
+def _messages(unit: Iterable[Kept], stack: Stack) -> tuple[tuple[bytes, ...], str, bool]:
     pieces = [k.piece for k in unit]
     if not pieces or pieces[0].segment.flags not in (_FIRST, _WHOLE):
-        return None, "a last segment without a first one"
+        return (), "a last segment without a first one", False
     data = b"".join(piece.segment.data for piece in pieces)
     if stack.apid is None:
-        return data, ""
-    size = PACKET_HEADER_BYTES + int.from_bytes(data[4:6], "big") + 1
-    if len(data) > size:  # a copy of a segment came right behind it
+        return (data,), "", True
+    packets, fault = packets_in(data)
+    if fault:  # perhaps a copy of a segment came right behind it
         apart = [b for a, b in zip([None, *pieces], pieces, strict=False) if a != b]
-        data = b"".join(piece.segment.data for piece in apart)
-    try:
-        packet = decode_packet(data)
-    except Refusal as fault:
-        return None, str(fault)
-    if packet.apid != stack.apid:
-        return None, f"a space packet for application process {packet.apid}, not {stack.apid}"
-    return packet.data, ""
+        if len(apart) < len(pieces):
+            packets, fault = packets_in(b"".join(piece.segment.data for piece in apart))
+    others = [packet for packet in packets if packet.apid != stack.apid]
+    faults = [f"a space packet for application process {p.apid}, not {stack.apid}" for p in others]
+    faults += [str(fault)] if fault else []
+    messages = tuple(packet.data for packet in packets if packet.apid == stack.apid)
+    return messages, " | ".join(dict.fromkeys(faults)), fault is None

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from probe.assembly import Assembly, Kept, take
 from probe.inbox import Inbox, Waiting
 from probe.transports import Transport
-from probe.units import Framing, Units
+from probe.units import Framing, Units, told
 from shared.ccsds.stack import Stack
 from shared.errors import RehydrationError, StoreError
 from shared.memory import came_of_lack
@@ -36,7 +35,8 @@ class Receiver:
         stack: the frames' layers, where there are any.
         inbox: where they are put.
         max_bytes: longest message that is handed on whole.
-        fault: told what was dropped, and when the disk refuses; called from the thread.
+        fault: told what of one input was dropped, and when the disk refuses; called from the
+            thread.
     """
 
     def __init__(
@@ -55,7 +55,8 @@ class Receiver:
         self._stack = stack
         self._inbox = inbox
         self._max_bytes = max_bytes
-        self._fault = fault
+        self._tell = fault
+        self._faults: list[str] = []
         self._assembly = Assembly()
         self._order = 0
         self._stop = threading.Event()
@@ -86,9 +87,11 @@ class Receiver:
                 self._hand_on(waiting)
             for kept in segments:
                 self._again(kept)
+            self._report()
             while not self._stop.is_set():
                 data = self._transport.receive(POLL_S)
-                self._attend(data or None)
+                if data is not None:
+                    self._attend(data)
                 if data == b"":
                     break
         except Exception as error:  # the line itself, or what tells of faults
@@ -96,16 +99,17 @@ class Receiver:
         finally:
             self.ended.set()
 
-    def _attend(self, data: bytes | None) -> None:
-        """Deal with one input; a defect costs the input and not the line."""
+    def _attend(self, data: bytes) -> None:
+        """Deal with one input, b"" for its end; a defect costs the input and not the line."""
         try:
-            self._dispose(self._framing.idle() if data is None else self._framing.feed(data))
+            self._dispose(self._framing.feed(data) if data else self._framing.end())
         except Exception as error:
-            self._fault(f"what came is dropped: {failing(error)}")
+            self._faults.append(f"what came is dropped: {failing(error)}")
+        self._report()
 
     def _dispose(self, units: Units) -> None:
-        if units.faults:
-            self._fault(counted(units.faults))
+        """Deal with what one input held; its faults are one report."""
+        self._faults += units.faults
         for message in units.messages:
             self._message(message)
         for piece in units.pieces:
@@ -114,20 +118,25 @@ class Receiver:
             self._attempt(lambda kept=kept: self._inbox.put_segment(kept))  # type: ignore[misc]
             self._take(kept)
 
+    def _report(self) -> None:
+        if self._faults:
+            self._tell(told(self._faults))
+            self._faults.clear()
+
     def _again(self, kept: Kept) -> None:
         """Take in what was put away in an earlier session, under the same rule."""
         try:
             self._take(kept)
         except Exception as error:
-            self._fault(f"a segment from before is passed over: {failing(error)}")
+            self._faults.append(f"a segment from before is passed over: {failing(error)}")
 
     def _take(self, kept: Kept) -> None:
         taken = take(self._assembly, kept, self._stack)
         self._assembly = taken.assembly
         if taken.fault:
-            self._fault(taken.fault)
-        if taken.message is not None:
-            self._message(taken.message)
+            self._faults.append(taken.fault)
+        for message in taken.messages:
+            self._message(message)
         for gone in taken.gone:
             self._attempt(lambda gone=gone: self._inbox.drop_segment(gone))  # type: ignore[misc]
 
@@ -151,19 +160,9 @@ class Receiver:
         try:
             action()
         except StoreError as error:
-            self._fault(str(error))
+            self._faults.append(str(error))
             return False
         return True
-
-
-def counted(faults: Sequence[str]) -> str:
-    """What was dropped of one input, in one sentence however often it happened."""
-    kinds = Counter(faults).most_common()
-    first = "; ".join(
-        f"{number} times: {kind}" if number > 1 else kind for kind, number in kinds[:3]
-    )
-    others = sum(number for _, number in kinds[3:])
-    return f"{first}; {others} more of other kinds" if others else first
 
 
 def failing(error: Exception) -> str:

@@ -9,15 +9,19 @@ Three framings behind one interface, ``Framing``:
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.ccsds.cltu import Ending, receive_cltus
-from shared.ccsds.link import receive_frames
 from shared.ccsds.segmentation import Segment, SequenceFlags, decode_segment
 from shared.ccsds.stack import Stack
+from shared.ccsds.stream import Found, FrameStream
 from shared.ccsds.tc_frame import FrameType
 from shared.errors import Refusal
+
+KINDS_TOLD = 3
+"""Kinds of faults that one report spells out."""
 
 SLIP_END, SLIP_ESC, SLIP_ESC_END, SLIP_ESC_ESC = 0xC0, 0xDB, 0xDC, 0xDD
 
@@ -51,8 +55,11 @@ class Framing(Protocol):
     def feed(self, data: bytes) -> Units:
         """More bytes have come; never raises."""
 
-    def idle(self) -> Units:
-        """Nothing has come for a while: what is unfinished will stay so."""
+    def end(self) -> Units:
+        """The input has ended: what is unfinished will stay so.
+
+        A pause is no end.  A line of 16 bit/s is silent for half a second after each byte.
+        """
 
 
 class Datagrams:
@@ -62,7 +69,7 @@ class Datagrams:
         """See ``Framing``."""
         return Units((data,))
 
-    def idle(self) -> Units:
+    def end(self) -> Units:
         """See ``Framing``."""
         return Units()
 
@@ -106,9 +113,12 @@ class Slip:
                 self._broken = True
         return Units(tuple(messages), (), tuple(faults))
 
-    def idle(self) -> Units:
-        """See ``Framing``; a slow sender may still go on."""
-        return Units()
+    def end(self) -> Units:
+        """See ``Framing``."""
+        begun = bool(self._message) or self._escaped or self._broken
+        self._message.clear()
+        self._escaped = self._broken = False
+        return Units((), (), ("the input ended inside a message",) if begun else ())
 
 
 def slip(message: bytes) -> bytes:
@@ -123,32 +133,19 @@ class Ccsds:
     Frames of Type-A need not come in order here: the number of each says where it belongs.
     """
 
-    _KEPT_BYTES = 8192
-    """More than the longest CLTU: what waits longer without one is noise."""
-
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._signal = b""
+        self._stream = FrameStream(stack)
 
     def feed(self, data: bytes) -> Units:
         """See ``Framing``."""
-        self._signal += data
-        whole = [r for r in receive_cltus(self._signal, self._stack.channel) if _ended(r.ending)]
-        if not whole:
-            if len(self._signal) > 2 * self._KEPT_BYTES:
-                self._signal = self._signal[-self._KEPT_BYTES :]
-            return Units()
-        end = -(-whole[-1].end // 8)
-        found, self._signal = self._signal[:end], self._signal[whole[-1].end // 8 :]
-        return self._units(found)
+        return self._units(self._stream.feed(data))
 
-    def idle(self) -> Units:
+    def end(self) -> Units:
         """See ``Framing``; the last CLTU of a session may have lost its end."""
-        found, self._signal = self._signal, b""
-        return self._units(found) if found else Units()
+        return self._units(self._stream.end())
 
-    def _units(self, signal: bytes) -> Units:
-        found = receive_frames(signal, self._stack)
+    def _units(self, found: Found) -> Units:
         faults = [str(fault) for fault in found.faults]
         pieces: list[Piece] = []
         for frame in found.frames:
@@ -169,5 +166,9 @@ class Ccsds:
         return decode_segment(field)
 
 
-def _ended(ending: Ending) -> bool:
-    return ending is not Ending.CUT
+def told(faults: Sequence[str]) -> str:
+    """One report of all faults of one input: each kind once with its count, the rest counted."""
+    kinds = Counter(faults).most_common()
+    said = [f"{reason} ({count} times)" if count > 1 else reason for reason, count in kinds]
+    more = sum(count for _, count in kinds[KINDS_TOLD:])
+    return " | ".join([*said[:KINDS_TOLD], *([f"and {more} other faults"] if more else [])])

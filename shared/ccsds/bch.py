@@ -80,6 +80,8 @@ def _error_table() -> NDArray[np.intp]:
 
 _PARITY = _parity_table()
 _ERROR = _error_table()
+_PARITY_OF: list[list[int]] = _PARITY.tolist()
+_ERROR_AT: list[int] = _ERROR.tolist()
 
 
 def encode(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -121,6 +123,28 @@ def decode(codeblocks: NDArray[np.uint8], decoding: Decoding) -> Decoded:
     at = place[rows]
     mended[rows, at >> 3] ^= (0x80 >> (at & 7)).astype(np.uint8)
     return Decoded(mended[:, :DATA_BYTES], clean | single, single.astype(np.intp))
+
+
+def decode_word(word: int, decoding: Decoding) -> bytes | None:
+    """Give the data of one codeblock, as ``decode`` would; for a stream that brings one at a time.
+
+    Args:
+        word: the 64 bits of the codeblock, the first sent the highest.
+        decoding: correct one error, or only detect.
+
+    Returns:
+        Seven bytes, or None where it is no codeword.
+    """
+    block = word.to_bytes(CODEBLOCK_BYTES, "big")
+    syndrome = block[DATA_BYTES] >> 1 ^ _INVERSION
+    for parity, value in zip(_PARITY_OF, block[:DATA_BYTES], strict=True):
+        syndrome ^= parity[value]
+    if not syndrome:
+        return block[:DATA_BYTES]
+    place = _ERROR_AT[syndrome]
+    if place < 0 or decoding is Decoding.TRIPLE_ERROR_DETECTION:
+        return None
+    return (word ^ 1 << CODEWORD_BITS - place).to_bytes(CODEBLOCK_BYTES, "big")[:DATA_BYTES]
 
 
 def _parity(data: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -40,7 +40,7 @@ _BCH_TAIL = bytes.fromhex("C5C5C5C5C5C5C579")
 _LDPC_START = bytes.fromhex("034776C7272895B0")
 _LDPC_128_TAIL = bytes.fromhex("63A1ED72C6AC79E25555555555555555")
 
-_TAIL_DISAGREEMENT = 1 / 8
+TAIL_DISAGREEMENT = 1 / 8
 """Up to this share of a tail may be wrong; 128 random bits come as near with less than 1e-18."""
 _LARGEST_BATCH = 64
 
@@ -287,4 +287,4 @@ def _tails(words: Soft, channel: ChannelCoding) -> NDArray[np.bool_]:
     if not channel.tail_sequence:
         return np.zeros(len(words), np.bool_)
     pattern = to_bits(channel.tail_sequence)
-    return np.array([disagreement(word, pattern)[0] <= _TAIL_DISAGREEMENT for word in words])
+    return np.array([disagreement(word, pattern)[0] <= TAIL_DISAGREEMENT for word in words])

@@ -23,12 +23,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from shared.ccsds.bits import Signal
-from shared.ccsds.cltu import (
-    FILL_BYTE,
-    Reception,
-    encode_cltu,
-    receive_cltus,
-)
+from shared.ccsds.cltu import Reception, encode_cltu, receive_cltus
+from shared.ccsds.delimiting import check_address, frames_in
 from shared.ccsds.errors import FrameError
 from shared.ccsds.segmentation import (
     Reassembly,
@@ -38,7 +34,7 @@ from shared.ccsds.segmentation import (
     reassemble,
     segment_sdu,
 )
-from shared.ccsds.space_packet import SpacePacket, decode_packet, encode_packet
+from shared.ccsds.space_packet import SpacePacket, encode_packet, packets_in
 from shared.ccsds.stack import Security, Stack
 from shared.ccsds.tc_frame import (
     FECF_BYTES,
@@ -46,11 +42,9 @@ from shared.ccsds.tc_frame import (
     ControlCommand,
     FrameType,
     TcFrame,
-    decode_frame,
     encode_control,
     encode_frame,
     encode_header,
-    frame_bytes,
     pack_header,
 )
 from shared.errors import InputError, Refusal
@@ -215,14 +209,9 @@ def receive_frames(signal: Signal, stack: Stack) -> Frames:
     frames: list[TcFrame] = []
     faults: list[FrameError] = []
     for reception in receptions:
-        for data in _delimited(reception.data, stack.channel.data_bytes):
-            try:
-                frame = decode_frame(data, with_fecf=stack.fecf)
-                _check_address("spacecraft", frame.scid, stack.scid)
-                _check_address("virtual channel", frame.vcid, stack.vcid)
-                frames.append(frame)
-            except FrameError as fault:
-                faults.append(fault)
+        whole, dropped = frames_in(reception.data, stack)
+        frames += whole
+        faults += dropped
     return Frames(tuple(frames), tuple(faults), receptions)
 
 
@@ -245,35 +234,18 @@ def deliver(
             sdu: bytes | None = field
             if stack.map_id is not None:
                 segment = decode_segment(field)
-                _check_address("MAP", segment.map_id, stack.map_id)
+                check_address("MAP", segment.map_id, stack.map_id)
                 number = frame.sequence_number if frame.type is FrameType.AD else None
                 step = reassemble(state, segment, number)
                 state, sdu = step.state, step.sdu
                 faults += [step.fault] if step.fault else []
             if sdu is not None:
-                envelopes.append(_envelope(sdu, stack))
+                whole, dropped = _envelopes(sdu, stack)
+                envelopes += whole
+                faults += dropped
         except Refusal as fault:
             faults.append(fault)
     return Delivered(tuple(envelopes), tuple(faults), state)
-
-
-def _delimited(data: bytes, codeword_data_bytes: int) -> Iterable[bytes]:
-    """The frames in the data of one CLTU, by their length fields; fill behind them is dropped.
-
-    Fill is shorter than a codeword's data.  It should read 0101..., but a sender may have
-    randomised it or not, so whatever is so short and no whole frame counts as fill.
-    """
-    while data.strip(bytes([FILL_BYTE])):
-        try:
-            size = frame_bytes(data)
-        except FrameError:
-            size = 0
-        if not 0 < size <= len(data):
-            if len(data) >= codeword_data_bytes:
-                yield data
-            return
-        yield data[:size]
-        data = data[size:]
 
 
 def _opened(frame: TcFrame, stack: Stack, security: Security | None) -> bytes:
@@ -291,24 +263,30 @@ def _opened(frame: TcFrame, stack: Stack, security: Security | None) -> bytes:
     return header + security.unprotect(pack_header(frame, size) + header, frame.data[split:])
 
 
-def _envelope(sdu: bytes, stack: Stack) -> bytes:
-    """The envelope in a service data unit."""
+def _envelopes(sdu: bytes, stack: Stack) -> tuple[list[bytes], list[Refusal]]:
+    """The envelopes in a service data unit, one a packet, and why others were dropped."""
     if stack.apid is None:
-        return sdu
-    packet = decode_packet(sdu)
-    _check_address("application process", packet.apid, stack.apid)
+        return [sdu], []
+    packets, fault = packets_in(sdu)
+    envelopes: list[bytes] = []
+    faults: list[Refusal] = []
+    for packet in packets:
+        try:
+            envelopes.append(_envelope(packet, stack.apid))
+        except FrameError as dropped:
+            faults.append(dropped)
+    return envelopes, [*faults, fault] if fault else faults
+
+
+def _envelope(packet: SpacePacket, apid: int) -> bytes:
+    check_address("application process", packet.apid, apid)
     if (
         packet.flags is not SequenceFlags.UNSEGMENTED
         or packet.secondary_header
         or not packet.telecommand
     ):
         raise FrameError(
-            f"a space packet with header {sdu[:4].hex()}",
+            f"a space packet with header {encode_packet(packet)[:4].hex()}",
             expected="an unsegmented telecommand without secondary header",
         )
     return packet.data
-
-
-def _check_address(name: str, found: int, expected: int) -> None:
-    if found != expected:
-        raise FrameError(f"a unit for {name} {found}", expected=f"{name} {expected}")

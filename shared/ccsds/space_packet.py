@@ -79,14 +79,10 @@ def decode_packet(data: bytes) -> SpacePacket:
     Raises:
         FrameError: they are cut short or go on, or the version is not 0.
     """
-    if len(data) <= PACKET_HEADER_BYTES:
-        raise FrameError(
-            f"a space packet of {len(data)} bytes", expected="a header and at least one byte"
-        )
-    identification, sequence, length = _HEADER.unpack_from(data)
+    size = packet_bytes(data)
+    identification, sequence, _ = _HEADER.unpack_from(data)
     if identification >> 13:
         raise FrameError(f"space packet version {identification >> 13}", expected="version 0")
-    size = PACKET_HEADER_BYTES + length + 1
     if len(data) != size:
         raise FrameError(f"a space packet of {len(data)} bytes", expected=f"{size}, as it says")
     return SpacePacket(
@@ -97,3 +93,41 @@ def decode_packet(data: bytes) -> SpacePacket:
         telecommand=bool(identification >> 12 & 1),
         secondary_header=bool(identification >> 11 & 1),
     )
+
+
+def packets_in(data: bytes) -> tuple[list[SpacePacket], FrameError | None]:
+    """Read the packets that lie one behind the other in a unit (blocking, 232.0-B-4, 4.1.3.2.2).
+
+    Idle packets are left out; they are fill.
+
+    Returns:
+        The packets, and what is wrong with the bytes behind the last one, or None.
+    """
+    packets: list[SpacePacket] = []
+    rest = data
+    while rest:
+        if packets and not rest.strip(rest[:1]):
+            found = f"{len(rest)} bytes of fill behind the packets of a unit"
+            return packets, FrameError(found, expected="packets, one behind the other")
+        try:
+            size = packet_bytes(rest)
+            packet = decode_packet(rest[:size])
+        except FrameError as fault:
+            return packets, fault
+        if packet.apid != IDLE_APID:
+            packets.append(packet)
+        rest = rest[size:]
+    return packets, None
+
+
+def packet_bytes(data: bytes) -> int:
+    """Say how long the packet that begins here claims to be.
+
+    Raises:
+        FrameError: too short for a header and a byte of data.
+    """
+    if len(data) <= PACKET_HEADER_BYTES:
+        raise FrameError(
+            f"a space packet of {len(data)} bytes", expected="a header and at least one byte"
+        )
+    return PACKET_HEADER_BYTES + int(_HEADER.unpack_from(data)[2]) + 1

@@ -78,7 +78,7 @@ def messages(pieces: list[Piece]) -> list[bytes]:
     for order, piece in enumerate(pieces, 1):
         taken = take(assembly, Kept(order, piece), STACK)
         assembly = taken.assembly
-        found += [taken.message] if taken.message is not None else []
+        found += taken.messages
     return found
 
 
