@@ -8,11 +8,9 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probe.receiver import counted
 from probe.transports import SENDER, Printed, Udp
 
 
@@ -105,20 +103,3 @@ def test_a_reader_that_does_not_read_stops_nothing() -> None:
     os.close(read)
     printed.send(b"nobody listens")
     os.close(write)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.sampled_from(["one kind", "two", "three", "four", "five"]), min_size=1))
-def test_faults_of_one_input_are_one_report(faults: list[str]) -> None:
-    said = counted(faults)
-    assert len(said) < 200
-    kinds = sorted(set(faults), key=faults.count, reverse=True)
-    named = [kind for kind in kinds if kind in said]
-    assert len(named) == min(3, len(kinds))
-    total = sum(faults.count(kind) for kind in named)
-    assert (len(faults) == total) or f"; {len(faults) - total} more" in said
-
-
-@pytest.mark.parametrize("faults", [["x"] * 1017])
-def test_a_thousand_faults_are_a_number(faults: list[str]) -> None:
-    assert counted(faults) == "1017 times: x"
