@@ -195,11 +195,13 @@ def draw_command(
     Size, form, key, signature and counter are checked as for a patch; the pin is the generator's
     digest. The counter is used up. An image library is not needed.
     """
-    from probe.picture import draw, read_generator_file
+    from probe.generators import digests_of
+    from probe.picture import draw_by
 
     with opened(state) as probe:
         data = read_envelope(file, probe.config.max_envelope_bytes)
-        made = draw(probe, data, read_generator_file(generator), out, time.time, threads=threads)
+        digests = digests_of(state, probe.store.files)
+        made = draw_by(probe, data, generator, digests, out, time.time, threads=threads)
         show(report.of_drawn(made), as_json)
 
 

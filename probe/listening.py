@@ -69,12 +69,16 @@ def listen(
     if watts is not None and joules_per_operation is not None:
         raise typer.BadParameter("name one of --watts and --joules-per-operation")
     from probe.energy import Energy
+    from probe.filesystem import Filesystem
+    from probe.generators import digests_of
     from probe.model import budget_of
     from probe.picture import Gallery
     from probe.serving import Options, serve
 
     line = Options(udp, serial, baud, framing, scid, vcid, apid, telemetry, telemetry_to)
     budget = budget_of(max_tokens, max_seconds, max_memory)
-    gallery = None if pictures is None else Gallery(pictures, tuple(generator or ()))
+    gallery = None
+    if pictures is not None:
+        gallery = Gallery(pictures, tuple(generator or ()), digests_of(state, Filesystem()))
     estimate = Energy(watts, joules_per_operation)
     serve(state, line, budget, estimate, low_memory=low_memory, gallery=gallery)

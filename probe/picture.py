@@ -1,18 +1,19 @@
 """Pictures from signed messages: verify, regenerate, check the digest, write the file.
 
-The generator is the message's pin.  It lies in a file that the caller names; only its digest is
-taken before the message has passed every check, and the file is opened as a generator after that.
+The generator is the message's pin.  It lies in a file that the caller names and whose digest is
+known (``probe.generators``); the file is read when the message has passed every check.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from probe import checks
 from probe.filesystem import durable_write
+from probe.generators import Digests, read_generator_file
 from probe.onboard import Clock, Probe
 from probe.records import Entry, Operation, noted
 from probe.store import storing
@@ -21,7 +22,6 @@ from shared.codec import binding
 from shared.digest import sha256
 from shared.envelope import parse_envelope, profile_named
 from shared.errors import BadSignature, InputError, PinError, Refusal
-from shared.media.container import MAX_BODY_BYTES
 from shared.media.generator import read_generator
 from shared.media.message import NO_BASELINE, carried_image, regenerate_image
 from shared.media.pixels import pixel_digest
@@ -78,10 +78,12 @@ class Gallery:
     Attributes:
         folder: they are named by their message's counter.
         generators: files, at least one.
+        digests: of these files.
     """
 
     folder: Path
     generators: tuple[Path, ...]
+    digests: Digests = field(default_factory=Digests, compare=False)
 
 
 def draw(
@@ -111,6 +113,32 @@ def draw(
     return _written(probe, data, message, regenerated(message, generator, threads), out, clock)
 
 
+def draw_by(
+    probe: Probe,
+    data: bytes,
+    generator: Path,
+    digests: Digests,
+    out: Path,
+    clock: Clock,
+    *,
+    threads: int = 1,
+) -> Drawn:
+    """As ``draw``, with a generator in a file, which is read for an authentic message only.
+
+    Raises:
+        Refusal: the message is refused; nothing is written, and the counter is as before.
+        PinError: the file cannot be read, or is not the one any more whose digest is known.
+        InputError: ``out`` lies where the probe keeps its own.
+        StoreError: the disk refuses.
+    """
+    check_place(probe, out)
+    parse_envelope(data, profile_named(data, trusted_keys(probe.config)))
+    digest = digests.of(generator)
+    message = authentic(probe, data, digest)
+    picture = regenerated(message, _same(generator, digest), threads)
+    return _written(probe, data, message, picture, out, clock)
+
+
 def hang(probe: Probe, data: bytes, gallery: Gallery, clock: Clock) -> Drawn:
     """As ``draw``, into a gallery, under the message's counter; any of its generators may be meant.
 
@@ -120,19 +148,20 @@ def hang(probe: Probe, data: bytes, gallery: Gallery, clock: Clock) -> Drawn:
         StoreError: the disk refuses.
     """
     envelope = parse_envelope(data, profile_named(data, trusted_keys(probe.config)))
-    files = [read_generator_file(path) for path in gallery.generators]
+    known = [(path, gallery.digests.of(path)) for path in gallery.generators]
     prefix = envelope.message.pin_prefix
-    meant = [file for file in files if binding(sha256(file))[:PIN_PREFIX_BYTES] == prefix]
-    *others, last = meant or files[:1]
-    for file in others:  # prefixes may be equal by chance; the signature tells
+    meant = [one for one in known if binding(one[1])[:PIN_PREFIX_BYTES] == prefix]
+    *others, last = meant or known[:1]
+    for one in others:  # prefixes may be equal by chance; the signature tells
         try:
-            message = authentic(probe, data, sha256(file))
+            message = authentic(probe, data, one[1])
             break
         except BadSignature:
             continue
     else:
-        file, message = last, authentic(probe, data, sha256(last))
-    picture = regenerated(message, file, threads=1)
+        one = last
+        message = authentic(probe, data, one[1])
+    picture = regenerated(message, _same(*one), threads=1)
     out = gallery.folder / f"{message.counter:010}{_suffix(picture.file)}"
     return _written(probe, data, message, picture, out, clock)
 
@@ -199,22 +228,15 @@ def regenerated(message: Message, generator: bytes, threads: int) -> Picture:
     return Picture(write_png(pixels), pixel_digest(pixels), pixels.shape)
 
 
-def read_generator_file(path: Path) -> bytes:
-    """The file of a generator, not looked into.
-
-    Raises:
-        PinError: it cannot be read, or is larger than any generator.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BODY_BYTES + 1)
-    except OSError as error:
+def _same(path: Path, digest: bytes) -> bytes:
+    """A generator's file, whose digest is the one that the message was checked with."""
+    data = read_generator_file(path)
+    if sha256(data) != digest:
         raise PinError(
-            f"the generator {path} cannot be read: {error.strerror}",
-            remedy="name the file that the message was made for",
-        ) from error
-    if len(data) > MAX_BODY_BYTES:
-        raise PinError(f"{path} is larger than any generator")
+            f"the generator {path} is not the file any more that was digested",
+            expected=f"sha256 {digest.hex()}",
+            remedy="put the generator back whole, and give the message again",
+        )
     return data
 
 

@@ -15,7 +15,7 @@ from probe.filesystem import Filesystem
 from probe.inbox import open_inbox
 from probe.model import regenerator
 from probe.onboard import open_probe
-from probe.picture import Gallery, check_place, read_generator_file
+from probe.picture import Gallery, check_place
 from probe.receiver import Receiver
 from probe.records import Config
 from probe.service import Doing, Service, completed
@@ -67,7 +67,7 @@ def serve(
         if gallery is not None:
             check_place(probe, gallery.folder / "picture")
             for path in gallery.generators:
-                read_generator_file(path)
+                gallery.digests.of(path)
     stack = Stack(scid=options.scid, vcid=options.vcid, apid=options.apid)
 
     def follow(config: Config, report: Report) -> Regenerator:
