@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+import typer
 
 from shared.errors import InputError
 from shared.wire import MAX_COUNTER
@@ -32,9 +35,37 @@ def next_counter(key: Path) -> int:
         raise InputError(
             f"{path} holds {text[:40]!r}",
             expected=f"the last counter used, a number below {MAX_COUNTER}",
-            remedy="write the probe's counter (`probe status`) into it, or pass --counter",
+            remedy="write the probe's counter (`probe status`) into it",
         )
     return int(text) + 1
+
+
+def message_counter(
+    key: Path, wanted: int | None, tell: Callable[[str], None] | None = None
+) -> int:
+    """The counter of the next message: the one wanted, or one more than the key's last.
+
+    A number that was used before is not refused: one key may sign for several probes, each with a
+    counter of its own.  But it is never taken without a word.
+
+    Args:
+        key: file of the signing key.
+        wanted: what the user asked for, if he did.
+        tell: told of a number that is not above the last; else standard error is.
+
+    Raises:
+        InputError: as ``next_counter``.
+    """
+    following = next_counter(key)
+    if wanted is None:
+        return following
+    if wanted < following and counter_path(key).exists():
+        say = tell or (lambda text: typer.echo(text, err=True))
+        say(
+            f"counter {wanted} is not above {following - 1}, the last one signed with this key "
+            f"({counter_path(key)}): a probe that has taken that message refuses this one"
+        )
+    return wanted
 
 
 def keep_counter(key: Path, counter: int) -> None:
@@ -45,7 +76,7 @@ def keep_counter(key: Path, counter: int) -> None:
     """
     path = counter_path(key)
     try:
-        if counter < next_counter(key):
+        if counter < next_counter(key) and path.exists():
             return
         fresh = path.with_name(path.name + ".new")
         with fresh.open("w", encoding="ascii") as file:

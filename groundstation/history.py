@@ -17,6 +17,7 @@ from shared.codec import CODEC
 from shared.errors import InputError
 from shared.exact.pin import cache_home
 from shared.lines import LineEdit, line_edits, split_lines
+from shared.private import keep_private
 from shared.tree import Change, Tree, changes
 
 APPLICATION_ID = 0x52485548
@@ -134,6 +135,19 @@ class Gain:
 def default_history() -> Path:
     """Beside the pins."""
     return cache_home() / "history.sqlite"
+
+
+def close_to_others(path: Path) -> str:
+    """Take from other users what an earlier version let them read: names, hints, sizes of patches.
+
+    Returns:
+        What was changed, as a sentence for the user; "" if nothing had to be, or there is nothing.
+    """
+    files = (path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm"))
+    try:
+        return "; ".join(filter(None, (keep_private(file) for file in files if file.exists())))
+    except OSError as error:
+        return f"{path} is open to other users and cannot be closed to them: {error.strerror}"
 
 
 def remember(path: Path, base: Tree, target: Tree, authored: Authored, at: str) -> None:
@@ -260,6 +274,8 @@ def _open(path: Path, *, write: bool = False) -> Iterator[sqlite3.Connection]:
     try:
         if write:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # SQLite would make it as the umask says; its -wal and -shm take over its mode.
+            path.touch(0o600)
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as database:
             _check(path, database, write=write)
             yield database

@@ -21,10 +21,10 @@ from groundstation.author import Effort
 from groundstation.author import author as find_recipe
 from groundstation.authored import Authored
 from groundstation.commands.patch_options import PatchFile, Strip
-from groundstation.counter import keep_counter, next_counter
+from groundstation.counter import keep_counter, message_counter
 from groundstation.drawn import SEEDS
 from groundstation.drawn_search import Pace
-from groundstation.history import default_history, gains, learned_order, remember
+from groundstation.history import close_to_others, default_history, gains, learned_order, remember
 from groundstation.job import open_model, read_trees
 from groundstation.keys import load_private_key, signing_key
 from groundstation.moves import Order
@@ -138,7 +138,7 @@ def author(
     """
     private = load_private_key(key)
     signing_key(private, time.time() if sent_at is None else sent_at)  # a chain may have ended
-    number = next_counter(key) if counter is None else counter
+    number = message_counter(key, counter)
     trees = read_trees(base, target, patch, strip)
     pinned = open_model(model)
     past = None if no_history else Past(history or default_history())
@@ -194,6 +194,8 @@ class Past:
 
     def remember(self, base: Tree, target: Tree, authored: Authored) -> None:
         """Adds what was found."""
+        if said := close_to_others(self.path):
+            typer.echo(said, err=True)
         try:
             remember(self.path, base, target, authored, datetime.now(UTC).isoformat("T", "seconds"))
         except InputError as error:

@@ -11,7 +11,7 @@ import typer
 
 from groundstation.commands.media_options import JsonOption
 from groundstation.commands.media_report import print_pairs
-from groundstation.counter import keep_counter, next_counter
+from groundstation.counter import keep_counter, message_counter
 from groundstation.keys import load_private_key, signing_key
 from groundstation.media.book import read_book
 from groundstation.media.encode import drawn
@@ -67,7 +67,7 @@ def author(
         recipe, digest = _from_book(loaded, book_file, picture)
     else:
         recipe, digest = _from_values(loaded, chosen or ())
-    number = next_counter(key) if counter is None else counter
+    number = message_counter(key, counter)
     signing = signing_key(signer, time.time())
     envelope = sign(encode_message(recipe, number), recipe.pin, recipe.baseline, signing)
     keep_counter(key, number)

@@ -11,7 +11,7 @@ import typer
 
 from groundstation.commands.media_options import JsonOption
 from groundstation.commands.tables import wide_console
-from groundstation.counter import keep_counter, next_counter
+from groundstation.counter import keep_counter, message_counter
 from groundstation.keys import load_private_key, signing_key
 from groundstation.media.book import read_book
 from groundstation.media.files import checked_out, open_generator, write_new
@@ -75,7 +75,7 @@ def publish(
     loaded, signer = open_generator(generator), load_private_key(key)
     lacking = [url for url in edges if loaded.digest not in edge_status(url).generators]
     along = (out is not None or bool(lacking)) if with_generator is None else with_generator
-    number = next_counter(key) if counter is None else counter
+    number = message_counter(key, counter)
     batch = batch_of(
         [read_book(book) for book in books],
         loaded,

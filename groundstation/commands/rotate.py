@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from groundstation.counter import keep_counter, next_counter
+from groundstation.counter import keep_counter, message_counter
 from groundstation.job import read_file
 from groundstation.keys import load_private_key
 from shared.auth.keys import key_id, profile_of
@@ -52,7 +52,7 @@ def rotate(
             expected="at least one Ed25519 key among them",
             remedy="add one that is kept offline: groundstation keygen",
         )
-    number = next_counter(key) if counter is None else counter
+    number = message_counter(key, counter)
     data = encode_rotation(keys, number, signer)
     keep_counter(key, number)
     try:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from groundstation.counter import keep_counter, next_counter
+from groundstation.counter import keep_counter, message_counter
 from groundstation.job import read_file
 from groundstation.keys import load_private_key, signing_key
 from groundstation.resign import resign
@@ -51,7 +51,7 @@ def sign(
     count: sign only what you authored.
     """
     signer = signing_key(load_private_key(key), time.time() if sent_at is None else sent_at)
-    number = next_counter(key) if counter is None else counter
+    number = message_counter(key, counter)
     envelope = resign(
         read_file(file),
         signer,
