@@ -18,6 +18,7 @@ def resign(
     counter: int,
     pin: bytes,
     baseline: bytes,
+    identity: str = "",
 ) -> bytes:
     """The envelope of the same recipe, signed anew; the old tail is not looked at.
 
@@ -28,6 +29,7 @@ def resign(
         counter: the new one.
         pin: digest of the model it was authored for, 32 bytes.
         baseline: digest of the tree it was authored for, 32 bytes.
+        identity: of the probe that it is for now; "" if that has none.
 
     Raises:
         MalformedMessage: this is no envelope of that profile.
@@ -38,4 +40,4 @@ def resign(
     message = replace(parse_envelope(data, was).message, counter=counter)
     check_pin(message, pin)
     check_baseline(message, baseline)
-    return sign(b"".join(part for _, part in pieces(message)), pin, baseline, key)
+    return sign(b"".join(part for _, part in pieces(message)), pin, baseline, key, identity)

@@ -103,15 +103,16 @@ class Sent:
         }
 
 
-def send(authored: Authored, counter: int, key: SigningKey) -> Sent:
+def send(authored: Authored, counter: int, key: SigningKey, identity: str = "") -> Sent:
     """Signs a recipe.
 
     Args:
         authored: the recipe.
         counter: above every counter sent to this probe before, below 2**32.
         key: the ground's key; of a chain, that of the interval in which it is sent.
+        identity: of the probe; "" if it has none.
     """
     recipe = authored.recipe
     message = encode_message(recipe, counter)
-    envelope = sign(message, recipe.pin, recipe.baseline, key)
+    envelope = sign(message, recipe.pin, recipe.baseline, key, identity)
     return Sent(authored, counter, envelope, profile_of(key))

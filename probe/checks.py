@@ -58,6 +58,8 @@ class Record:
         applied: digests of envelopes applied before, as far as the history goes.
         closed: digests of held envelopes, and the disclosed key that each is to be checked with.
         kind: of message that is taken.
+        identity: the probe's own; "" if it has none.
+        threshold: how many trusted keys must sign a change of keys.
     """
 
     keys: tuple[TrustedKey, ...]
@@ -68,6 +70,8 @@ class Record:
     applied: Collection[bytes] = ()
     closed: Mapping[bytes, IntervalKey] = field(default_factory=dict)
     kind: Kind = Kind.CODE
+    identity: str = ""
+    threshold: int = 1
 
 
 def authenticate(data: bytes, record: Record) -> Message:
@@ -189,6 +193,7 @@ def _check_signature(
             record.tree,
             last_counter=record.counter,
             limits=record.limits,
+            identity=record.identity,
         )
     except BadSignature:
         # After a change of trees an old envelope no longer verifies, and a byte of the digest does

@@ -82,6 +82,19 @@ def init(
     max_disk: Annotated[
         int, typer.Option(min=0, help="MiB for root, slots and state together; 0 for no quota.")
     ] = 0,
+    identity: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of this probe, 1 to 64 characters: what is signed for another is refused. "
+            "The ground signs with the same --identity.",
+        ),
+    ] = None,
+    rotation_threshold: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=255, help="Trusted Ed25519 keys that must sign a change of keys; else 1."
+        ),
+    ] = None,
     renew: Annotated[
         bool, typer.Option(help="Take the decisions anew, keep counter and history.")
     ] = False,
@@ -102,6 +115,8 @@ def init(
         trial_s=trial,
         self_test=_words(self_test),
         max_disk_bytes=max_disk << 20,
+        identity=identity,
+        threshold=rotation_threshold,
     )
     show(report.of_setup(initialise(state, setup, now_s=time.time(), renew=renew), state), as_json)
 

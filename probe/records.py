@@ -61,6 +61,8 @@ class Config:
         trial_s: how long a new tree has to be confirmed, seconds; 0 for no trial.
         self_test: program and arguments that confirm a new tree by ending with 0; or nothing.
         max_disk_bytes: what root, slots and state may take together; 0 for no quota.
+        identity: the probe's name in what is signed for it; "" if it has none.
+        threshold: how many trusted Ed25519 keys must sign a change of keys.
     """
 
     root: str
@@ -75,6 +77,8 @@ class Config:
     trial_s: float = 0.0
     self_test: tuple[str, ...] = ()
     max_disk_bytes: int = 0
+    identity: str = ""
+    threshold: int = 1
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,8 @@ def of_status(probe: Probe) -> Report:
         "max_counter_jump": config.max_counter_jump,
         "max_envelope_bytes": config.max_envelope_bytes,
         "keys": [_key(key, pending) for key in config.keys],
+        "identity": config.identity or None,
+        "rotation_threshold": config.threshold,
         "held": [
             f"counter {held.counter} for interval {held.interval}" for held in pending.messages
         ],

@@ -32,7 +32,9 @@ def rotate(probe: Probe, data: bytes, clock: Clock) -> tuple[TrustedKey, ...]:
     record = on_record(probe.config, ledger, probe.store.pending())
     check_size(data, record.limits)
     rotation = decode_rotation(data)
-    keys = check_rotation(rotation, record.keys)
+    keys = check_rotation(
+        rotation, record.keys, identity=record.identity, threshold=record.threshold
+    )
     check_number(rotation.counter, record.counter, record.limits)
     try:
         check_apart(keys)
@@ -49,5 +51,5 @@ def rotate(probe: Probe, data: bytes, clock: Clock) -> tuple[TrustedKey, ...]:
     )
     probe.store.write(noted(ledger, entry))
     texts = tuple(sorted({to_text(key) for key in keys}))
-    probe.store.write(replace(probe.config, keys=texts))
+    probe.store.write(replace(probe.config, keys=texts, threshold=rotation.threshold))
     return keys

@@ -17,6 +17,7 @@ from probe.trial import on_trial
 from probe.update import Regenerator, apply
 from shared import errors
 from shared.auth.profiles import DISCLOSURE_BYTES
+from shared.auth.rotation import is_rotation
 from shared.digest import sha256
 from shared.errors import RehydrationError
 from shared.memory import blaming_memory
@@ -45,9 +46,6 @@ STEPS: dict[type[RehydrationError], int] = {
 }
 """The check that each family is of: 1 to 7 as in ``probe.checks``, 8 regeneration, 9 the digest of
 what came of it, 10 the machine: its disk or its memory.  0 is none of them."""
-
-_ROTATION_HEADS = range(4)
-"""The second byte of a change of keys; of an envelope it is larger (``shared.auth.rotation``)."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def _dealt(
         counter = probe.store.ledger().counter
         took = [closed.applied.regenerated for closed in done.closed if closed.applied]
         return Dealt(spent(Telemetry(Event.DISCLOSED, counter=counter, reason=reason), took))
-    if len(data) > 1 and data[1] in _ROTATION_HEADS:
+    if is_rotation(data):
         keys = rotate(probe, data, clock)
         counter, reason = probe.store.ledger().counter, f"{len(keys)} keys are trusted now"
         return Dealt(Telemetry(Event.ROTATED, counter=counter, reason=reason))

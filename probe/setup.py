@@ -17,7 +17,9 @@ from probe.records import Config, Entry, Ledger, Operation, noted
 from probe.slots import Slots, check_places, lay_out
 from probe.store import Store, open_store, storing
 from probe.transaction import recover
+from shared.auth.identity import check_identity
 from shared.auth.keys import TrustedKey, from_text, to_text
+from shared.auth.rotation import may_change_trust
 from shared.envelope import NO_COUNTER, Limits
 from shared.errors import InputError, StoreError
 from shared.tree import read_tree
@@ -40,6 +42,10 @@ class Setup:
         trial_s: how long a new tree has to be confirmed, seconds; 0 for no trial.
         self_test: program and arguments that confirm a new tree by ending with 0; or nothing.
         max_disk_bytes: what root, slots and state may take together; 0 for no quota.
+        identity: the probe's name in what is signed for it; None is none, or with ``renew`` the
+            one that it has.
+        threshold: how many trusted Ed25519 keys must sign a change of keys; None is one, or with
+            ``renew`` as many as before.
     """
 
     root: Path
@@ -52,6 +58,8 @@ class Setup:
     trial_s: float = 0.0
     self_test: tuple[str, ...] = ()
     max_disk_bytes: int = 0
+    identity: str | None = None
+    threshold: int | None = None
 
 
 def initialise(
@@ -91,6 +99,8 @@ def initialise(
             files.sync_folder(state.parent)
     with open_store(state, files, create=not renew) as store:
         old = _existing(store, renew)
+        before = store.config() if renew else None
+        identity, threshold = _binding(setup, before, keys)
         folder, swap = lay_out(files, root, state)
         config = Config(
             root=os.fspath(root),
@@ -105,6 +115,8 @@ def initialise(
             trial_s=setup.trial_s,
             self_test=setup.self_test,
             max_disk_bytes=setup.max_disk_bytes,
+            identity=identity,
+            threshold=threshold,
         )
         ledger = _ledger(old, setup.counter, _root_digest(config), now_s)
         # In this order: the previous tree goes once nothing on record points to it.
@@ -115,6 +127,20 @@ def initialise(
             store.write(Pending(known=pending.known))
         store.write(config)
         return ledger
+
+
+def _binding(setup: Setup, before: Config | None, keys: Collection[str]) -> tuple[str, int]:
+    """Identity and threshold: what is not said stays, so that no renewal drops it unsaid."""
+    identity = setup.identity if setup.identity is not None else before.identity if before else ""
+    threshold = setup.threshold or (before.threshold if before else 1)
+    check_identity(identity)
+    if threshold > 1 and not may_change_trust([from_text(key) for key in keys], threshold):
+        raise InputError(
+            f"{threshold} keys must sign a change of keys, and so many are not trusted",
+            expected=f"at least {threshold} different Ed25519 keys",
+            remedy="trust more of them, or lower --rotation-threshold",
+        )
+    return identity, threshold
 
 
 def _existing(store: Store, renew: bool) -> Ledger | None:

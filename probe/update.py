@@ -126,6 +126,8 @@ def on_record(config: Config, ledger: Ledger, pending: Pending) -> checks.Record
         tree=bytes.fromhex(ledger.tree),
         applied=frozenset(bytes.fromhex(entry.envelope) for entry in ledger.history),
         closed=_closed(keys, pending),
+        identity=config.identity,
+        threshold=config.threshold,
     )
 
 

@@ -5,9 +5,11 @@
 The tail is an Ed25519 signature of 64 bytes, or that of another profile (``shared.auth``); which
 one, the key says.  It covers ``domain | binding | baseline digest | key id | message``, where the
 domain names the profile and the binding is a digest of the pin and of the codec's version
-(``shared.codec``).  Both digests are known to both ends, so they are bound in full without being
-sent: the signature of a message for another model, codec or tree does not verify.  A byte of each
-travels in the message, only to tell the operator *which* of the two differs.
+(``shared.codec``).  If the probe has an identity, another domain and the digest of that name stand
+before the binding (``shared.auth.identity``).  All of these are known to both ends, so they are
+bound in full without being sent: the signature of a message for another model, codec, tree or
+probe does not verify.  A byte of binding and of baseline travels in the message, only to tell the
+operator *which* of the two differs.
 
 Everything here is a pure function of its arguments, and nothing here costs more than one signature
 check.  docs/wire-format.md says what an attacker can and cannot do.
@@ -21,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.auth.identity import identity_digest
 from shared.auth.keys import (
     CheckingKey,
     SigningKey,
@@ -87,7 +90,7 @@ class Envelope:
     profile: Profile = Profile.ED25519
 
 
-def sign(message: bytes, pin: bytes, baseline: bytes, key: SigningKey) -> bytes:
+def sign(message: bytes, pin: bytes, baseline: bytes, key: SigningKey, identity: str = "") -> bytes:
     """The envelope of a message.
 
     Args:
@@ -95,9 +98,13 @@ def sign(message: bytes, pin: bytes, baseline: bytes, key: SigningKey) -> bytes:
         pin: full digest of the model, 32 bytes.
         baseline: full digest of the onboard tree, 32 bytes.
         key: the ground's key; of a chain, that of the interval in which it is sent.
+        identity: of the probe that it is for; "" if that has none.
+
+    Raises:
+        InputError: no probe can have this identity.
     """
     number = key_id(trusted(key))
-    covered = signed_bytes(number, message, pin, baseline, profile_of(key))
+    covered = signed_bytes(number, message, pin, baseline, profile_of(key), identity)
     return bytes([number]) + message + make_tail(key, covered)
 
 
@@ -107,15 +114,18 @@ def signed_bytes(
     pin: bytes,
     baseline: bytes,
     profile: Profile = Profile.ED25519,
+    identity: str = "",
 ) -> bytes:
     """What the tail covers, with this program's codec; only the last field's length varies.
 
     Raises:
         ValueError: a digest is not 32 bytes.
+        InputError: no probe can have this identity.
     """
     if len(baseline) != DIGEST_BYTES:
         raise ValueError(f"a baseline's digest of {len(baseline)} bytes, not {DIGEST_BYTES}")
-    return profile.domain + binding(pin) + baseline + bytes([number]) + message
+    begin = profile.identity_domain + identity_digest(identity) if identity else profile.domain
+    return begin + binding(pin) + baseline + bytes([number]) + message
 
 
 def open_envelope(
@@ -126,6 +136,7 @@ def open_envelope(
     *,
     last_counter: int = NO_COUNTER,
     limits: Limits | None = None,
+    identity: str = "",
 ) -> Message:
     """Every check that needs no model, cheapest first, of an envelope that needs no disclosure.
 
@@ -136,6 +147,7 @@ def open_envelope(
         baseline: full digest of the receiver's own tree.
         last_counter: the counter last accepted.
         limits: what the receiver accepts.
+        identity: the receiver's own; "" if it has none.
 
     Raises:
         Refusal: the family member named by the step that failed.
@@ -149,7 +161,13 @@ def open_envelope(
     keys = keys_named(envelope, trusted)
     # 4. signature
     check_signature(
-        envelope, checking(keys), pin, baseline, last_counter=last_counter, limits=limits
+        envelope,
+        checking(keys),
+        pin,
+        baseline,
+        last_counter=last_counter,
+        limits=limits,
+        identity=identity,
     )
     # 5. counter
     check_counter(envelope.message, last_counter, limits)
@@ -248,8 +266,9 @@ def check_signature(
     *,
     last_counter: int = NO_COUNTER,
     limits: Limits | None = None,
+    identity: str = "",
 ) -> None:
-    """Step 4: returns only if one of the keys signed this message for this pin and baseline.
+    """Step 4: returns only if one of the keys signed this message for this probe as it is.
 
     A signature made for another pin, codec or baseline cannot be told from a forged one.  The
     prefixes in the message decide how such a refusal is *named*, and an old counter goes first: a
@@ -262,7 +281,9 @@ def check_signature(
         WrongPin: it does not verify, and the pin prefix differs: another pin or codec.
         WrongBaseline: it does not verify, and the baseline prefix differs.
     """
-    signed = signed_bytes(envelope.key_id, envelope.message_bytes, pin, baseline, envelope.profile)
+    signed = signed_bytes(
+        envelope.key_id, envelope.message_bytes, pin, baseline, envelope.profile, identity
+    )
     if any(fits(key, envelope.signature, signed) for key in keys):
         return
     try:
@@ -272,10 +293,12 @@ def check_signature(
         check_counter(envelope.message, last_counter, limits or Limits())
         raise
     raise BadSignature(
-        "the signature does not fit the message, this probe's pin and its baseline",
+        "the signature does not fit the message, this probe's pin and its baseline"
+        + (", and its identity" if identity else ""),
         expected=f"a signature by key {envelope.key_id:#04x} over exactly these bytes with {CODEC}",
         remedy="send it again if it was damaged; otherwise author it against the probe's tree, "
-        "with the model and the program version that are on board",
+        "with the model and the program version that are on board"
+        + (", and the same --identity" if identity else ""),
     )
 
 

@@ -208,7 +208,7 @@ def test_rotation_by_a_message(both: Both) -> None:
         assert "could mean two keys" in result.output
         return
     sent = json.loads(result.stdout)
-    assert (sent["counter"], sent["total_bytes"]) == (1, 64 + 3 + 33 + 53)
+    assert (sent["counter"], sent["total_bytes"]) == (1, 64 + 5 + 33 + 53)
     assert both.probe_code("apply", both.folder / "change") == 13
     done = both.probe("rotate", both.folder / "change")
     assert (done["rotated"], done["counter"], len(done["keys"])) == (True, 1, 2)

@@ -20,6 +20,7 @@ from rich.text import Text
 from groundstation.author import Effort
 from groundstation.author import author as find_recipe
 from groundstation.authored import Authored
+from groundstation.commands.options import Identity
 from groundstation.commands.patch_options import PatchFile, Strip
 from groundstation.counter import keep_counter, message_counter
 from groundstation.drawn import SEEDS
@@ -30,6 +31,7 @@ from groundstation.keys import load_private_key, signing_key
 from groundstation.moves import Order
 from groundstation.send import Sent, send
 from groundstation.workers import Workers
+from shared.auth.identity import check_identity
 from shared.errors import InputError
 from shared.seeds.coins import SeedSource
 from shared.terminal import print_json, progress, reports_errors
@@ -128,6 +130,7 @@ def author(
             show_default="when the search ends",
         ),
     ] = None,
+    identity: Identity = "",
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Find the prompt and seed that make the probe's model write a patch; sign them.
@@ -136,6 +139,7 @@ def author(
     it is written. Ctrl-C ends the search for a better prompt and sends the best so far; a second
     one ends it all. A search that was killed goes on from a file beside --out.
     """
+    check_identity(identity)
     private = load_private_key(key)
     signing_key(private, time.time() if sent_at is None else sent_at)  # a chain may have ended
     number = message_counter(key, counter)
@@ -160,7 +164,7 @@ def author(
         )
         authored = find_recipe(*trees, pinned, effort=effort, report=report)
     signer = signing_key(private, time.time() if sent_at is None else sent_at)
-    sent = send(authored, number, signer)
+    sent = send(authored, number, signer, identity)
     keep_counter(key, number)
     try:
         out.write_bytes(sent.envelope)

@@ -11,11 +11,13 @@ import typer
 
 from groundstation.commands.media_options import JsonOption
 from groundstation.commands.media_report import print_pairs
+from groundstation.commands.options import Identity
 from groundstation.counter import keep_counter, message_counter
 from groundstation.keys import load_private_key, signing_key
 from groundstation.media.book import read_book
 from groundstation.media.encode import drawn
 from groundstation.media.files import checked_out, named_values, open_generator, write_new
+from shared.auth.identity import check_identity
 from shared.auth.keys import profile_of
 from shared.digest import to_hex
 from shared.envelope import sign
@@ -48,6 +50,7 @@ def author(
             min=0, max=MAX_COUNTER, help="Message counter; without it one more than the key's last."
         ),
     ] = None,
+    identity: Identity = "",
     as_json: JsonOption = False,
 ) -> None:
     """Make the signed message of a picture: its prompt, or the file that a book has instead.
@@ -55,6 +58,7 @@ def author(
     The same envelopes as for code, of kind media; the pin is the generator's digest. What the
     prompt draws is drawn here first, and the message carries the digest of its pixels.
     """
+    check_identity(identity)
     checked_out(out)
     loaded, signer = open_generator(generator), load_private_key(key)
     if (chosen is None) == (book_file is None) or (book_file is None) != (picture is None):
@@ -69,7 +73,7 @@ def author(
         recipe, digest = _from_values(loaded, chosen or ())
     number = message_counter(key, counter)
     signing = signing_key(signer, time.time())
-    envelope = sign(encode_message(recipe, number), recipe.pin, recipe.baseline, signing)
+    envelope = sign(encode_message(recipe, number), recipe.pin, recipe.baseline, signing, identity)
     keep_counter(key, number)
     write_new(out, envelope)
     signature_bytes = profile_of(signing).tail_bytes

@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from groundstation.commands.options import Identity
 from groundstation.counter import keep_counter, message_counter
 from groundstation.job import read_file
 from groundstation.keys import load_private_key, signing_key
 from groundstation.resign import resign
+from shared.auth.identity import check_identity
 from shared.auth.keys import profile_of
 from shared.auth.profiles import Profile
 from shared.errors import InputError
@@ -43,6 +45,7 @@ def sign(
             min=0, help="tesla: Unix time at which it is transmitted.", show_default="now"
         ),
     ] = None,
+    identity: Identity = "",
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Sign a message again: with another key, a higher counter, or for a later interval.
@@ -50,6 +53,7 @@ def sign(
     Prompt and seed stay as they are, so nothing is searched for. FILE's own signature does not
     count: sign only what you authored.
     """
+    check_identity(identity)
     signer = signing_key(load_private_key(key), time.time() if sent_at is None else sent_at)
     number = message_counter(key, counter)
     envelope = resign(
@@ -59,6 +63,7 @@ def sign(
         counter=number,
         pin=load_pin(resolve_pin(model)).digest,
         baseline=read_tree(base).digest,
+        identity=identity,
     )
     keep_counter(key, number)
     try:

@@ -36,8 +36,16 @@ class Profile(Enum):
     @property
     def domain(self) -> bytes:
         """First line of what is authenticated, so that no tag of one profile is one of another."""
+        return self._domain("")
+
+    @property
+    def identity_domain(self) -> bytes:
+        """The same where the probe's identity follows it."""
+        return self._domain("/identity")
+
+    def _domain(self, ending: str) -> bytes:
         name = "" if self is Profile.ED25519 else f"/{self.value}"
-        return f"rehydration-uplink/envelope/2{name}\n".encode("ascii")
+        return f"rehydration-uplink/envelope/2{name}{ending}\n".encode("ascii")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared.auth.keys import key_id
-from shared.auth.rotation import encode_rotation
+from shared.auth.rotation import DOMAIN_1
 from shared.digest import sha256
 from shared.envelope import Limits, sign
 from shared.prompts.model import LanguageModel
@@ -171,10 +171,12 @@ def _other_model(moment: Moment) -> bytes:
 
 
 def _forged_keys(moment: Moment) -> bytes:
-    """A change of trusted keys that a stranger signed."""
+    """A change of trusted keys that a stranger signed, of version 1: what boards may still know."""
     stranger = _stranger(moment)
-    data = encode_rotation((stranger.public_key(),), moment.counter, stranger)
-    return bytes([key_id(KEY.public_key())]) + data[1:]
+    size = (moment.counter.bit_length() + 7) // 8
+    body = bytes([key_id(stranger.public_key()), size - 1]) + moment.counter.to_bytes(size, "big")
+    body += b"\0" + stranger.public_key().public_bytes_raw()
+    return bytes([key_id(KEY.public_key())]) + (body + stranger.sign(DOMAIN_1 + body))[1:]
 
 
 def _forged_disclosure(moment: Moment) -> bytes:

@@ -78,7 +78,7 @@ def rolling_back(world: World, files: Filesystem) -> None:
 
 
 def rotating(world: World, files: Filesystem) -> None:
-    data = encode_rotation((KEY.public_key(), OTHER.public_key()), 9, KEY)
+    data = encode_rotation((KEY.public_key(), OTHER.public_key()), 9, KEY, OTHER)
     with open_probe(world.state, files) as probe:
         rotate(probe, data, lambda: 3.5)
 

@@ -20,7 +20,7 @@ from shared.auth.rotation import encode_rotation
 from shared.errors import OversizedMessage, Refusal, Replayed, UnknownKey
 
 NEW = Ed25519PrivateKey.from_private_bytes(bytes(range(30, 62)))
-CHANGE = encode_rotation((NEW.public_key(),), 5, KEY)
+CHANGE = encode_rotation((NEW.public_key(),), 5, KEY, NEW)
 
 
 def turn(world: World, data: bytes, files: Filesystem | None = None) -> None:
@@ -53,11 +53,11 @@ def test_the_new_key_counts_and_the_old_no_more(world: World) -> None:
 
 def test_replays_and_large_ones(world: World) -> None:
     both = (KEY.public_key(), NEW.public_key())
-    turn(world, encode_rotation(both, 7, KEY))
+    turn(world, encode_rotation(both, 7, KEY, NEW))
     before = keys(world)
     for counter in (7, 6):
         with pytest.raises(Replayed):
-            turn(world, encode_rotation((NEW.public_key(),), counter, KEY))
+            turn(world, encode_rotation((NEW.public_key(),), counter, KEY, NEW))
     with pytest.raises(OversizedMessage):
         turn(world, CHANGE + bytes(2**20))
     assert keys(world) == before
@@ -75,7 +75,7 @@ def test_keys_that_one_message_could_mean_are_refused(world: World) -> None:
     with open_probe(world.state, Quick()) as probe:
         probe.store.write(replace(probe.config, keys=(*probe.config.keys, to_text(twin))))
     with pytest.raises(Refusal, match="could mean two keys"):
-        turn(world, encode_rotation((NEW.public_key(), twin), 5, KEY))
+        turn(world, encode_rotation((NEW.public_key(), twin), 5, KEY, NEW))
     assert world.ledger().counter == 4
 
 
@@ -101,7 +101,7 @@ def test_power_cut_at_every_operation(world: World, lossy: bool) -> None:
             assert counter == 5
         else:
             assert trusted == (to_text(KEY.public_key()),)
-            turn(world, encode_rotation((NEW.public_key(),), counter + 6, KEY))
+            turn(world, encode_rotation((NEW.public_key(),), counter + 6, KEY, NEW))
             assert keys(world) == (to_text(NEW.public_key()),)
     assert {(False, -1), (False, 5)} <= seen
     assert at > 8
