@@ -18,6 +18,7 @@ from groundstation.commands.media_options import (
     FolderArgument,
     GeneratorOption,
     JsonOption,
+    LargerOption,
     NameOption,
     NewGeneratorOption,
     NoteOption,
@@ -28,6 +29,7 @@ from groundstation.commands.media_options import (
 from groundstation.commands.media_publish import publish
 from groundstation.commands.media_report import (
     info_dict,
+    print_left_out,
     print_pairs,
     print_trained,
     report_book,
@@ -36,7 +38,7 @@ from groundstation.commands.media_report import (
 from groundstation.commands.media_survey import survey
 from groundstation.commands.tables import wide_console
 from groundstation.media.book import Book, read_book, write_book
-from groundstation.media.encode import check_entry, drawn, encode_pictures
+from groundstation.media.encode import Checked, Unopened, check_file, drawn, encode_pictures
 from groundstation.media.family import read_family
 from groundstation.media.files import (
     checked_out,
@@ -48,7 +50,8 @@ from groundstation.media.files import (
 )
 from groundstation.media.fits import NETWORKS
 from groundstation.media.gate import Gate
-from groundstation.media.images import encode_picture, read_picture
+from groundstation.media.images import encode_picture, pillow
+from groundstation.media.learnable import learners, refuse_larger
 from groundstation.media.page import quality_page
 from groundstation.media.train import Target
 from groundstation.media.train import train as learn
@@ -112,12 +115,14 @@ def train(
             help="Folder for fits and previews; a rerun goes on.", show_default="OUT.work"
         ),
     ] = None,
+    even_if_larger: LargerOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Learn a family: which colours its attributes stand for, and how the parts share the light.
 
     Nothing but the pictures and the names of their attributes is needed. A run that was stopped
-    goes on where it was.
+    goes on where it was. Pictures that cannot be opened, or that show more than a generator can
+    draw, are left out and named. A generator larger than the pictures of FOLDER is an error.
     """
     family = read_family(folder, table_file, name)
     members = selected(family, rows)
@@ -127,21 +132,20 @@ def train(
         )
     target = Target(score, least_score, max_bytes, 1 if linear else 2, network=network)
     checked_out(out)
+    place = work or out.with_name(out.name + ".work")
     with progress(quiet=as_json) as report:
-        trained = learn(
-            family,
-            members,
-            target,
-            work or out.with_name(out.name + ".work"),
-            named_values(note or ()),
-            report,
-        )
-    out.write_bytes(trained.data)
+        found = learners(family, members, report)
+        notes = named_values(note or ())
+        trained = learn(found.family, found.members, target, place, notes, report)
+    refuse_larger(len(trained.data), family, even_if_larger, [place])
+    write_new(out, trained.data)
     loaded = read_generator(trained.data)
     if as_json:
-        print_json(trained_dict(trained, loaded, out, len(members)))
+        told = trained_dict(trained, loaded, out, len(found.members))
+        print_json(told | {"left_out": dict(found.left_out)})
     else:
-        print_trained(trained, loaded, out, len(members))
+        print_trained(trained, loaded, out, len(found.members))
+        print_left_out(found.left_out)
 
 
 @app.command()
@@ -159,7 +163,9 @@ def encode(
     """Turn pictures into prompts; those that no prompt draws well enough become AVIF or JPEG XL.
 
     Every picture is drawn and judged. A value that the family was not trained with, or a drawing
-    that fails, falls back to the smallest file that passes, and to the original if none does.
+    that fails, falls back to the smallest file that passes, and to the original if none does. A
+    picture that shows more than 8-bit sRGB pixels hold stays its file, and is named. Exit code 3 if
+    one cannot be opened: it is named, and not in the book.
     """
     family = read_family(folder, table_file)
     loaded = open_generator(generator)
@@ -169,6 +175,8 @@ def encode(
         book = encode_pictures(members, loaded, Gate(score, block), report)
     write_book(book, out)
     report_book(book, loaded, as_json, {"book": str(out)})
+    if book.left_out:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -193,8 +201,8 @@ def qa(
 ) -> None:
     """Regenerate every record of a book and judge it against its original in FOLDER.
 
-    Exit code 3 if one fails. SSIMULACRA2: 80 cannot be told apart side by side, 85 not when
-    flipping between the two, 90 is visually lossless.
+    Exit code 3 if one fails, or cannot be opened. SSIMULACRA2: 80 cannot be told apart side by
+    side, 85 not when flipping between the two, 90 is visually lossless.
     """
     loaded, book = open_generator(generator), read_book(book_file)
     if book.generator != loaded.digest:
@@ -204,19 +212,30 @@ def qa(
             remedy="give the generator that the book names, or encode the pictures again",
         )
     gate = Gate(score, block, butteraugli)
-    renderer, checked = Renderer(loaded.generator), []
+    pillow()
+    renderer, checked, left_out = Renderer(loaded.generator), list[Checked](), dict[str, str]()
     with progress(quiet=as_json) as report:
         for number, entry in enumerate(book.entries.values()):
             report("pictures", number, len(book.entries))
-            original = read_picture(folder / entry.key)
-            checked.append(check_entry(entry, original, renderer, gate))
+            try:
+                checked.append(check_file(entry, folder / entry.key, renderer, gate))
+            except Unopened as error:
+                left_out[entry.key] = error.found
+    if not checked:
+        raise InputError(
+            f"none of the {len(book.entries)} pictures can be judged: "
+            + next(iter(left_out.values()), "the book is empty"),
+            expected="the originals of the book in FOLDER",
+            remedy="check FOLDER",
+        )
     if page is not None:
         page.write_text(quality_page(book.family, checked, gate, shown), encoding="utf-8")
     entries = {item.entry.key: item.entry for item in checked}
     failed = [item.entry.key for item in checked if not item.passed]
     extra: dict[str, object] = {"failed": failed} | ({"html": str(page)} if page else {})
-    report_book(Book(book.family, book.generator, entries), loaded, as_json, extra)
-    if failed:
+    judged = Book(book.family, book.generator, entries, left_out)
+    report_book(judged, loaded, as_json, extra)
+    if failed or left_out:
         raise typer.Exit(FAILED)
 
 

@@ -32,7 +32,7 @@ from groundstation.media.cold.restored import (
 )
 from groundstation.media.cold.written import write_archive
 from groundstation.media.family import pictures_below, read_family
-from groundstation.media.files import checked_out, generator_file, named_values, selected
+from groundstation.media.files import checked_out, generator_file, named_values, readable, selected
 from groundstation.media.gate import Gate
 from shared.errors import InputError
 from shared.terminal import print_json, progress, reports_errors
@@ -67,16 +67,25 @@ def archive(
             help="Remove each original once the archive on disk has given it back.",
         ),
     ] = False,
+    drop_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--drop-metadata",
+            help="Let go of Exif, XMP and texts; without it their files are kept as they are.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Put the pictures of a family into one file: generator, prompts, and files where needed.
 
-    What files have in common to the byte is kept once. Without --generator all pictures in FOLDER
-    and below it are taken, and none is drawn.
+    Where pixels do not say all that a file shows (more bits, frames, inks, a profile), the file
+    itself is kept, whatever --keep says, and named. What files have in common to the byte is kept
+    once. Without --generator all pictures in FOLDER and below it are taken, and none is drawn.
 
     The archive is written, synced, read again and every picture restored from it, before it gets
     its name; without --delete-originals nothing else is touched. If --delete-originals was
-    interrupted, the same command goes on. Exit code 3 if an original had to stay.
+    interrupted, the same command goes on. A second reader, not the one that archived, compares
+    before an original goes. Exit code 3 if one had to stay, or could not be read at all.
     """
     checked_out(out)
     if out.exists() and not delete_originals:
@@ -85,14 +94,15 @@ def archive(
             expected="a new file",
             remedy="name another one, or check it with `media restore FILE --check`",
         )
-    there = out.exists()
+    there, left_out = out.exists(), dict[str, str]()
     with progress(quiet=as_json) as report:
         if not there:
             named = generator is not None or table_file is not None
             family = read_family(folder, table_file) if named else pictures_below(folder)
+            members, left_out = readable(selected(family, rows))
             write_archive(
                 folder,
-                selected(family, rows),
+                members,
                 None if generator is None else generator_file(generator),
                 out,
                 gate=Gate(score, block),
@@ -101,14 +111,20 @@ def archive(
                 notes=named_values(note or ()),
                 report=report,
                 disk=Disk(),
+                drop_metadata=drop_metadata,
             )
-        pruned = remove_originals(out, folder, report, Disk()) if delete_originals else None
+        pruned = None
+        if delete_originals:
+            disk = Disk()
+            pruned = remove_originals(out, folder, report, disk, drop_metadata=drop_metadata)
     index = open_archive(out).index
     facts = archive_facts(index, out, out.stat().st_size)
+    if left_out:
+        facts["left_out"] = left_out
     if pruned is not None:
         facts |= {"went_on": there, **_pruned_facts(pruned)}
     _show(facts, as_json)
-    if pruned is not None and pruned.kept:
+    if left_out or (pruned is not None and pruned.kept):
         raise typer.Exit(FAILED)
 
 
@@ -177,6 +193,8 @@ def archive_facts(index: Index, path: Path, size_bytes: int) -> dict[str, object
             "least_ssimulacra2": min(p.score for p in pictures),
             "worst_block_levels": max(p.block_levels for p in pictures),
         }
+    if whole := {picture.name: picture.why for picture in pictures if picture.why}:
+        facts["kept_whole"] = whole
     return facts | {f"note {key}": text for key, text in index.notes.items()}
 
 

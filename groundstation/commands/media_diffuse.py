@@ -10,17 +10,19 @@ import typer
 from groundstation.commands.media_options import (
     FolderArgument,
     JsonOption,
+    LargerOption,
     NameOption,
     NewGeneratorOption,
     NoteOption,
     RowsOption,
     TableOption,
 )
-from groundstation.commands.media_report import info_dict, print_pairs
+from groundstation.commands.media_report import info_dict, print_left_out, print_pairs
 from groundstation.media.diffusion.learn import learn
 from groundstation.media.diffusion.plan import Plan
 from groundstation.media.family import read_family
 from groundstation.media.files import checked_out, named_values, selected, write_new
+from groundstation.media.learnable import learners, refuse_larger
 from shared.media.generator import read_generator
 from shared.terminal import print_json, progress, reports_errors
 
@@ -56,6 +58,7 @@ def diffuse(
         Path | None,
         typer.Option(help="Folder for checkpoint and previews.", show_default="OUT.work"),
     ] = None,
+    even_if_larger: LargerOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Learn a family as a diffusion generator: pictures travel as prompt and seed.
@@ -67,27 +70,31 @@ def diffuse(
     family = read_family(folder, table_file, name)
     members = selected(family, rows)
     checked_out(out)
+    place = work or out.with_name(out.name + ".work")
     with progress(quiet=as_json) as report:
+        fit = learners(family, members, report)
         learned = learn(
-            family,
-            members,
+            fit.family,
+            fit.members,
             plan,
-            work or out.with_name(out.name + ".work"),
+            place,
             named_values(note or ()),
             report,
             minutes=minutes,
             threads=threads,
         )
+    refuse_larger(len(learned.data), family, even_if_larger, [place])
     write_new(out, learned.data)
     found = {
         **info_dict(read_generator(learned.data)),
         "out": str(out),
-        "pictures": len(members),
+        "pictures": len(fit.members),
         "updates": learned.progress.updates,
         "updates_wanted": plan.updates,
         "loss": round(learned.progress.loss, 6),
     }
     if as_json:
-        print_json(found)
+        print_json(found | {"left_out": dict(fit.left_out)})
     else:
         print_pairs({key: value for key, value in found.items() if key != "attributes"})
+        print_left_out(fit.left_out)

@@ -33,4 +33,10 @@ NoteOption = Annotated[
     list[str] | None,
     typer.Option(help="KEY=TEXT to keep in the file, as licence=... ; may be repeated."),
 ]
+LargerOption = Annotated[
+    bool,
+    typer.Option(
+        "--even-if-larger", help="Keep a generator that takes more bytes than its pictures."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Report as JSON.")]

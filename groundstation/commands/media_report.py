@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -98,6 +99,8 @@ def report_book(book: Book, loaded: Loaded, as_json: bool, extra: dict[str, obje
                 "generator_bytes": loaded.size_bytes,
                 **summed.as_dict(),
                 **extra,
+                "left_out": dict(book.left_out),
+                "kept_as_files": {entry.key: entry.remark for entry in entries if entry.remark},
                 "entries": [
                     {key: value for key, value in entry.as_dict().items() if key != "record"}
                     for entry in entries
@@ -132,6 +135,17 @@ def report_book(book: Book, loaded: Loaded, as_json: bool, extra: dict[str, obje
     )
     for key, value in extra.items():
         console.print(f"{key}: {value}" if value else f"{key}: none", markup=False)
+    for entry in entries:
+        if entry.remark:
+            console.print(f"kept as its file: {entry.key}: {entry.remark}", markup=False)
+    print_left_out(book.left_out, console)
+
+
+def print_left_out(left_out: Mapping[str, str], console: Console | None = None) -> None:
+    """What was left out and why, a line each; nothing if there is nothing."""
+    console = console or wide_console()
+    for name, why in left_out.items():
+        console.print(f"left out: {name}: {why}", markup=False)
 
 
 def print_pairs(found: dict[str, object], console: Console | None = None) -> None:

@@ -62,8 +62,9 @@ def survey(
 ) -> None:
     """Find families of recoloured pictures in a folder, and what each would save.
 
-    Pictures are grouped by where their edges lie; names are not read. Money is in the currency of
-    the prices. Sizes of generators are estimates from thumbnails: `media train` tells the truth.
+    Pictures are grouped by where their edges lie; names are not read. What cannot be opened, or
+    shows more than a generator can draw, is named. Money is in the currency of the prices. Sizes of
+    generators are estimates from thumbnails: `media train` tells the truth.
     """
     if not folder.is_dir():
         raise InputError(
@@ -87,6 +88,8 @@ def _as_dict(inventory: Inventory, families: Sequence[Found]) -> dict[str, objec
     return {
         "pictures": len(inventory.names),
         "unreadable": list(inventory.unreadable),
+        "reasons": dict(inventory.unreadable),
+        "beyond_generators": dict(inventory.beyond),
         "families": [family.as_dict(inventory) for family in families],
     }
 
@@ -108,4 +111,11 @@ def _print(inventory: Inventory, families: Sequence[Found]) -> None:
     headings = ("pictures", "stored", "generator ~", "chance", "a month", "even after", "in all")
     names = [inventory.names[family.members[0]] for family in families]
     console.print(table(headings, rows, texts=("first picture", names), width=console.width))
-    console.print(f"\n{len(inventory.names)} pictures, {len(inventory.unreadable)} unreadable")
+    console.print(
+        f"\n{len(inventory.names)} pictures, {len(inventory.beyond)} that no generator can draw, "
+        f"{len(inventory.unreadable)} unreadable"
+    )
+    for name, why in inventory.beyond.items():
+        console.print(f"stays a file: {name}: {why}", markup=False)
+    for name, why in inventory.unreadable.items():
+        console.print(f"unreadable: {name}: {why}", markup=False)

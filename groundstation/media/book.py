@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ class Entry:
         record: what is stored or sent.
         verdict: on what the record gives, against the original.
         original_bytes: of the file that it stands for.
+        remark: why its file was kept as it is, without a look at prompts; else empty.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Entry:
     record: Record
     verdict: Verdict
     original_bytes: int
+    remark: str = ""
 
     @property
     def size_bytes(self) -> int:
@@ -56,7 +58,7 @@ class Entry:
             "prompt_bytes": len(self.record.stream),
             "original_bytes": self.original_bytes,
             **self.verdict.as_dict(),
-        }
+        } | ({"remark": self.remark} if self.remark else {})
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,13 @@ class Book:
         family: its name.
         generator: digest of the file that draws its prompts, 32 bytes.
         entries: by key.
+        left_out: pictures that are not among them, and why; not in the file.
     """
 
     family: str
     generator: bytes
     entries: Mapping[str, Entry]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_book(book: Book, path: Path) -> None:
@@ -131,4 +135,5 @@ def _entry(item: Mapping[str, Any]) -> Entry:
         decode_record(data),
         verdict,
         int(item["original_bytes"]),
+        str(item.get("remark", "")),
     )

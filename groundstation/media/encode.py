@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from groundstation.media.correct import smallest_residual
 from groundstation.media.fallback import smallest_file
 from groundstation.media.family import Member
 from groundstation.media.gate import Gate, judge
-from groundstation.media.images import decode_picture
+from groundstation.media.images import decode_picture, decoded, pillow
 from shared.errors import InputError
 from shared.media.fixed import U8
 from shared.media.generator import Generator, Loaded
@@ -24,8 +25,15 @@ from shared.media.prompt import Prompt, encode_prompt
 from shared.media.render import Renderer
 from shared.terminal import Report
 
+if TYPE_CHECKING:
+    from shared.pictures.reading import Reading
+
 _RESIDUAL_ENDS: Final = 2
 """Bytes that mark a residual at the end of a prompt."""
+
+
+class Unopened(InputError):  # noqa: N818 - named for what happened
+    """A picture that cannot be opened: named, while the others go on."""
 
 
 @dataclass(frozen=True)
@@ -72,21 +80,40 @@ class Totals:
 def encode_pictures(members: Sequence[Member], loaded: Loaded, gate: Gate, report: Report) -> Book:
     """The book of pictures: each by its prompt if what that draws passes the gate, else by a file.
 
+    One that cannot be opened is left out, and named in the book.
+
     Raises:
-        InputError: a picture cannot be read.
+        InputError: none can be opened.
     """
+    pillow()
     renderer = Renderer(loaded.generator)
-    entries = {}
+    entries, left_out = dict[str, Entry](), dict[str, str]()
     for number, member in enumerate(members):
         report("pictures", number, len(members))
-        entries[member.path.name] = encode_picture_file(member, renderer, gate)
+        try:
+            entries[member.path.name] = encode_picture_file(member, renderer, gate)
+        except Unopened as error:
+            left_out[member.path.name] = error.found
     report("pictures", len(members), len(members))
-    return Book(loaded.generator.name, loaded.digest, entries)
+    if members and not entries:
+        raise InputError(
+            f"none of {len(members)} pictures can be opened: {next(iter(left_out.values()))}",
+            remedy="check the folder",
+        )
+    return Book(loaded.generator.name, loaded.digest, entries, left_out)
 
 
 def encode_picture_file(member: Member, renderer: Renderer, gate: Gate) -> Entry:
-    """The entry of one picture."""
-    return encode_original(member, member.path.read_bytes(), renderer, gate)
+    """The entry of one picture.
+
+    Raises:
+        Unopened: it cannot be opened.
+    """
+    try:
+        original = member.path.read_bytes()
+    except OSError as error:
+        raise Unopened(f"{member.path} cannot be read: {error.strerror}") from None
+    return encode_original(member, original, renderer, gate)
 
 
 def encode_original(member: Member, original: bytes, renderer: Renderer, gate: Gate) -> Entry:
@@ -97,9 +124,16 @@ def encode_original(member: Member, original: bytes, renderer: Renderer, gate: G
         original: the bytes of its file.
         renderer: draws prompts.
         gate: what a picture has to pass.
+
+    Raises:
+        Unopened: it cannot be opened.
     """
-    pixels = decode_picture(original, str(member.path))
+    reading = opened(original, str(member.path))
+    pixels = reading.pixels
     generator, name, size = renderer.generator, member.path.name, len(original)
+    if reading.lacks:  # a judge of pixels would not see what is lost
+        remark, verdict = "; ".join(reading.lacks), judge(pixels, pixels)
+        return Entry(name, "T3", image_record(original), verdict, size, remark)
     near: tuple[Prompt, U8] | None = None
     for prompt, known in prompts_for(member, pixels, renderer):
         made = renderer(prompt)
@@ -172,6 +206,39 @@ class Checked:
     original: U8
     made: U8
     passed: bool
+
+
+def opened(data: bytes, name: str) -> Reading:
+    """The reading of a picture file.
+
+    Raises:
+        Unopened: it cannot be opened.
+    """
+    try:
+        return decoded(data, name)
+    except InputError as error:
+        raise Unopened(error.found, expected=error.expected, remedy=error.remedy) from None
+
+
+def check_file(entry: Entry, path: Path, renderer: Renderer, gate: Gate) -> Checked:
+    """As ``check_entry``, of an original in a file.
+
+    What stands for an original that shows more than pixels hold is that file, or it fails.
+
+    Raises:
+        Unopened: the original, or the file in the record, cannot be opened.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Unopened(f"{path} cannot be read: {error.strerror}") from None
+    reading = opened(data, str(path))
+    if entry.record.image:
+        opened(entry.record.image, f"the file in the record of {entry.key}")
+    checked = check_entry(entry, reading.pixels, renderer, gate)
+    if reading.lacks and entry.record.image != data:
+        return replace(checked, passed=False)
+    return checked
 
 
 def check_entry(entry: Entry, original: U8, renderer: Renderer, gate: Gate) -> Checked:

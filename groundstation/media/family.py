@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ PICTURES: Final = frozenset(
     {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jxl", ".png", ".tif", ".tiff", ".webp"}
 )
 MAX_VALUES: Final = 4096
+MOST_TOLD: Final = 8
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,30 @@ def read_family(folder: Path, table: Path | None = None, name: str | None = None
             remedy="name the folder that holds the pictures",
         )
     return Family(name or folder.resolve().name, _attributes(members), tuple(members))
+
+
+def without(family: Family, names: Collection[str]) -> Family:
+    """A family without pictures of these file names, and without values that only these showed.
+
+    Raises:
+        InputError: fewer than two are left.
+    """
+    if not names:
+        return family
+    members = tuple(member for member in family.members if member.path.name not in names)
+    if len(members) < 2:
+        raise InputError(
+            f"{len(members)} pictures are left of the family {family.name!r}",
+            expected="at least two that a generator can learn",
+            remedy="see to those that were left out: "
+            + "; ".join(f"{name}: {why}" for name, why in _told(names)),
+        )
+    return Family(family.name, _attributes(members), members)
+
+
+def _told(names: Collection[str]) -> list[tuple[str, str]]:
+    reasons = names if isinstance(names, Mapping) else dict.fromkeys(names, "")
+    return list(reasons.items())[:MOST_TOLD]
 
 
 def pictures_below(folder: Path) -> Family:

@@ -70,6 +70,26 @@ def selected(family: Family, rows: str | None) -> Sequence[Member]:
     return family.members[first - 1 : last]
 
 
+def readable(members: Sequence[Member]) -> tuple[list[Member], dict[str, str]]:
+    """The members whose files can be opened, and why the others cannot, by file name.
+
+    Raises:
+        InputError: there are some, and none of them can.
+    """
+    found, left_out = list[Member](), dict[str, str]()
+    for member in members:
+        try:
+            with member.path.open("rb") as file:
+                file.read(1)
+            found.append(member)
+        except OSError as error:
+            left_out[member.path.name] = f"it cannot be read: {error.strerror}"
+    if members and not found:
+        name, why = next(iter(left_out.items()))
+        raise InputError(f"no picture can be read; {name}: {why}", remedy="check the rights")
+    return found, left_out
+
+
 def named_values(chosen: Sequence[str]) -> dict[str, str]:
     """Names and values of texts like ``lid=red``.
 

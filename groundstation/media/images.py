@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shared.errors import InputError
 from shared.media.fixed import U8
 
-MAX_PIXELS: Final = 1 << 26
+if TYPE_CHECKING:  # it needs Pillow, which comes with an extra
+    from shared.pictures.reading import Reading
 
 
 def pillow() -> ModuleType:
@@ -33,39 +34,39 @@ def pillow() -> ModuleType:
     return Image  # type: ignore[no-any-return]
 
 
+def reading_of(path: Path) -> Reading:
+    """A picture file as the whole product reads it.
+
+    Raises:
+        Unreadable: no picture that can be opened, or too large a one.
+        InputError: the extra is not installed.
+    """
+    pillow()
+    from shared.pictures.reading import read_file
+
+    return read_file(path)
+
+
+def decoded(data: bytes, name: str = "the picture") -> Reading:
+    """As ``reading_of``, of bytes."""
+    pillow()
+    from shared.pictures.reading import read_bytes
+
+    return read_bytes(data, name)
+
+
 def read_picture(path: Path) -> U8:
     """The pixels of a file, ``[height, width, 3 or 4]``; alpha only where it is not all 255.
 
     Raises:
-        InputError: no picture that Pillow reads, or too large a one.
+        InputError: as of ``reading_of``.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read: {error.strerror}", remedy="check the path"
-        ) from None
-    return decode_picture(data, str(path))
+    return reading_of(path).pixels
 
 
 def decode_picture(data: bytes, name: str = "the picture") -> U8:
     """As ``read_picture``, of bytes."""
-    image_module = pillow()
-    try:
-        with image_module.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InputError(
-                    f"{name} has {image.width} x {image.height} pixels",
-                    expected=f"at most {MAX_PIXELS} in all",
-                    remedy="scale it down first",
-                )
-            pixels = np.asarray(image.convert("RGBA"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(
-            f"{name} is no picture that Pillow reads: {error}",
-            remedy="leave it out, or convert it to PNG first",
-        ) from None
-    return pixels if (pixels[..., 3] < 255).any() else np.ascontiguousarray(pixels[..., :3])
+    return decoded(data, name).pixels
 
 
 def encode_picture(pixels: U8, format_name: str, **options: object) -> bytes:

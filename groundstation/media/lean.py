@@ -17,7 +17,7 @@ from groundstation.media.components import fit_components
 from groundstation.media.correct import smallest_residual
 from groundstation.media.family import Family, Member
 from groundstation.media.gate import Gate
-from groundstation.media.images import read_picture
+from groundstation.media.learnable import read_learnable
 from shared.errors import InputError
 from shared.media.generator import write_generator
 from shared.media.prompt import Prompt
@@ -53,7 +53,7 @@ def lean_generator(
             expected="one",
             remedy="train it: its colours are worth a generator",
         )
-    pictures = [read_picture(member.path) for member in members]
+    pictures = [read_learnable(member.path) for member in members]
     check_alike(pictures)
     choices = [row[0] for row in family.choices(members)]
     fit = fit_components(family.name, family.attributes[0], pictures, choices, 0, notes)

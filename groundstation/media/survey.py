@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from groundstation.media.describe import SIDE, Shapes, edges, outline, thumbnail
-from groundstation.media.family import PICTURES
+from groundstation.media.family import MOST_TOLD, PICTURES
 from groundstation.media.grouping import Likeness, group
-from groundstation.media.images import read_picture
+from groundstation.media.images import pillow, reading_of
 from groundstation.media.worth import Prices, QuickFit, Worth, quick_fit, worth
 from shared.errors import InputError
 from shared.media.fixed import U8
@@ -30,7 +30,9 @@ class Inventory:
         shapes: width, height and channels.
         thumbnails: ``[pictures, 64, 64, 3]``.
         outlines: ``[pictures, 64, 64]``.
-        unreadable: names of files that are no pictures.
+        unreadable: names of files that cannot be opened, and why.
+        beyond: names of pictures that show more than a generator draws, and what; not among the
+            others.
     """
 
     names: tuple[str, ...]
@@ -38,7 +40,8 @@ class Inventory:
     shapes: tuple[tuple[int, int, int], ...]
     thumbnails: U8
     outlines: U8
-    unreadable: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    beyond: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,25 +85,33 @@ def take_inventory(folder: Path, report: Report) -> Inventory:
         InputError: there is none.
     """
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
-    names, sizes, shapes, small, outlines, unreadable = [], [], [], [], [], []
+    names, sizes, shapes, small, outlines = [], [], [], [], []
+    unreadable, beyond = dict[str, str](), dict[str, str]()
+    pillow()
     for number, path in enumerate(paths):
         report("reading", number, len(paths))
         name = path.relative_to(folder).as_posix()
         try:
-            pixels = read_picture(path)
-        except InputError:
-            unreadable.append(name)
+            reading, size = reading_of(path), path.stat().st_size
+        except (InputError, OSError) as error:
+            unreadable[name] = error.found if isinstance(error, InputError) else str(error)
             continue
+        if reading.lacks:
+            beyond[name] = "; ".join(reading.lacks)
+            continue
+        pixels = reading.pixels
         height, width, channels = pixels.shape
         names.append(name)
-        sizes.append(path.stat().st_size)
+        sizes.append(size)
         shapes.append((width, height, channels))
         small.append(thumbnail(pixels))
         outlines.append(outline(pixels))
     report("reading", len(paths), len(paths))
     if not names:
+        told = {**unreadable, **beyond}
         raise InputError(
-            f"{folder} has no picture that can be read",
+            f"{folder} has no picture that can be read and learned"
+            + "".join(f"; {name}: {why}" for name, why in list(told.items())[:MOST_TOLD]),
             expected=f"files with one of the suffixes {', '.join(sorted(PICTURES))}",
             remedy="name the folder that holds them",
         )
@@ -111,7 +122,8 @@ def take_inventory(folder: Path, report: Report) -> Inventory:
         tuple(shapes),
         stacked,
         np.stack(outlines),
-        tuple(unreadable),
+        unreadable,
+        beyond,
     )
 
 

@@ -20,7 +20,8 @@ from groundstation.media.basis import Fit, stored
 from groundstation.media.family import Family, Member
 from groundstation.media.fits import Model, Shelf, models_of
 from groundstation.media.gate import Verdict, judge
-from groundstation.media.images import encode_picture, read_picture
+from groundstation.media.images import encode_picture
+from groundstation.media.learnable import read_learnable
 from groundstation.media.network.style import torch_is_there
 from shared.errors import InputError, PinError
 from shared.media.fixed import U8
@@ -136,7 +137,7 @@ def train(
         report: told about progress.
 
     Raises:
-        InputError: the pictures cannot be read or do not fit together.
+        InputError: the pictures cannot be read or learned, or do not fit together.
     """
     if target.network == "alone" and len(family.attributes) == 1:
         raise InputError(
@@ -273,7 +274,7 @@ def _pictures(members: Sequence[Member], report: Report) -> list[U8]:
     pictures = []
     for number, member in enumerate(members):
         report("reading", number, len(members))
-        pictures.append(read_picture(member.path))
+        pictures.append(read_learnable(member.path))
     report("reading", len(members), len(members))
     return pictures
 

@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError, features
+from PIL import Image, features
 from PIL import __version__ as pillow_version
 
 from shared.digest import sha256
 from shared.errors import RegenerationError
 from shared.media.fixed import U8
+from shared.pictures.reading import Unreadable, read_bytes
 
-MAX_PIXELS: Final = 1 << 26
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -158,22 +157,18 @@ def encoded(pixels: U8, into: Format) -> bytes:
 
 
 def decoded(data: bytes) -> U8:
-    """The pixels of a picture file.
+    """The pixels of a picture file, as the whole product reads them: upright, in sRGB.
 
     Raises:
         RegenerationError: no picture that Pillow reads here, or too large a one.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels")
-            pixels = np.asarray(image.convert("RGBA"))
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError) as error:
+        return read_bytes(data, "the picture file in the record").pixels
+    except Unreadable as error:
         raise RegenerationError(
-            f"the picture file in the record cannot be read: {error}",
+            f"the picture file in the record cannot be read: {error.found}",
             remedy="publish it in a format that Pillow reads",
         ) from None
-    return pixels if (pixels[..., 3] < 255).any() else np.ascontiguousarray(pixels[..., :3])
 
 
 def has_alpha(data: bytes) -> bool:
@@ -181,7 +176,7 @@ def has_alpha(data: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(data)) as image:
             return bool(image.has_transparency_data)
-    except (OSError, ValueError, SyntaxError):
+    except Exception:  # a decoder raises whatever it likes
         return False
 
 

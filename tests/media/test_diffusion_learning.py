@@ -338,6 +338,7 @@ def small(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def learned(small: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     out = tmp_path_factory.mktemp("learned") / "jars.gen"
     options = ("--side", 16, "--steps", 4, "--book", 8, "--updates", 3, "--note", "licence=CC0")
+    options = (*options, "--even-if-larger")
     result = run("diffuse", small, "--out", out, *options, "--json")
     return out, json.loads(result.stdout)
 
@@ -429,6 +430,7 @@ def test_a_missing_package_is_named(
 
 def test_a_short_time_stops_it_and_a_rerun_goes_on(small: Path, tmp_path: Path) -> None:
     options = ("--side", 16, "--steps", 4, "--book", 8, "--updates", 2, "--json")
+    options = (*options, "--even-if-larger")
     first = run("diffuse", small, "--out", tmp_path / "g", *options, "--minutes", 0)
     assert json.loads(first.stdout)["updates"] == 0
     again = run("diffuse", small, "--out", tmp_path / "g", *options)

@@ -78,6 +78,7 @@ class Picture:
         original_bytes: its size.
         score: SSIMULACRA2 of what is restored; 100 for equal pixels.
         block_levels: root-mean-square error of its worst block.
+        why: why the original itself is kept, though less was asked for; else empty.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Picture:
     original_bytes: int
     score: float
     block_levels: float
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,8 @@ def _picture_dict(picture: Picture) -> dict[str, object]:
     found: dict[str, object] = {"name": picture.name, "kind": picture.kind.value}
     if picture.restored_as != picture.name:
         found["as"] = picture.restored_as
+    if picture.why:
+        found["why"] = picture.why
     if picture.kind in DRAWN:
         found["prompt"] = picture.prompt.hex()
     if picture.kind is not Kind.PROMPT:
@@ -237,6 +241,7 @@ def _picture(item: Mapping[str, Any]) -> Picture:
         original_bytes=_count(item["original_bytes"]),
         score=float(item["ssimulacra2"]),
         block_levels=float(item["block_levels"]),
+        why=str(item.get("why", "")),
     )
     if not is_safe(picture.name) or not is_safe(picture.restored_as):
         raise ValueError(f"the name {picture.name!r} leaves a folder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,7 +16,7 @@ from groundstation.media.encode import encode_original
 from groundstation.media.fallback import smallest_file
 from groundstation.media.family import Member
 from groundstation.media.gate import Gate
-from groundstation.media.images import decode_picture, encode_picture
+from groundstation.media.images import decode_picture, decoded, encode_picture
 from shared.digest import sha256
 from shared.errors import InputError
 from shared.media.fixed import U8
@@ -49,8 +50,10 @@ def keep_picture(
     gate: Gate,
     keep: Keep,
     common: bytes = b"",
+    *,
+    drop_metadata: bool = False,
 ) -> Kept:
-    """The smallest of the ways that ``keep`` allows.
+    """The smallest of the ways that ``keep`` allows; the original itself where less would lose.
 
     Args:
         member: whose picture it is.
@@ -60,19 +63,46 @@ def keep_picture(
         gate: what a picture that is not exact has to pass.
         keep: what is to come back.
         common: bytes that the archive keeps once; empty for none.
-
-    Raises:
-        InputError: the original is no picture.
+        drop_metadata: whether what a file says about its picture may go.
     """
     shared = [_shared(original, name, common)] if common else []
+    why = "" if keep is Keep.EXACT else must_stay_whole(original, keep, drop_metadata)
+    if why:
+        kept = _smallest([_file(original, name, original), _packed(original, name), *shared])
+        return replace(kept, picture=replace(kept.picture, why=why))
     if keep is Keep.QUALITY:
         ways = [_within_gate(member, original, name, renderer, gate), *shared]
-        return min(ways, key=lambda kept: len(kept.stored) + len(kept.picture.prompt))
+        return _smallest(ways)
     ways = [_file(original, name, original), *shared]
     if keep is Keep.EXACT:
         ways.append(_packed(original, name))
     else:
         ways += _same_pixels(member, original, name, renderer)
+    return _smallest(ways)
+
+
+def must_stay_whole(original: bytes, keep: Keep, drop_metadata: bool) -> str:
+    """Why no pixels may stand for a file; empty if they may.
+
+    Args:
+        original: its bytes.
+        keep: what is to come back, pixels or a picture that passes the gate.
+        drop_metadata: whether what it says about its picture may go.
+    """
+    try:
+        reading = decoded(original, "it")
+    except InputError as error:
+        return error.found
+    if reading.lacks:
+        return "; ".join(reading.lacks)
+    if keep is Keep.PIXELS and reading.converted:
+        return "a colour profile: its pixels alone are other colours"
+    if reading.facts.metadata and not drop_metadata:
+        return f"metadata: {', '.join(reading.facts.metadata)} (--drop-metadata lets it go)"
+    return ""
+
+
+def _smallest(ways: Sequence[Kept]) -> Kept:
     return min(ways, key=lambda kept: len(kept.stored) + len(kept.picture.prompt))
 
 

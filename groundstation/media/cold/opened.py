@@ -200,7 +200,7 @@ class Archive:
         return found
 
     def _stored(self, picture: Picture) -> bytes:
-        if picture.kind is Kind.PROMPT:
+        if picture.kind is Kind.PROMPT or not picture.size_bytes:
             return b""
         for data in self._near(self.body + picture.offset, picture.size_bytes):
             if sha256(data)[:DIGEST_BYTES] == picture.check:

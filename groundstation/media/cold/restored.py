@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from groundstation.media.cold.disk import Disk, durable_new
-from groundstation.media.cold.index import DIGEST_BYTES, Keep, Picture
+from groundstation.media.cold.index import DIGEST_BYTES, Picture
 from groundstation.media.cold.opened import Archive, open_archive
-from groundstation.media.cold.returned import ArchiveDamaged, Restored
-from groundstation.media.images import decode_picture
+from groundstation.media.cold.proof import reason_to_stay
+from groundstation.media.cold.returned import ArchiveDamaged
+from groundstation.media.second import second_reader
 from shared.digest import sha256
 from shared.errors import InputError
-from shared.media.pixels import pixel_digest
 from shared.terminal import Report
 
 
@@ -98,23 +98,28 @@ def restore_all(
     return outcome
 
 
-def remove_originals(path: Path, folder: Path, report: Report, disk: Disk) -> Pruned:
+def remove_originals(
+    path: Path, folder: Path, report: Report, disk: Disk, *, drop_metadata: bool = False
+) -> Pruned:
     """Takes away each original that the archive, as it lies on disk, gives back.
 
     Of each picture in turn: the original is read and must be the one that was archived; the picture
-    is restored from the archive and compared with it; then the original goes.  Whatever differs
-    stays.
+    is restored from the archive and compared with it, by a second reader (``proof``); then the
+    original goes.  Whatever differs, or is not read by both, stays.
 
     Args:
         path: of the archive.
         folder: of the originals.
         report: told how far it is.
         disk: does what is done to files.
+        drop_metadata: whether what files say about their pictures may go.
 
     Raises:
-        InputError: the archive is none, or anything in it is damaged; no original was touched.
+        InputError: the archive is none, or anything in it is damaged, or there is no second
+            reader; no original was touched.
         ArchiveDamaged: too much of it is lost; likewise.
     """
+    second_reader()
     archive = secured(path, disk)
     pruned, touched = Pruned(), set()
     pictures = archive.index.pictures
@@ -124,7 +129,7 @@ def remove_originals(path: Path, folder: Path, report: Report, disk: Disk) -> Pr
         if not original.exists() and not original.is_symlink():
             pruned.gone.append(picture.name)
             continue
-        reason = _reason_to_keep(archive, picture, original, disk)
+        reason = _reason_to_keep(archive, picture, original, disk, drop_metadata)
         if not reason:
             try:
                 disk.remove(original)
@@ -165,7 +170,9 @@ def secured(path: Path, disk: Disk) -> Archive:
     return archive
 
 
-def _reason_to_keep(archive: Archive, picture: Picture, path: Path, disk: Disk) -> str:
+def _reason_to_keep(
+    archive: Archive, picture: Picture, path: Path, disk: Disk, drop_metadata: bool
+) -> str:
     if path.is_symlink() or not path.is_file():
         return "it is no regular file"
     try:
@@ -178,20 +185,8 @@ def _reason_to_keep(archive: Archive, picture: Picture, path: Path, disk: Disk) 
         found = archive.restore(picture)
     except ArchiveDamaged as error:
         return error.found
-    return "" if _gives_back(archive, picture, original, found) else "it does not come back"
-
-
-def _gives_back(archive: Archive, picture: Picture, original: bytes, found: Restored) -> bool:
-    """Whether what came back is what was promised.
-
-    Within the gate: by their digests, both are the pictures whose verdict the index has.
-    """
-    if found.stored == original or archive.index.keep is Keep.EXACT:
-        return found.stored == original
-    if archive.index.keep is Keep.PIXELS:
-        return pixel_digest(decode_picture(original)) == pixel_digest(found.shown())
-    gate = archive.index.gate
-    return picture.score >= gate.score and picture.block_levels <= gate.block_levels
+    keep, gate = archive.index.keep, archive.index.gate
+    return reason_to_stay(original, found, keep, gate, drop_metadata=drop_metadata)
 
 
 def _put(path: Path, data: bytes, disk: Disk) -> bool:

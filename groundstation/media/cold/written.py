@@ -60,6 +60,7 @@ def write_archive(
     notes: Mapping[str, str],
     report: Report,
     disk: Disk,
+    drop_metadata: bool = False,
 ) -> Index:
     """The archive of a family, proven before it bears its name; all of it or nothing.
 
@@ -77,6 +78,7 @@ def write_archive(
         notes: to keep beside those of the generator.
         report: told how far it is.
         disk: does what is done to files.
+        drop_metadata: whether what files say about their pictures may go.
 
     Raises:
         InputError: a picture cannot be read or named, or ``out`` cannot be written.
@@ -89,7 +91,10 @@ def write_archive(
     try:
 
         def keeping() -> tuple[Picture, ...]:
-            return _kept(folder, members, renderer, gate, keep, common, spool, report, disk)
+            return _kept(
+                *(folder, members, renderer, gate, keep, common, drop_metadata),
+                *(spool, report, disk),
+            )
 
         pictures = keeping()
         # never worse: what takes more than it saves is left out
@@ -163,6 +168,7 @@ def _kept(
     gate: Gate,
     keep: Keep,
     common: bytes,
+    drop_metadata: bool,
     spool: Path,
     report: Report,
     disk: Disk,
@@ -177,7 +183,8 @@ def _kept(
         for number, (member, name) in enumerate(zip(members, names, strict=True)):
             report("pictures", number, len(members))
             original = disk.read(member.path)
-            kept = keep_picture(member, original, name, renderer, gate, keep, common)
+            asked = (member, original, name, renderer, gate, keep, common)
+            kept = keep_picture(*asked, drop_metadata=drop_metadata)
             picture = _apart(kept, taken)
             taken.add(picture.restored_as)
             file.write(kept.stored)

@@ -8,7 +8,8 @@ import numpy as np
 
 from groundstation.media.diffusion.plan import Plan
 from groundstation.media.family import Member
-from groundstation.media.images import opaque, pillow, read_picture
+from groundstation.media.images import opaque, pillow
+from groundstation.media.learnable import read_learnable
 from shared.errors import InputError
 from shared.media.fixed import U8
 from shared.terminal import Report
@@ -34,7 +35,7 @@ def read_scaled(members: Sequence[Member], plan: Plan, report: Report) -> U8:
     first = None
     for number, member in enumerate(members):
         report("reading", number, len(members))
-        pixels = read_picture(member.path)
+        pixels = read_learnable(member.path)
         first = first or pixels.shape[:2]
         if pixels.shape[:2] != first:
             raise InputError(
