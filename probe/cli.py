@@ -291,7 +291,8 @@ def gc_command(
 def rollback(state: State, as_json: Json = False) -> None:
     """Put the previous tree back, bit for bit; the counter stays."""
     with opened(state) as probe:
-        show(report.of_rolled_back(roll_back(probe, now_s=time.time())), as_json)
+        entry = roll_back(probe, now_s=time.time())
+        show(report.of_rolled_back(entry, probe.notes), as_json)
 
 
 @app.command()

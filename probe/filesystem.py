@@ -14,14 +14,23 @@ import contextlib
 import ctypes
 import errno
 import os
-import shutil
-import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from probe.attributes import copy_attributes, copy_owner
+from probe.copying import copy_data
+
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # linux/fs.h
+
+
+DRAFT = ".new"
+"""Ends the names of files that are being written."""
+
+MAX_DRAFTS = 8
 
 
 class Filesystem:
@@ -39,29 +48,39 @@ class Filesystem:
             file.write(data)
             os.fchmod(file.fileno(), mode)
 
-    def copy_file(self, source: Path, path: Path) -> None:
-        """Copy a regular file or a link with its permissions and times, and owner if allowed."""
-        shutil.copy2(source, path, follow_symlinks=False)
-        self.copy_owner(source, path)
+    def copy_file(self, source: Path, path: Path) -> tuple[str, ...]:
+        """Copy a regular file or a link with its attributes and its holes.
+
+        Returns:
+            What of its attributes was dropped (``copy_attributes``).
+        """
+        if source.is_symlink():
+            path.symlink_to(source.readlink())
+        else:
+            copy_data(source, path)
+        return copy_attributes(source, path)
+
+    def link_file(self, source: Path, path: Path) -> None:
+        """Give a file one more name."""
+        os.link(source, path, follow_symlinks=False)
 
     def make_link(self, path: Path, target: bytes) -> None:
         """Make a symbolic link."""
         path.symlink_to(os.fsdecode(target))
 
-    def copy_folder_metadata(self, source: Path, path: Path) -> None:
-        """Give a folder the permissions and times of another, and its owner if allowed."""
-        self.copy_owner(source, path)
-        shutil.copystat(source, path)
+    def copy_attributes(
+        self, source: Path, path: Path, *, mode: int | None = None, new_content: bool = False
+    ) -> tuple[str, ...]:
+        """Give a file, folder or link the attributes of another (``probe.attributes``)."""
+        return copy_attributes(source, path, mode=mode, new_content=new_content)
 
     def copy_owner(self, source: Path, path: Path) -> None:
-        """Give what is at ``path`` the owner and group of another, if this process may."""
-        wanted, found = source.lstat(), path.lstat()
-        if (wanted.st_uid, wanted.st_gid) == (found.st_uid, found.st_gid):
-            return
-        with contextlib.suppress(PermissionError):
-            os.chown(path, wanted.st_uid, wanted.st_gid, follow_symlinks=False)
-            if not stat.S_ISLNK(found.st_mode):
-                path.chmod(stat.S_IMODE(found.st_mode))  # chown drops the set-id bits
+        """Give what is new at ``path`` the owner and group of another, if this process may."""
+        copy_owner(source, path)
+
+    def change_mode(self, path: Path, mode: int) -> None:
+        """Change permission bits."""
+        path.chmod(mode)
 
     def remove_file(self, path: Path) -> None:
         """Remove a file or a link."""
@@ -78,6 +97,21 @@ class Filesystem:
     def sync_folder(self, path: Path) -> None:
         """Return when the names in the folder would survive a power cut."""
         _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+    @contextmanager
+    def barrier(self, folder: Path) -> Iterator[Callable[[], None]]:
+        """Open the filesystem of a folder for one sync of all that is written to it from now on.
+
+        Yields:
+            A function that returns when everything on that filesystem would survive a power cut:
+            syncfs(2), one journal commit instead of an fsync for each file.  It raises OSError,
+            also for what failed to be written back in the meantime (Linux 5.8).
+        """
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield lambda: _sync_filesystem(descriptor)
+        finally:
+            os.close(descriptor)
 
     def rename(self, source: Path, path: Path) -> None:
         """Rename in one step; an existing file of the new name is replaced."""
@@ -102,11 +136,10 @@ class Filesystem:
 def durable_write(files: Filesystem, path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replace a small file so that after a crash it is wholly the old or wholly the new one.
 
-    A disk that refuses is left without a draft: many would fill what is full.
+    A disk that refuses is left without a draft: many would fill what is full.  A draft of old that
+    cannot be removed is not in the way: the next name is taken.
     """
-    draft = path.with_name(path.name + ".new")
-    if os.path.lexists(draft):
-        files.remove_file(draft)
+    draft = _draft(files, path)
     try:
         files.write_file(draft, data, mode)
         files.sync_file(draft)
@@ -118,49 +151,22 @@ def durable_write(files: Filesystem, path: Path, data: bytes, mode: int = 0o600)
     files.sync_folder(path.parent)
 
 
+def _draft(files: Filesystem, path: Path) -> Path:
+    names = [f"{path.name}.{number}{DRAFT}" for number in range(1, MAX_DRAFTS)]
+    for draft in map(path.with_name, (path.name + DRAFT, *names)):
+        try:
+            if os.path.lexists(draft):
+                files.remove_file(draft)
+        except OSError:
+            continue
+        return draft
+    raise OSError(errno.EEXIST, f"{MAX_DRAFTS} drafts that cannot be removed", str(path))
+
+
 def durable_remove(files: Filesystem, path: Path) -> None:
     """Remove a file so that it stays removed after a crash."""
     files.remove_file(path)
     files.sync_folder(path.parent)
-
-
-def remove_all(files: Filesystem, folder: Path) -> None:
-    """Remove a folder and all below it; nothing happens if there is none."""
-    if not os.path.lexists(folder):
-        return
-    for parent, folders, _ in os.walk(folder):
-        for name in folders:
-            _make_writable(Path(parent, name))
-    for parent, folders, names in os.walk(folder, topdown=False):
-        for name in names:
-            files.remove_file(Path(parent, name))
-        for name in folders:
-            below = Path(parent, name)
-            if below.is_symlink():
-                files.remove_file(below)
-            else:
-                files.remove_folder(below)
-    files.remove_folder(folder)
-
-
-def sync_all(files: Filesystem, folder: Path) -> None:
-    """Make a folder and all below it durable, files before the folders that name them.
-
-    All is written before the first sync: most filesystems then flush in a few large batches.
-    """
-    for parent, _, names in os.walk(folder, topdown=False):
-        for name in names:
-            path = Path(parent, name)
-            if not path.is_symlink():
-                files.sync_file(path)
-        files.sync_folder(Path(parent))
-
-
-def _make_writable(folder: Path) -> None:
-    """A read-only folder, copied as such, must not stop an unprivileged owner from clearing it."""
-    mode = folder.lstat().st_mode
-    if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
-        folder.chmod(stat.S_IMODE(mode) | stat.S_IRWXU)
 
 
 def _sync(path: Path, flags: int) -> None:
@@ -169,6 +175,15 @@ def _sync(path: Path, flags: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_filesystem(descriptor: int) -> None:
+    function = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if function is None:
+        os.sync()
+    elif function(ctypes.c_int(descriptor)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 @cache

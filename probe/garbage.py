@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from probe.filesystem import durable_remove
-from probe.onboard import Probe
-from probe.space import taken_bytes
+from probe.clearing import Leftover, remove_all, told
+from probe.filesystem import DRAFT
+from probe.onboard import Probe, disk_taken
 from probe.store import storing
 from probe.trial import check_settled
-
-DRAFT = ".new"
-"""Ends the names of files that were being written (``probe.filesystem.durable_write``)."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +19,13 @@ class Collected:
         freed_bytes: in whole blocks.
         taken_bytes: what root, slots and state take now.
         quota_bytes: what they may take; 0 for no quota.
+        left: what could not be removed, in words; it is in nobody's way.
     """
 
     freed_bytes: int
     taken_bytes: int
     quota_bytes: int
+    left: tuple[str, ...] = ()
 
 
 def collect(probe: Probe, *, previous: bool = False) -> Collected:
@@ -42,23 +41,17 @@ def collect(probe: Probe, *, previous: bool = False) -> Collected:
     """
     store, slots = probe.store, probe.slots
     ledger = store.ledger()
-    before = _taken(probe)
+    before = disk_taken(probe)
     if previous and ledger.previous_slot:
         check_settled(ledger)
         # The record goes first: it must never point to what is half removed.
         ledger = replace(ledger, sequence=ledger.sequence + 1, previous="", previous_slot="")
         store.write(ledger)
-    slots.clear(store.files, keep=ledger.previous_slot)
+    left: list[Leftover] = list(slots.clear(store.files, keep=ledger.previous_slot))
     with storing("remove drafts"):
         for draft in sorted(store.folder.glob(f"*{DRAFT}")):
-            durable_remove(store.files, draft)
-    after = _taken(probe)
-    return Collected(before - after, after, probe.config.max_disk_bytes)
-
-
-def _taken(probe: Probe) -> int:
-    slots, state = probe.slots, probe.store.folder
-    with storing("count the disk's blocks"):
-        outside = slots.folder.parent != state
-        others = taken_bytes(state) + (taken_bytes(slots.folder) if outside else 0)
-        return taken_bytes(slots.root) + others
+            left += remove_all(store.files, draft)
+        store.files.sync_folder(store.folder)
+    after = disk_taken(probe)
+    said = (told(left),) if left else ()
+    return Collected(before - after, after, probe.config.max_disk_bytes, said)

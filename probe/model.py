@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from probe.budget import limited_memory, limited_time
 from probe.records import Config
+from probe.slots import Slots
 from shared.terminal import Report
 from shared.tree import Tree
 from shared.wire import Message
@@ -66,6 +67,8 @@ def regenerator(
     needed; a message of classical deltas alone opens none.
     """
 
+    names = Slots.of(config).names()
+
     def follow(message: Message, baseline: Tree) -> Regenerated:
         from shared.prompts.kept import forget_kept
         from shared.prompts.metered import MeteredModel, Work
@@ -83,7 +86,9 @@ def regenerator(
             limited_time(budget.max_seconds),
             ExitStack() as stack,
         ):
-            made = regenerate(message, baseline, lambda: opened(stack), budget, report)
+            made = regenerate(
+                message, baseline, lambda: opened(stack), budget, report, admit=names.check
+            )
         used_s = time.process_time() - began_s
         return replace(made, cpu_seconds=used_s, operations=work.multiply_adds)
 

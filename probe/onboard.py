@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from probe.clearing import told
 from probe.filesystem import Filesystem
 from probe.records import Config, Entry, Operation, noted
-from probe.slots import Slots, spare_slot
-from probe.space import check_room, free_bytes, staged_bytes, taken_bytes
+from probe.slots import Slots
+from probe.space import NoRoom, check_room, free_bytes, staged_bytes, taken_bytes
 from probe.store import Store, open_store, storing
 from probe.transaction import Outcome, change_trees, recover
 from probe.trial import confirmed, on_trial, overdue
@@ -37,6 +38,7 @@ class Probe:
         slots: the root and its spares.
         recovered: what recovery found to do when the state was opened.
         settled: how a trial ended then that was not confirmed in time, if one did.
+        notes: what could not be done and was no reason to fail, in words; grows with the work.
     """
 
     store: Store
@@ -44,6 +46,7 @@ class Probe:
     slots: Slots
     recovered: Outcome | None
     settled: Entry | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -78,7 +81,9 @@ def put_in_place(
         now_s: Unix time.
 
     Raises:
-        StoreError: the disk refuses.
+        Unstageable: such a tree cannot lie on this disk.
+        BudgetExceeded: there is no room for it.
+        StoreError: the disk refuses; the old tree is in place.
     """
     store, slots, ledger = probe.store, probe.slots, probe.store.ledger()
     entry = Entry(
@@ -94,13 +99,49 @@ def put_in_place(
     if entry.old_tree == entry.new_tree:
         store.write(noted(ledger, entry))
         return entry
-    slots.clear(store.files, keep=ledger.previous_slot)
+    slot = make_way(probe)
     _check_room(probe, base, target)
-    slot = spare_slot(ledger.previous_slot)
-    slots.stage(store.files, slot, base, target)
-    change_trees(store, slots, slot, entry)
-    slots.clear(store.files, keep=slot)
+    probe.notes.extend(slots.stage(store.files, slot, base, target))
+    if _change_trees(probe, slot, entry) and (left := slots.clear(store.files, keep=slot)):
+        probe.notes.append(told(left))
     return entry
+
+
+def make_way(probe: Probe) -> str:
+    """Clear what nothing needs, and name the slot that a new tree can be built in.
+
+    Raises:
+        NoRoom: so much was set aside that could not be cleared that no slot is free.
+    """
+    previous = probe.store.ledger().previous_slot
+    left = probe.slots.clear(probe.store.files, keep=previous)
+    slot = probe.slots.spare(previous)
+    if slot is None:
+        raise NoRoom(
+            f"no slot is free: {told(left)}",
+            expected="one folder that a tree can be built in",
+            remedy="remove these as a user who may, then send the message again",
+        )
+    return slot
+
+
+def disk_taken(probe: Probe) -> int:
+    """What root, slots and state take now, bytes in whole blocks.
+
+    Raises:
+        StoreError: the disk refuses to tell.
+    """
+    slots, state = probe.slots, probe.store.folder
+    outside = [place for place in slots.places() if state not in place.parents]
+    with storing("count the disk's blocks"):
+        return sum(map(taken_bytes, (slots.root, state, *outside)))
+
+
+def _change_trees(probe: Probe, slot: str, entry: Entry) -> bool:
+    """Whether all of it was done and written down; what was not is noted."""
+    undone = change_trees(probe.store, probe.slots, slot, entry)
+    probe.notes.extend(f"the trees have changed places, but: {one}" for one in undone)
+    return not undone
 
 
 def roll_back(probe: Probe, *, now_s: float, operation: Operation = Operation.ROLLBACK) -> Entry:
@@ -141,7 +182,7 @@ def roll_back(probe: Probe, *, now_s: float, operation: Operation = Operation.RO
         envelope="",
         recovered=False,
     )
-    change_trees(probe.store, probe.slots, slot, entry)
+    _change_trees(probe, slot, entry)
     return entry
 
 
@@ -190,11 +231,7 @@ def _previous_is_whole(probe: Probe) -> bool:
 
 
 def _check_room(probe: Probe, base: Tree, target: Tree) -> None:
-    slots, state = probe.slots, probe.store.folder
     with storing("count the disk's blocks"):
-        root = taken_bytes(slots.root)
-        outside = slots.folder.parent != state
-        others = taken_bytes(state) + (taken_bytes(slots.folder) if outside else 0)
-        free = free_bytes(slots.folder)
+        root, free = taken_bytes(probe.slots.root), free_bytes(probe.slots.root.parent)
     needed = staged_bytes(root, base, target)
-    check_room(needed, taken=root + others, quota=probe.config.max_disk_bytes, free=free)
+    check_room(needed, taken=disk_taken(probe), quota=probe.config.max_disk_bytes, free=free)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from probe.holding import Closed, Disclosed
 from probe.onboard import Probe
 from probe.pending import Held, Pending, known_key
-from probe.records import Entry, Ledger
+from probe.records import Entry, Ledger, Operation
 from probe.selftest import Tested
+from probe.space import taken_bytes
 from probe.update import Applied, Verified, pin_digest
 from probe.usage import peak_memory_kib
 from shared import errors
@@ -73,6 +74,7 @@ def of_applied(applied: Applied) -> Report:
         "new_tree": applied.entry.new_tree,
         "patch_bytes": len(applied.regenerated.patch),
         "tokens": applied.regenerated.tokens,
+        "notes": list(applied.notes),
     }
 
 
@@ -158,13 +160,14 @@ def of_confirmed(entry: Entry) -> Report:
     return {"confirmed": True, "tree": entry.new_tree, "counter": _counter(entry.counter)}
 
 
-def of_rolled_back(entry: Entry) -> Report:
+def of_rolled_back(entry: Entry, notes: Sequence[str] = ()) -> Report:
     """A tree put back."""
     return {
         "rolled_back": True,
         "counter": _counter(entry.counter),
         "old_tree": entry.old_tree,
         "new_tree": entry.new_tree,
+        "notes": list(notes),
     }
 
 
@@ -201,11 +204,38 @@ def of_status(probe: Probe) -> Report:
         "ignore": list(config.ignore),
         "swap": config.swap.value,
         "previous": ledger.previous or None,
+        "aside": standing(probe),
         "trial_until": _when(ledger.trial_until_s) if ledger.trial_until_s else None,
         "history": [
             {**asdict(entry), "counter": _counter(entry.counter)} for entry in ledger.history
         ],
     }
+
+
+def standing(probe: Probe) -> list[str]:
+    """What takes room and could not be cleared: where it lies, what it takes, what is in it.
+
+    The tree that a rollback has replaced stays whole until the next change; it is none of these.
+    """
+    ledger = probe.store.ledger()
+    moves = [entry for entry in ledger.history if entry.old_tree != entry.new_tree]
+    kept = bool(moves) and moves[-1].operation in (Operation.ROLLBACK, Operation.REVERT)
+    places = [
+        place
+        for place in probe.slots.standing(ledger.previous_slot)
+        if not kept or "aside-" in place.name
+    ]
+    return [f"{place}: {_content(place)}" for place in places]
+
+
+def _content(folder: Path) -> str:
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+        return f"{taken_bytes(folder)} bytes, {', '.join(names[:4])}" + (
+            f" and {len(names) - 4} more" if len(names) > 4 else ""
+        )
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def lines(report: Report) -> Iterator[str]:

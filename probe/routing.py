@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from probe.holding import Attempts, disclose, take_in, waits
 from probe.onboard import Clock, Probe
 from probe.picture import Gallery, hang, is_picture
+from probe.records import Ledger
 from probe.rotating import rotate
 from probe.space import NoRoom
 from probe.telemetry import Event, Telemetry
@@ -41,6 +42,7 @@ STEPS: dict[type[RehydrationError], int] = {
     errors.RegenerationError: 8,
     errors.DigestMismatch: 9,
     NoRoom: 10,
+    errors.Unstageable: 10,
     errors.StoreError: 10,
     errors.OutOfMemory: 10,
 }
@@ -55,10 +57,12 @@ class Dealt:
     Attributes:
         telemetry: what to say.
         later: whether it may do another time, when the tree or the disk is another.
+        notes: what could not be done and was no reason to fail, in words.
     """
 
     telemetry: Telemetry
     later: bool = False
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def refused(cls, error: RehydrationError, *, later: bool = False) -> Dealt:
@@ -88,12 +92,25 @@ def deal(
     ledger = probe.store.ledger()
     try:
         with blaming_memory():
-            return _dealt(probe, data, regenerator, clock, gallery, attempts)
+            dealt = _dealt(probe, data, regenerator, clock, gallery, attempts)
+        return replace(dealt, notes=tuple(probe.notes))
+    except errors.Replayed as error:
+        return _completed(ledger, data) or Dealt.refused(error)
     except (errors.BadSignature, errors.WrongBaseline, NoRoom) as error:
         # Perhaps it follows one that is still on its way, or the disk gets room.
         return Dealt.refused(error, later=True)
     except errors.Refusal as error:
         return Dealt.refused(error, later=type(error) is errors.Refusal and on_trial(ledger))
+
+
+def _completed(ledger: Ledger, data: bytes) -> Dealt | None:
+    """The message whose change of trees was begun before, and completed by recovery."""
+    last = ledger.history[-1] if ledger.history else None
+    if last is None or not last.recovered or last.envelope != sha256(data).hex():
+        return None
+    reason = "begun before, and completed by recovery"
+    digest = bytes.fromhex(last.new_tree)[:8]
+    return Dealt(Telemetry(Event.APPLIED, counter=last.counter, digest=digest, reason=reason))
 
 
 def _drawn(probe: Probe, data: bytes, gallery: Gallery, clock: Clock) -> Dealt:

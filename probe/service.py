@@ -4,7 +4,7 @@ Nothing that comes may stop it or keep the next message waiting: a refusal, a fu
 of this program end in telemetry.  A message that may do later is *parked*: one that names another
 tree (an earlier message may still be on its way), comes while a tree is on trial, or finds a disk
 that refuses.  Parked messages are tried again when the ledger has changed, and those that a disk
-refused also from time to time.
+refused also from time to time, ever more rarely; what they become is regenerated once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from probe.filesystem import Filesystem
 from probe.holding import Attempts
 from probe.inbox import Inbox, Waiting
 from probe.onboard import Clock, Probe, open_probe
+from probe.patience import Patience, Remembered, refused
 from probe.picture import Gallery
 from probe.receiver import Receiver, failing
 from probe.records import Config
@@ -39,7 +40,7 @@ MAX_PARKED = 16
 IDLE_S = 1.0
 PROGRESS_S = 1.0
 DISK_S = 60.0
-"""From one attempt to the next where a disk refused."""
+"""From the first attempt to the second where a disk refused; it doubles each time."""
 BUSY_S = 30.0
 """How long another command may hold the state folder before a message is parked."""
 
@@ -78,8 +79,9 @@ class Service:
         self._inbox = inbox
         self._receiver = receiver
         self._parked: list[Waiting] = []
-        self._refused_by_disk: dict[Waiting, float] = {}
-        """Of the parked, those that a disk refused, and when, by the monotonic clock."""
+        self._refused_by_disk: dict[Waiting, Patience] = {}
+        """Of the parked, those that a disk refused, by the monotonic clock."""
+        self._remembered = Remembered()
         self._unstored: set[Waiting] = set()
         """Of the parked, those that are in memory alone."""
         self._attempts = Attempts()
@@ -129,12 +131,13 @@ class Service:
         """Whether the message is done with, one way or the other."""
         dealt = self._attempt(waiting.data)
         if dealt.later:
-            self._park(waiting, dealt)
+            dealt = self._park(waiting, dealt)
         done = not dealt.later
         if done:
             self._drop(waiting)
         event = Event.PARKED if dealt.later else dealt.telemetry.event
         self._emit(replace(dealt.telemetry, event=event))
+        self._note(dealt)
         if dealt.telemetry.event is Event.APPLIED:
             self._judge()
         return done
@@ -146,6 +149,7 @@ class Service:
                 with blaming_memory(), self._open() as probe:
                     self._sequence = probe.store.ledger().sequence
                     follow = self._doing.follow(probe.config, self._progress)
+                    follow = self._remembered.around(follow)
                     gallery = self._doing.gallery
                     clock, attempts = self._doing.clock, self._attempts
                     dealt = deal(probe, data, follow, clock, gallery, attempts)
@@ -171,18 +175,29 @@ class Service:
         digest = dealt.telemetry.digest if any(dealt.telemetry.digest) else sha256(data)[:8]
         return replace(dealt, telemetry=replace(dealt.telemetry, digest=digest))
 
-    def _park(self, waiting: Waiting, dealt: Dealt) -> None:
+    def _note(self, dealt: Dealt) -> None:
+        """Say what could not be done and was no reason to fail."""
+        for note in dealt.notes:
+            told = dealt.telemetry
+            self._emit(Telemetry(Event.STORAGE, counter=told.counter, reason=note))
+
+    def _park(self, waiting: Waiting, dealt: Dealt) -> Dealt:
+        """Keep a message for later; what to say of it."""
         # A ground that hears nothing sends again: copies must not take the room of others.
         parked = next((one for one in self._parked if one.data == waiting.data), None)
         kept = parked or waiting
         if dealt.telemetry.step == STEPS[StoreError]:
-            self._refused_by_disk[kept] = time.monotonic()
+            before = self._refused_by_disk.get(kept)
+            patience = refused(before, time.monotonic(), DISK_S)
+            self._refused_by_disk[kept] = patience
+            reason = f"{dealt.telemetry.reason} ({patience})"
+            dealt = replace(dealt, telemetry=replace(dealt.telemetry, reason=reason))
         else:
             self._refused_by_disk.pop(kept, None)
         if parked is not None:
             if parked != waiting:
                 self._drop(waiting)
-            return
+            return dealt
         self._parked.append(waiting)
         if not waiting.stored:
             self._unstored.add(waiting)
@@ -195,6 +210,7 @@ class Service:
             reason = f"more than {MAX_PARKED} messages are parked: the oldest is given up"
             self._emit(Telemetry(Event.REFUSED, digest=sha256(given_up.data)[:8], reason=reason))
             self._leave(given_up)
+        return dealt
 
     def _leave(self, waiting: Waiting) -> None:
         self._parked.remove(waiting)
@@ -224,7 +240,7 @@ class Service:
     def _retry_disk(self) -> None:
         """Try those again that a disk refused a while ago."""
         now_s = time.monotonic()
-        due = [one for one, then_s in self._refused_by_disk.items() if now_s >= then_s + DISK_S]
+        due = [one for one, wait in self._refused_by_disk.items() if now_s >= wait.due_s]
         if self._try(due):
             self._retry()
 
@@ -233,10 +249,13 @@ class Service:
         for waiting in list(messages):
             dealt = self._attempt(waiting.data)
             if dealt.later:
-                self._park(waiting, dealt)
+                dealt = self._park(waiting, dealt)
+                if waiting in self._refused_by_disk:
+                    self._emit(replace(dealt.telemetry, event=Event.PARKED))
                 continue
             self._leave(waiting)
             self._emit(dealt.telemetry)
+            self._note(dealt)
             if dealt.telemetry.event is Event.APPLIED:
                 self._judge()
                 return True

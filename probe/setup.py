@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from probe.filesystem import Filesystem
+from probe.layout import lay_out
 from probe.pending import Pending
 from probe.records import Config, Entry, Ledger, Operation, noted
-from probe.slots import Slots, check_places, lay_out
+from probe.slots import Slots, check_places
 from probe.store import Store, open_store, storing
 from probe.transaction import recover
 from shared.auth.identity import check_identity

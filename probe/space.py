@@ -18,21 +18,33 @@ class NoRoom(BudgetExceeded):
 
 
 def taken_bytes(folder: Path) -> int:
-    """What a folder and all below it take, in whole blocks; 0 if there is none.  Raises OSError.
+    """What a folder and all below it take, by the blocks on disk; 0 if there is none.
 
-    What goes while it is counted takes nothing: a listener clears its inbox beside this.
+    A hole takes nothing, a file of several names is one file, and everything takes a block at
+    least.  What goes while it is counted takes nothing: a listener clears its inbox beside this.
+    What may not be looked into counts as its folder.
+
+    Raises:
+        OSError: the disk refuses.
     """
     if not os.path.lexists(folder):
         return 0
     total = BLOCK_BYTES
+    seen: set[tuple[int, int]] = set()
     for parent, folders, names in os.walk(folder):
         total += BLOCK_BYTES * len(folders)
         for name in names:
             try:
-                status = Path(parent, name).lstat()
-            except FileNotFoundError:
+                status = os.lstat(f"{parent}/{name}")
+            except (FileNotFoundError, PermissionError):
                 continue
-            total += blocks(status.st_size if stat.S_ISREG(status.st_mode) else 1)
+            if status.st_nlink > 1:
+                identity = (status.st_dev, status.st_ino)
+                if identity in seen:
+                    continue
+                seen.add(identity)
+            regular = stat.S_ISREG(status.st_mode)
+            total += blocks(status.st_blocks * 512 if regular else 1)
     return total
 
 
@@ -53,7 +65,7 @@ def staged_bytes(root_bytes: int, base: Tree, target: Tree) -> int:
     folders = sum(path.count("/") for path in changed if path not in base)
     new = sum(blocks(len(target[path].data)) for path in changed)
     old = sum(blocks(len(base[path].data)) for path in base if base[path] != target.get(path))
-    return root_bytes + new - old + folders * BLOCK_BYTES
+    return max(root_bytes - old, 0) + new + folders * BLOCK_BYTES
 
 
 def check_room(needed_bytes: int, *, taken: int, quota: int, free: int) -> None:

@@ -16,8 +16,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -105,14 +106,36 @@ def open_store(
         StoreError: this is no state folder (unless ``create``), or another command holds it.
     """
     flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
-    with storing("open the state folder", _missing(folder)):
-        descriptor = os.open(folder / "lock", flags, 0o600)
-    try:
+    with ExitStack() as stack:
+        with storing("open the state folder", _missing(folder)):
+            place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, place)
+            _check_private(folder, os.fstat(place).st_mode)
+            descriptor = os.open("lock", flags | os.O_NOFOLLOW, 0o600, dir_fd=place)
+            stack.callback(os.close, descriptor)
+        # The folder too: a lock file may be replaced while it is held, and then locks nothing.
         with storing("lock the state folder", _busy):
+            _lock_folder(place)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield Store(folder, files or Filesystem())
-    finally:
-        os.close(descriptor)
+
+
+def _lock_folder(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:  # NFS locks no folders
+        if error.errno not in (errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.EISDIR):
+            raise
+
+
+def _check_private(folder: Path, mode: int) -> None:
+    """Raises StoreError where others may write what this probe trusts."""
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise StoreError(
+            f"others may write to the state folder {folder}: mode {stat.S_IMODE(mode):04o}",
+            expected="a folder that its owner alone may write to, such as 0700",
+            remedy=f"chmod go-w {folder}, once you are sure that nobody has altered it",
+        )
 
 
 @contextmanager

@@ -10,10 +10,14 @@ A crash before 3 leaves the old tree, one after it the new tree.  ``recover``, w
 runs first, looks which of them is in the root and completes or abandons the rest.  Nothing else
 is ever accepted between 3 and 4, since nothing is done before recovery: a message can neither be
 applied twice nor be replayed.
+
+The verdict is that of 3 alone.  Before it everything can fail and nothing has happened; after it
+the new tree is in place, and what a disk then refuses is told and left to the next command.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 
@@ -30,11 +34,15 @@ class Outcome(StrEnum):
     ABANDONED = "abandoned"
 
 
-def change_trees(store: Store, slots: Slots, slot: str, entry: Entry) -> None:
+def change_trees(store: Store, slots: Slots, slot: str, entry: Entry) -> tuple[str, ...]:
     """Steps 2 to 5: let the durable tree in ``slot`` and the root change places.
 
+    Returns:
+        What the disk refused after the exchange, in words: the next command's ``recover`` completes
+        it.  Until then nothing that the ledger points to may be removed.
+
     Raises:
-        StoreError: the disk refuses; the next command's ``recover`` sees to the rest.
+        StoreError: the disk refuses; the trees have not changed places.
     """
     ledger = store.ledger()
     inode = slots.slot_inode(slot)
@@ -42,9 +50,21 @@ def change_trees(store: Store, slots: Slots, slot: str, entry: Entry) -> None:
         raise StoreError(f"slot {slot} is empty", expected="the tree to put into place")
     journal = Journal(ledger.sequence + 1, slot, inode, entry)
     store.write(journal)
-    slots.exchange(store.files, slot)
-    store.write(completed(ledger, journal))
-    store.clear_journal()
+    undone: list[str] = []
+    try:
+        slots.exchange(store.files, slot)
+    except StoreError as error:
+        if slots.root_inode() != inode:
+            with suppress(StoreError):
+                recover(store, slots)
+            raise
+        undone.append(str(error))
+    try:
+        store.write(completed(ledger, journal))
+        store.clear_journal()
+    except StoreError as error:
+        undone.append(str(error))
+    return tuple(undone)
 
 
 def recover(store: Store, slots: Slots) -> Outcome | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from probe import checks
-from probe.onboard import Clock, Probe, put_in_place
+from probe.onboard import Clock, Probe, make_way, put_in_place
 from probe.pending import Pending, checking_key
 from probe.records import Config, Entry, Ledger
 from probe.trial import check_settled
@@ -49,6 +49,8 @@ class Applied:
     message: Message
     regenerated: Regenerated
     entry: Entry
+    notes: tuple[str, ...] = ()
+    """What could not be done and was no reason to fail, in words."""
 
 
 @blaming_memory()
@@ -63,6 +65,8 @@ def apply(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> 
     """
     verified = verify(probe, data)
     check_settled(probe.store.ledger())
+    make_way(probe)
+    told = len(probe.notes)
     regenerated = regenerate(verified, regenerator)
     entry = put_in_place(
         probe,
@@ -72,7 +76,7 @@ def apply(probe: Probe, data: bytes, regenerator: Regenerator, clock: Clock) -> 
         envelope=data,
         now_s=clock(),
     )
-    return Applied(verified.message, regenerated, entry)
+    return Applied(verified.message, regenerated, entry, tuple(probe.notes[told:]))
 
 
 @blaming_memory()

@@ -182,6 +182,13 @@ class NotClosed(Refusal):
     kind = "not-closed"
 
 
+class Unstageable(Refusal):
+    """The message's tree cannot lie on this disk: a name is ignored, too long or not kept apart."""
+
+    exit_code = 24
+    kind = "unstageable"
+
+
 # --- the machine's and this program's own -----------------------------------------------------
 
 

@@ -176,6 +176,7 @@ def regenerate(
     report: Report = silent,
     clock: Clock = time.monotonic,
     observe: Observer = lambda decisions: decisions,
+    admit: Callable[[str], None] = lambda _: None,
 ) -> Regenerated:
     """Follows a message from the tree on board to the patch.
 
@@ -191,6 +192,8 @@ def regenerate(
         clock: seconds from any fixed moment.
         observe: stands between the decisions and regeneration, for accounts of them; must not
             change any.
+        admit: called with each new path before the model writes what is to be there; raises what
+            refuses it.
 
     Raises:
         RegenerationError: the recipe leads nowhere.
@@ -199,7 +202,7 @@ def regenerate(
     """
     meter = Meter(budget or Budget(), clock, report)
     with blaming_memory():
-        target = _follow(message, baseline, open_model, meter, observe)
+        target = _follow(message, baseline, open_model, meter, observe, admit)
         patch = unified_diff(baseline, target)
     return Regenerated(target, patch, meter.tokens, meter.seconds())
 
@@ -210,6 +213,7 @@ def _follow(
     open_model: Callable[[], LanguageModel],
     meter: Meter,
     observe: Observer,
+    admit: Callable[[str], None],
 ) -> Tree:
     """The tree that a message leads to."""
     decisions = _TimedReader(message, meter.check_time)
@@ -222,6 +226,7 @@ def _follow(
         None,
         None,
         meter.finish_file,
+        admit,
     )
     decisions.finish()
     if blobs.left():

@@ -102,6 +102,7 @@ def transcribe(
     wanted: Sequence[FilePlan] | None,
     wanted_settings: Settings | None,
     done: Callable[[int], None],
+    admit: Callable[[str], None] = lambda _: None,
 ) -> Tree:
     """Writes or reads a whole patch.
 
@@ -113,6 +114,7 @@ def transcribe(
         wanted: the plans in canonical order of ``shared.tree.changes``; None on the probe.
         wanted_settings: the settings; None on the probe.
         done: called with the number of files finished.
+        admit: called with each new path before its contents; may raise what it likes.
 
     Returns:
         The target.
@@ -128,7 +130,7 @@ def transcribe(
         if not decisions.prompt(weights(*_more_files(count)), more, "files"):
             return _replace(baseline, edits)
         plan = None if wanted is None else wanted[count]
-        _transcribe_change(decisions, baseline, desk, blobs, edits, plan)
+        _transcribe_change(decisions, baseline, desk, blobs, edits, plan, admit)
         count += 1
         done(count)
 
@@ -152,6 +154,7 @@ def _transcribe_change(
     blobs: Blobs,
     edits: dict[str, Entry | None],
     plan: FilePlan | None,
+    admit: Callable[[str], None],
 ) -> None:
     kind = KINDS[
         decisions.prompt(
@@ -175,6 +178,7 @@ def _transcribe_change(
         path = transcribe_path(
             decisions, tuple(baseline), old_path, None if plan is None else plan.path
         )
+        admit(path)
     mode = _transcribe_mode(decisions, old, None if plan is None else plan.entry)
     data = _transcribe_contents(decisions, baseline, desk, blobs, path, old_path, mode, plan)
     try:

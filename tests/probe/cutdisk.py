@@ -7,6 +7,8 @@ without running the program again:
 
 - a change of names is durable once one of its folders was synced after it; until then it may be
   lost or kept, *each for itself*, save that a later change of one name needs the earlier ones;
+- a barrier (syncfs) makes all changes of names and all bytes before it durable, and is itself cut:
+  amid it any of them may be durable and any not;
 - rename and exchange happen wholly or not at all, since the filesystem does them in one step;
 - bytes of a file are durable once the file was synced; until then nothing, all, a prefix, or a
   prefix and zeros may be there, whatever became of its name;
@@ -111,7 +113,7 @@ def aftermath(disk: Recorder, cut: Cut, choose: random.Random) -> Iterator[State
     """The states that a cut may leave: all of them, or those that lose most and least and some."""
     done = disk.steps[: cut.index + (cut.when == "after")]
     running = disk.steps[cut.index] if cut.when == "amid" else None
-    if running is not None and running.synced is None:
+    if running is not None and running.synced is None and not running.barrier:
         # Written in part, or not known to be kept: as after it, but see _fates.
         done = disk.steps[: cut.index + 1]
     causes = _causes(done)
@@ -148,6 +150,8 @@ def _fates(done: Sequence[Step], running: Step | None, choose: random.Random) ->
             torn[step.written] = None
         if step.synced is not None:
             torn.pop(step.synced, None)
+        if step.barrier:
+            torn.clear()
     whole = {node: (node.data, node.mode) for node in torn}
     if running is not None and running.written is not None:
         node = running.written
@@ -184,6 +188,8 @@ def _durable(done: Sequence[Step], causes: Sequence[set[int]]) -> set[int]:
     found: set[int] = set()
     for index in range(len(done) - 1, -1, -1):
         step = done[index]
+        if step.barrier:  # and all before it
+            return found | set(range(index))
         if step.synced is not None:
             synced.add(step.synced)
         if index in found or any(folder in synced for folder, _, _ in step.names):

@@ -121,6 +121,13 @@ def littered(world: World) -> None:
     shutil.copytree(world.root, world.state / "slots/b", symlinks=True)
 
 
+def linked(world: World) -> None:
+    """Two names of one file among what is no part of the tree."""
+    (world.root / ".git").mkdir()
+    (world.root / ".git/one").write_bytes(b"one file\n")
+    (world.root / ".git/two").hardlink_to(world.root / ".git/one")
+
+
 def with_trial(world: World) -> None:
     world.initialise(renew=True, trial_s=1e12)
 
@@ -133,6 +140,9 @@ FLOWS = {
     f"apply: {name}": Flow(applying(target), BASE, target, kept=((), (BASE,)))
     for name, target in SHAPES.items()
 } | {
+    "apply: hard links": Flow(
+        applying(SHAPES["modify"]), BASE, SHAPES["modify"], kept=((), (BASE,)), begin=linked
+    ),
     "apply on trial": Flow(applying(TARGET), BASE, TARGET, kept=((), (BASE,)), begin=with_trial),
     "confirm": Flow(confirming, TARGET, TARGET, kept=((BASE,), (BASE,)), begin=trying),
     "revert": Flow(reverting, TARGET, BASE, kept=((BASE,), ()), begin=trying),

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,12 @@ class Quick(Filesystem):
 
     def sync_folder(self, path: Path) -> None:
         """Nothing."""
+
+    @contextmanager
+    def barrier(self, folder: Path) -> Iterator[Callable[[], None]]:
+        """Nothing."""
+        del folder
+        yield lambda: None
 
 
 @dataclass
@@ -96,10 +103,16 @@ class FailingDisk(Filesystem):
         self.unsynced.add(path)
         self._log(path.unlink, path)
 
-    def copy_file(self, source: Path, path: Path) -> None:
+    def copy_file(self, source: Path, path: Path) -> tuple[str, ...]:
         self._step()
-        super().copy_file(source, path)
+        dropped = super().copy_file(source, path)
         self.unsynced.add(path)
+        self._log(path.unlink, path)
+        return dropped
+
+    def link_file(self, source: Path, path: Path) -> None:
+        self._step()
+        super().link_file(source, path)
         self._log(path.unlink, path)
 
     def make_link(self, path: Path, target: bytes) -> None:
@@ -128,6 +141,18 @@ class FailingDisk(Filesystem):
         for journal in self.journals.values():
             last = max((n for n, done in enumerate(journal, 1) if path in done.parents), default=0)
             del journal[:last]
+
+    @contextmanager
+    def barrier(self, folder: Path) -> Iterator[Callable[[], None]]:
+        """What came before the sync is durable, what comes after it is not."""
+        del folder
+        yield self._sync_all
+
+    def _sync_all(self) -> None:
+        self._step()
+        self.unsynced.clear()
+        for journal in self.journals.values():
+            journal.clear()
 
     def rename(self, source: Path, path: Path) -> None:
         self._step()

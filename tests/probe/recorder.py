@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,13 +24,17 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One operation: its name, what names it changed, and what bytes it wrote or synced."""
+    """One operation: its name, what names it changed, and what bytes it wrote or synced.
+
+    A barrier syncs all names and bytes of the steps before it, and nothing of those after.
+    """
 
     kind: str
     names: tuple[tuple[Node, str, Node | None], ...] = ()
     written: Node | None = None
     synced: Node | None = None
     removed: Node | None = None
+    barrier: bool = False
 
 
 def _folders(node: Node) -> Iterator[Node]:
@@ -83,18 +88,30 @@ class Recorder(Filesystem):
         node = Node("file", mode, data)
         self._add("write", (path, node), written=node)
 
-    def copy_file(self, source: Path, path: Path) -> None:
-        super().copy_file(source, path)
+    def copy_file(self, source: Path, path: Path) -> tuple[str, ...]:
+        dropped = super().copy_file(source, path)
         node = scan(path)
         self._add("copy", (path, node), **({"written": node} if node.kind == "file" else {}))
+        return dropped
+
+    def link_file(self, source: Path, path: Path) -> None:
+        super().link_file(source, path)
+        self._add("link", (path, self._node(source)))
 
     def make_link(self, path: Path, target: bytes) -> None:
         super().make_link(path, target)
         self._add("symlink", (path, Node("link", data=target)))
 
-    def copy_folder_metadata(self, source: Path, path: Path) -> None:
-        super().copy_folder_metadata(source, path)
+    def copy_attributes(
+        self, source: Path, path: Path, *, mode: int | None = None, new_content: bool = False
+    ) -> tuple[str, ...]:
+        dropped = super().copy_attributes(source, path, mode=mode, new_content=new_content)
         self._node(path).mode = stat.S_IMODE(path.stat().st_mode)
+        return dropped
+
+    def change_mode(self, path: Path, mode: int) -> None:
+        super().change_mode(path, mode)
+        self._node(path).mode = mode
 
     def remove_file(self, path: Path) -> None:
         super().remove_file(path)
@@ -111,6 +128,12 @@ class Recorder(Filesystem):
     def sync_folder(self, path: Path) -> None:
         if path == self.top or self.top in path.parents:
             self.steps.append(Step("fsync folder", synced=self._node(path)))
+
+    @contextmanager
+    def barrier(self, folder: Path) -> Iterator[Callable[[], None]]:
+        """One filesystem holds all of it: whatever was done before the call is made durable."""
+        del folder
+        yield lambda: self.steps.append(Step("syncfs", barrier=True))
 
     def rename(self, source: Path, path: Path) -> None:
         node = self._node(source)

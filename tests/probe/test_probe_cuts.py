@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import pytest
 from cutdisk import Cut, State, aftermath, cuts
 from flows import FLOWS, LATER, Flow, confirming, next_message, rolling_back
 from powercut import Quick
-from recorder import Recorder
+from recorder import Recorder, Step
 from world import World, regenerator
 
 import probe.filesystem
@@ -135,7 +136,7 @@ TABLE = Table(Counter(), Counter())
 FILES = ("config", "ledger", "journal", "pending")
 KINDS = {
     *("mkdir", "write", "copy", "symlink", "unlink", "rmdir"),
-    *("fsync", "fsync folder", "rename", "exchange"),
+    *("fsync", "fsync folder", "syncfs", "link", "rename", "exchange"),
 }
 
 
@@ -228,7 +229,7 @@ def rename_before_write(files: Filesystem, path: Path, data: bytes) -> None:
     files.sync_folder(path.parent)
 
 
-def counter_after_swap(store: object, slots: object, slot: str, entry: object) -> None:
+def counter_after_swap(store: object, slots: object, slot: str, entry: object) -> tuple[str, ...]:
     slots.exchange(store.files, slot)  # type: ignore[attr-defined]
     store.write(  # type: ignore[attr-defined]
         noted(
@@ -239,6 +240,7 @@ def counter_after_swap(store: object, slots: object, slot: str, entry: object) -
             previous_slot=slot,
         )
     )
+    return ()
 
 
 @pytest.mark.parametrize(
@@ -262,8 +264,23 @@ def test_planted_bugs_are_found(
         assert failures(world, flow, "planted", enough=1)
 
 
-def test_a_copy_without_a_folder_sync_is_found(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@contextmanager
+def no_barrier(files: Filesystem, folder: Path) -> Iterator[Callable[[], None]]:
+    del files, folder
+    yield lambda: None
+
+
+@contextmanager
+def early_barrier(files: Recorder, folder: Path) -> Iterator[Callable[[], None]]:
+    """A sync before the tree is built, none after it."""
+    del folder
+    files.steps.append(Step("syncfs", barrier=True))
+    yield lambda: None
+
+
+@pytest.mark.parametrize("planted", [no_barrier, early_barrier])
+def test_a_copy_without_a_barrier_after_it_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch, planted: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr("probe.slots.sync_all", lambda *_: None)
+    monkeypatch.setattr(Recorder, "barrier", planted)
     assert failures(world, FLOWS["apply: add"], "planted", enough=1)

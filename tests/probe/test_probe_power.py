@@ -223,6 +223,9 @@ def test_the_failing_disk_notices_a_missing_sync(world: World) -> None:
         def sync_folder(self, _: Path) -> None:
             self._step()
 
+        def _sync_all(self) -> None:
+            self._step()
+
     copy = prepared(world, Swap.EXCHANGE, BASE)
     broken = 0
     for seed in range(20):

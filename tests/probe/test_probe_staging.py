@@ -17,7 +17,7 @@ from world import BASE, TARGET, THIRD, World
 
 from probe.filesystem import Filesystem
 from probe.staging import Listing, Plan, build, list_folder, permissions, place, plan
-from shared.errors import InputError, StoreError
+from shared.errors import InputError, StoreError, Unstageable
 from shared.tree import Entry, Mode, Tree, path_text, read_tree, write_tree
 
 NAMES = st.sampled_from(["a", "b", "c.py", "ä", path_text(b"\xff\xfe"), " ", "new\nline"])
@@ -177,7 +177,7 @@ def test_a_root_that_changes_while_staging_is_noticed(world: World) -> None:
 def test_something_in_the_way_of_a_file_is_refused(world: World) -> None:
     (world.root / "new/.git").mkdir(parents=True)
     (world.root / "new/.git/HEAD").write_bytes(b"ref\n")
-    with pytest.raises(StoreError, match="stage the new tree"):
+    with pytest.raises(Unstageable, match="lies there already"):
         world.put(BASE.replace({"new": Entry(Mode.REGULAR, b"x")}), 1, Quick())
     assert world.tree() == BASE
 

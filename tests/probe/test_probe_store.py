@@ -14,7 +14,8 @@ import pytest
 from powercut import Quick
 from world import BASE, TARGET, World
 
-from probe.filesystem import Filesystem, durable_write, remove_all
+from probe.clearing import remove_all
+from probe.filesystem import Filesystem, durable_write
 from probe.onboard import open_probe, roll_back
 from probe.records import MAX_HISTORY, Entry, Journal, Ledger, Operation, completed
 from probe.store import open_store
