@@ -21,8 +21,6 @@ _SAYS: dict[int, str] = {
     errno.ENAMETOOLONG: "it is too long for the filesystem",
     errno.EILSEQ: "the filesystem does not take such a name",
     errno.EINVAL: "the filesystem does not take such a name",
-    errno.EFBIG: "it is too large for the filesystem",
-    errno.EOVERFLOW: "it is too large for the filesystem",
     errno.EMLINK: "too many folders lie beside it",
 }
 """What it means if a new folder refuses a new name: none of it will be otherwise another time."""

@@ -40,7 +40,12 @@ class Patience:
 
 
 def refused(before: Patience | None, now_s: float, first_s: float) -> Patience:
-    """One more refusal: the wait doubles from ``first_s`` on, up to ``LONGEST_S`` seconds."""
+    """One more refusal: the wait doubles from ``first_s`` on, up to ``LONGEST_S`` seconds.
+
+    An attempt that was made before it was due, since the tree has changed, counts for nothing.
+    """
+    if before and now_s < before.due_s:
+        return before
     attempts = before.attempts + 1 if before else 1
     wait_s = min(first_s * 2 ** min(attempts - 1, 32), LONGEST_S)
     return Patience(attempts, now_s + wait_s, wait_s)

@@ -241,16 +241,16 @@ class Service:
         """Try those again that a disk refused a while ago."""
         now_s = time.monotonic()
         due = [one for one, wait in self._refused_by_disk.items() if now_s >= wait.due_s]
-        if self._try(due):
+        if self._try(due, say=True):
             self._retry()
 
-    def _try(self, messages: Sequence[Waiting]) -> bool:
-        """Each once, until one is applied; whether one was."""
+    def _try(self, messages: Sequence[Waiting], *, say: bool = False) -> bool:
+        """Each once, until one is applied; whether one was.  Those parked again are told of."""
         for waiting in list(messages):
             dealt = self._attempt(waiting.data)
             if dealt.later:
                 dealt = self._park(waiting, dealt)
-                if waiting in self._refused_by_disk:
+                if say:
                     self._emit(replace(dealt.telemetry, event=Event.PARKED))
                 continue
             self._leave(waiting)

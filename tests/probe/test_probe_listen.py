@@ -155,10 +155,10 @@ class FullSlots(Quick):
 
     full = True
 
-    def copy_file(self, source: Path, path: Path) -> None:
+    def copy_file(self, source: Path, path: Path) -> tuple[str, ...]:
         if self.full:
             raise OSError(errno.ENOSPC, "No space left on device")
-        super().copy_file(source, path)
+        return super().copy_file(source, path)
 
 
 def test_a_full_disk_parks_the_message_and_not_the_next(world: World) -> None:
@@ -191,9 +191,9 @@ def test_a_disk_that_has_room_again_is_tried_again(
     monkeypatch.setattr("probe.service.DISK_S", 0.0)
 
     class FullOnce(FullSlots):
-        def copy_file(self, source: Path, path: Path) -> None:
+        def copy_file(self, source: Path, path: Path) -> tuple[str, ...]:
             try:
-                super().copy_file(source, path)
+                return super().copy_file(source, path)
             finally:
                 self.full = False
 
