@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from powercut import Quick
 from unprivileged import OTHER, USER, as_user, give, need_root, public_folder
-from world import BASE, PIN, TARGET, THIRD, World, classical, envelope, regenerator
+from world import BASE, KEY, PIN, TARGET, THIRD, World, classical, envelope, regenerator
 
 from probe.clearing import remove_all
 from probe.filesystem import Filesystem
@@ -147,7 +147,7 @@ def test_init_refuses_a_root_that_its_user_cannot_move() -> None:
         world.folder.chmod(0o1777)  # everybody may write, nobody may move what is another's
         os.chown(world.root, OTHER, OTHER)
         state, model = world.folder / "state", world.folder
-        setup = Setup(world.root, model, PIN, [bytes(32)])
+        setup = Setup(world.root, model, PIN, [KEY.public_key().public_bytes_raw()])
         with pytest.raises(InputError, match="cannot be renamed"):
             as_user(lambda: initialise(state, setup, now_s=1.0))
         assert world.tree() == BASE
@@ -187,7 +187,7 @@ def test_an_immutable_root_is_refused_by_init_and_by_apply(
     with pytest.raises(StoreError, match="exchange the trees"):
         take(world, FIRST)
     assert (world.tree(), world.ledger().counter) == (BASE, -1)
-    setup = Setup(world.root, world.folder, PIN, [bytes(32)])
+    setup = Setup(world.root, world.folder, PIN, [KEY.public_key().public_bytes_raw()])
     with pytest.raises(InputError, match="cannot be renamed"):
         initialise(world.folder / "other", setup, now_s=1.0)
     subprocess.run(["chattr", "-i", str(world.root)], check=True)
