@@ -38,7 +38,14 @@ from groundstation.commands.media_report import (
 from groundstation.commands.media_survey import survey
 from groundstation.commands.tables import wide_console
 from groundstation.media.book import Book, read_book, write_book
-from groundstation.media.encode import Checked, Unopened, check_file, drawn, encode_pictures
+from groundstation.media.encode import (
+    Checked,
+    Unopened,
+    check_file,
+    drawn,
+    encode_pictures,
+    opened,
+)
 from groundstation.media.family import read_family
 from groundstation.media.files import (
     checked_out,
@@ -281,13 +288,19 @@ def decode(
     out: Annotated[Path, typer.Option(help="Folder to write the pictures to, as PNG.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Regenerate the pictures of a book; each is checked against the digest in its record."""
+    """Regenerate the pictures of a book; each is checked against the digest in its record.
+
+    A file that shows more than a PNG of 8 bits would is written as it is, under its own name.
+    """
     loaded, book = open_generator(generator), read_book(book_file)
     renderer = Renderer(loaded.generator)
     out.mkdir(parents=True, exist_ok=True)
     with progress(quiet=as_json) as report:
         for number, entry in enumerate(book.entries.values()):
             report("pictures", number, len(book.entries))
+            if entry.record.image and opened(entry.record.image, entry.key).lacks:
+                write_new(out / Path(entry.key).name, entry.record.image)
+                continue
             pixels = drawn(entry.record, renderer)
             write_new(out / (Path(entry.key).stem + ".png"), encode_picture(pixels, "PNG"))
     if as_json:

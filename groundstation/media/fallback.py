@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from groundstation.media.gate import Gate, Verdict, judge
-from groundstation.media.images import decode_picture, encode_picture
+from groundstation.media.images import NotHeld, decode_picture, encode_picture
 from shared.media.fixed import U8
 
 FORMATS: Final = ("AVIF", "JXL")
@@ -51,7 +51,7 @@ def smallest_file(
 def coarsest(
     pixels: U8, format_name: str, good: Callable[[Verdict], bool], guess: int | None = None
 ) -> Coded | None:
-    """The file of the lowest quality whose verdict is good; None if none is.
+    """The file of the lowest quality whose verdict is good; None if none is, or can be.
 
     The search assumes that a higher quality is no worse; what it returns has been judged itself.
 
@@ -66,7 +66,10 @@ def coarsest(
     step = NEAR
     while low <= high:
         quality = (low + high) // 2 if guess is None else min(max(guess, low), high)
-        coded = _coded(pixels, format_name, quality)
+        try:
+            coded = _coded(pixels, format_name, quality)
+        except NotHeld:
+            return None
         if good(coded.verdict):
             best, high = coded, quality - 1
             guess = None if guess is None or low > QUALITIES[0] else quality - step

@@ -16,6 +16,10 @@ if TYPE_CHECKING:  # it needs Pillow, which comes with an extra
     from shared.pictures.reading import Reading
 
 
+class NotHeld(InputError):  # noqa: N818 - named for what happened
+    """A format cannot hold a picture."""
+
+
 def pillow() -> ModuleType:
     """``PIL.Image``, with JPEG XL registered.
 
@@ -76,10 +80,20 @@ def encode_picture(pixels: U8, format_name: str, **options: object) -> bytes:
         pixels: ``[height, width, 1, 3 or 4]``.
         format_name: of Pillow: PNG, AVIF, WEBP, JXL, JPEG.
         options: Pillow's, for this format.
+
+    Raises:
+        NotHeld: the format, or its encoder, does not take such a picture, as AVIF a wide one.
     """
     shown = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-    out = io.BytesIO()
-    pillow().fromarray(shown).save(out, format_name, **options)
+    image, out = pillow().fromarray(shown), io.BytesIO()
+    try:
+        image.save(out, format_name, **options)
+    except Exception as error:  # an encoder raises whatever it likes
+        height, width = pixels.shape[:2]
+        raise NotHeld(
+            f"{format_name} does not hold a picture of {width} x {height} pixels: {error}",
+            remedy="choose another format",
+        ) from None
     return out.getvalue()
 
 

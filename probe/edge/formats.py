@@ -19,6 +19,8 @@ from PIL import __version__ as pillow_version
 from shared.digest import sha256
 from shared.errors import RegenerationError
 from shared.media.fixed import U8
+from shared.pictures.containers.read import container_facts
+from shared.pictures.facts import NotUnderstood
 from shared.pictures.reading import Unreadable, read_bytes
 
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -177,6 +179,17 @@ def has_alpha(data: bytes) -> bool:
         with Image.open(io.BytesIO(data)) as image:
             return bool(image.has_transparency_data)
     except Exception:  # a decoder raises whatever it likes
+        return False
+
+
+def moves(data: bytes) -> bool:
+    """Whether a picture file has several frames, of which no format written here would have one.
+
+    Such a file goes out as it is, whatever the client likes (RFC 9110, 12.5.1, allows that).
+    """
+    try:
+        return container_facts(data).frames > 1
+    except NotUnderstood:
         return False
 
 

@@ -24,6 +24,7 @@ from probe.edge.formats import (
     has_alpha,
     liking,
     media_type_of,
+    moves,
     ranges,
     tag_matches,
 )
@@ -138,7 +139,9 @@ class Edge:
             image = self.workshop.verified(lambda: decode_record(stored.record).image)
             media_type = media_type_of(image)
             alpha = has_alpha(image)
-            if media_type and goes_as_it_is(media_type, asked.accept, self._formats, alpha):
+            if media_type and (
+                moves(image) or goes_as_it_is(media_type, asked.accept, self._formats, alpha)
+            ):
                 tag = entity_tag(stored.generator, stored.record, None)
                 if tag_matches(asked.if_none_match, tag):
                     return answers.not_modified(tag, timing, self.options.max_age_s)

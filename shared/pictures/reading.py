@@ -76,6 +76,7 @@ def read_bytes(data: bytes, name: str = "the picture") -> Reading:
     """
     try:
         facts = _facts(data)
+        _bounded(facts.width, facts.height)  # some decoders decode as they open
         return _opened(data, facts)
     except NotUnderstood as error:
         raise Unreadable(f"{name}: {error}", remedy="leave it out, or keep it as a file") from None
@@ -96,12 +97,14 @@ def _facts(data: bytes) -> Facts:
         return Facts("", 0, 0, beyond=(f"a container that is not understood: {error}",))
 
 
+def _bounded(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise NotUnderstood(f"{width} x {height} pixels, more than {MAX_PIXELS} in all")
+
+
 def _opened(data: bytes, facts: Facts) -> Reading:
     with Image.open(io.BytesIO(data)) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise NotUnderstood(
-                f"{image.width} x {image.height} pixels, more than {MAX_PIXELS} in all"
-            )
+        _bounded(image.width, image.height)
         frames = getattr(image, "n_frames", 1)
         orientation = facts.orientation
         if image.format in _TOLD_BY_PILLOW:

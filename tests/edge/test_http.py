@@ -210,6 +210,29 @@ def test_picture_files(edge: Running) -> None:
     assert ask(edge.url, "/file.webp", "text/css").status == 406
 
 
+def test_what_moves_is_never_made_a_still(edge: Running) -> None:
+    frames = [Image.fromarray(jars().renderer(p)) for p in list(jars().prompts.values())[:3]]
+    for form, wanted in (("GIF", "image/gif"), ("WEBP", "image/webp"), ("PNG", "image/png")):
+        out = io.BytesIO()
+        frames[0].save(out, form, save_all=True, append_images=frames[1:])
+        content = {"moving": encode_record(image_record(out.getvalue()))}
+        assert post(edge, batch(counter_of(edge) + 1, content, file=b"")).status == 200
+        for accept in ("image/avif", "image/jpeg", BROWSER):
+            reply = ask(edge.url, "/moving", accept)
+            assert (reply.body, reply.fields["content-type"]) == (out.getvalue(), wanted)
+
+
+def test_what_is_written_anew_is_upright(edge: Running) -> None:
+    pixels = jars().renderer(jars().prompts["jars/07.webp"])[..., :3]
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[0x112] = 6
+    Image.fromarray(pixels).save(out, "WEBP", lossless=True, exif=exif)
+    content = {"turned.webp": encode_record(image_record(out.getvalue()))}
+    assert post(edge, batch(counter_of(edge) + 1, content, file=b"")).status == 200
+    reply = ask(edge.url, "/turned.webp", "image/png")
+    assert (shown(reply) == pixels[::-1].transpose(1, 0, 2)).all()
+
+
 @pytest.mark.parametrize("wrong", ["replay", "forged", "flipped", "site", "short", "unknown"])
 def test_batches_that_are_refused_change_nothing(edge: Running, wrong: str) -> None:
     last = counter_of(edge)

@@ -204,6 +204,34 @@ def test_generators_learn_from_what_they_can_give_back(family: Path, tmp_path: P
     assert list(json.loads(result.stdout)["left_out"]) == names[1:]
 
 
+def test_what_moves_comes_out_of_a_book_as_it_went_in(tmp_path: Path) -> None:
+    place, made, book = tmp_path / "in", tmp_path / "g", tmp_path / "book"
+    place.mkdir()
+    for number in range(3):
+        image = Image.fromarray(drawing(number, 24))
+        (place / f"tone-{number}.png").write_bytes(saved(image, "PNG"))
+    moving = files_that_say_more()["frames.gif"]
+    (place / "tone-9.gif").write_bytes(moving)
+    run("lean", place, "--out", made, "--even-if-larger")
+    run("encode", place, "--generator", made, "--out", book)
+    run("decode", "--generator", made, "--book", book, "--out", tmp_path / "out")
+    assert (tmp_path / "out" / "tone-9.gif").read_bytes() == moving
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_shapes_that_a_format_does_not_hold_end_no_run(tmp_path: Path) -> None:
+    """AVIF holds no 65,537 pixels a side; a picture of one pixel has no scales to score."""
+    place, back = tmp_path / "in", tmp_path / "back"
+    place.mkdir()
+    for name, sides in {"wide": (1, 65537), "one": (1, 1), "two": (2, 3), "tall": (300, 1)}.items():
+        pixels = np.random.default_rng(3).integers(0, 256, (*sides, 3)).astype(np.uint8)
+        (place / f"{name}.png").write_bytes(saved(Image.fromarray(pixels), "PNG"))
+    for keep in ("quality", "pixels"):
+        run("archive", place, "--out", tmp_path / keep, "--keep", keep)
+        run("restore", tmp_path / keep, "--out", back / keep)
+        assert len(list((back / keep).iterdir())) == 4
+
+
 def test_a_record_never_passes_for_a_file_that_shows_more(family: Path, tmp_path: Path) -> None:
     """A book that was made before the original became one of 16 bits."""
     deep = sorted(family.iterdir())[1]

@@ -16,7 +16,7 @@ from groundstation.media.encode import encode_original
 from groundstation.media.fallback import smallest_file
 from groundstation.media.family import Member
 from groundstation.media.gate import Gate
-from groundstation.media.images import decode_picture, decoded, encode_picture
+from groundstation.media.images import NotHeld, decode_picture, decoded, encode_picture
 from shared.digest import sha256
 from shared.errors import InputError
 from shared.media.fixed import U8
@@ -139,7 +139,10 @@ def _same_pixels(
 ) -> list[Kept]:
     """Lossless JPEG XL of the pixels, and of what a drawing lacks; as far as they come back."""
     pixels = decode_picture(original, str(member.path))
-    plain = encode_picture(pixels, "JXL", **_LOSSLESS)
+    try:
+        plain = encode_picture(pixels, "JXL", **_LOSSLESS)
+    except NotHeld:
+        return []
     ways = [_file(original, name, plain)] if _equal(decode_picture(plain), pixels) else []
     if renderer is None:
         return ways

@@ -17,7 +17,7 @@ import numpy as np
 from groundstation.media.cold.index import Keep
 from groundstation.media.cold.returned import Restored
 from groundstation.media.gate import Gate, judge
-from groundstation.media.second import NotJudged, Second, read_again
+from groundstation.media.second import MAX_PIXELS, NotJudged, Second, read_again
 from shared.media.fixed import U8
 from shared.pictures.containers.read import container_facts
 from shared.pictures.facts import Facts, NotUnderstood
@@ -48,7 +48,10 @@ def reason_to_stay(
     if keep is Keep.EXACT:
         return "" if same_file else "it does not come back"
     try:
-        before, facts = read_again(original), container_facts(original)
+        facts = container_facts(original)
+        if facts.width * facts.height > MAX_PIXELS:  # some decoders decode as they open
+            raise NotJudged(f"{facts.width} x {facts.height} pixels are not read twice")
+        before = read_again(original)
         if special := _special(before, facts):
             return f"it is no plain picture: {special}; {_EXACT}"
         if same_file:

@@ -48,10 +48,6 @@ class Restored:
             return write_png(self.pixels)
         return self.stored or b""
 
-    def shown(self) -> U8:
-        """The pixels."""
-        return decode_picture(self.file()) if self.pixels is None else self.pixels
-
 
 def file_again(picture: Picture, stored: bytes, common: bytes) -> bytes:
     """The file of a picture that is not drawn.
