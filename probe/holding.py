@@ -18,7 +18,17 @@ from shared.auth.keys import fingerprint, key_id
 from shared.auth.tags import interval_of
 from shared.auth.tesla import ChainKey, Commitment, decode_disclosure
 from shared.envelope import check_counter
-from shared.errors import Refusal, UnknownKey, UntimelyMessage
+from shared.errors import (
+    DigestMismatch,
+    Refusal,
+    RegenerationError,
+    UnknownKey,
+    Unstageable,
+    UntimelyMessage,
+)
+
+FINAL = (RegenerationError, DigestMismatch, Unstageable)
+"""Refusals of an authentic message that come again however often it is tried."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +191,7 @@ def _apply(probe: Probe, held: Held, regenerator: Regenerator, clock: Clock) -> 
     try:
         return Closed(held, applied=apply(probe, held.data, regenerator, clock))
     except Refusal as refusal:
-        return Closed(held, refusal=refusal, kept=True)
+        return Closed(held, refusal=refusal, kept=not isinstance(refusal, FINAL))
 
 
 def _closable(pending: Pending, chain: Commitment) -> list[Held]:

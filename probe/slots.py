@@ -187,7 +187,11 @@ class Slots:
             return
         retired = self._beside(RETIRED) if self._is_beside(slot) else self.folder / RETIRED
         files.rename(self.root, retired)
-        files.rename(slot, self.root)
+        try:
+            files.rename(slot, self.root)
+        except OSError:
+            files.rename(retired, self.root)  # nothing has changed, then; else recovery decides
+            raise
         files.rename(retired, slot)
 
     def _bring_beside(self, files: Filesystem, name: str) -> Path:

@@ -28,6 +28,9 @@ from shared.tree import Entry, Mode, Tree, write_tree
 DOCUMENT = Path(__file__).parents[2] / "docs/probe.md"
 
 
+TEXT = Entry(Mode.REGULAR, b"int a = 1;\nint b = 2;\n")
+
+
 @pytest.fixture(scope="module")
 def pin(tmp_path_factory: pytest.TempPathFactory) -> Pin:
     return tiny_pin(tmp_path_factory.mktemp("pins") / "tiny")
@@ -62,6 +65,11 @@ def refusals(bench: Bench) -> dict[int, list[Path | bytes | str]]:
                 classical(BASE, TARGET, pin=bench.pin.digest, stream=b"\xff" * 40, blobs=b""), 1
             )
         ],
+        24: [
+            envelope(written(BASE, BASE.replace({"new/.git/x.c": TEXT}), bench.pin), 1),
+            "--max-tokens",
+            "1",
+        ],
         21: [
             envelope(
                 classical(
@@ -86,7 +94,7 @@ def test_every_refusal_has_its_exit_code_and_changes_nothing(bench: Bench) -> No
             assert result.exit_code == code, (code, result.output)
             assert "expected" in result.stderr or code in (11, 20)
         result = bench.run("verify", message)
-        assert result.exit_code == (0 if code in (19, 20, 21) else code)
+        assert result.exit_code == (0 if code in (19, 20, 21, 24) else code)
         shown = bench.run("apply", message, *options, "--json")
         assert json.loads(shown.stdout)["exit_code"] == code
         assert bench.world.tree() == BASE
