@@ -32,6 +32,7 @@ from groundstation.drawn import (
 )
 from groundstation.drawn_search import find_seed
 from shared.errors import InputError
+from shared.processes import begin_worker
 from shared.seeds.interval import IntervalEncoder
 from shared.seeds.philox import word
 from shared.terminal import progress
@@ -126,7 +127,7 @@ def rate(name: str, tests: Sequence[Test], seeds: int, processes: int) -> Rate:
         processes: how many.
     """
     ranges = [(name, tests, k * seeds, (k + 1) * seeds) for k in range(processes)]
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), begin_worker) as pool:
         list(pool.map(_search, [(name, tests, 0, 1)] * processes))  # they exist, and are loaded
         started = time.perf_counter()
         used = sum(pool.map(_search, ranges))

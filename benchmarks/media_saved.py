@@ -40,6 +40,7 @@ from groundstation.media.train import Target, train
 from groundstation.media.worth import Prices
 from shared.media.generator import read_generator
 from shared.media.prompt import Attribute
+from shared.processes import begin_worker
 from shared.terminal import Report, progress, reports_errors, silent
 
 OUT = Path(__file__).with_name("MEDIA_SAVED.md")
@@ -213,7 +214,7 @@ def main(
             ]
             tasks.append((members, Path(scratch) / str(number)))
         rows = []
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers, get_context("spawn"), begin_worker) as pool:
             for row in pool.map(_alone, tasks):
                 rows.append(row)
                 report("families", len(rows), len(found))

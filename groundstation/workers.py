@@ -7,9 +7,7 @@ the candidate that is sent is counted again here, and regenerated before it is s
 from __future__ import annotations
 
 import multiprocessing
-import multiprocessing.connection
 import os
-import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
@@ -25,6 +23,7 @@ from groundstation.score import Result, count
 from shared.errors import InputError
 from shared.exact.kernels import usable_cores
 from shared.exact.pin import load_pin, resolve_pin
+from shared.processes import begin_worker
 from shared.prompts.pinned import PinnedModel
 from shared.tree import Entry, Tree
 
@@ -271,17 +270,9 @@ _local_job: list[Job] = []
 
 
 def _begin_local(job: Job) -> None:
-    """Of a local process: Ctrl-C is for its parent to handle, and without it there is no work."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Of a local process."""
+    begin_worker()
     _local_job[:] = [job]
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
 
 
 def score_local(candidate: Candidate) -> Result:

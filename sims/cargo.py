@@ -21,6 +21,8 @@ from shared.wire import encode_message
 from sims.origin import DEFAULT, Later, Origin, trust_of
 
 OURS = "ours"
+ENCODINGS = (OURS, *PEERS)
+"""What a scenario may name as encodings."""
 DEFAULT_PEERS = ("diff", "zstd-dict-frame", "hdiffpatch-tuz")
 """The canonical patch as it is, zstd with the old file as raw dictionary, an HPatchLite delta."""
 

@@ -10,7 +10,8 @@ from shared.errors import InputError
 from sims.break_even import LARGEST_PAYLOAD, MESSAGE_BYTES, PROFILES, link_bytes
 from sims.cargo import OURS
 from sims.report import Row
-from sims.scenario import Settings, stack_of, strategy_of
+from sims.scenario import stack_of, strategy_of
+from sims.schema import Settings
 from sims.versus import Flown
 
 NAMES = {

@@ -14,7 +14,8 @@ from shared.ccsds.overhead import overhead
 from sims.campaign import Campaign
 from sims.estimate import CONFIDENCE, Estimate, mean, quantile, share
 from sims.mission import Result
-from sims.scenario import Settings, stack_of, strategy_of
+from sims.scenario import stack_of, strategy_of
+from sims.schema import Settings
 from sims.trace import clock
 
 FORMAT = "linksim-report/1"

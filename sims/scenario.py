@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,19 @@ from shared.auth.profiles import Profile
 from shared.ccsds.stack import Stack
 from shared.digest import sha256
 from shared.errors import InputError
-from sims.cargo import OURS
+from sims.cargo import ENCODINGS, OURS
+from sims.consistency import problem
 from sims.faults import Faults
 from sims.link import LinkProfile
 from sims.noise import Noise
 from sims.origin import Origin, Timing
 from sims.presets import BY_NAME
-from sims.schema import CODINGS, KEYS, PATCH_KEYS, SECTIONS, SWEPT
+from sims.schema import CODINGS, KEYS, PATCH_KEYS, SECTIONS, SWEPT, Settings
 from sims.strategies import Order, Strategy
 from sims.windows import OutageRates, Passes
 
-Settings = Mapping[str, Any]
-"""Every key of ``schema.KEYS`` with its value."""
+MOST_CELLS = 100_000
+_SETTING_SECTIONS = ("link", "frames", "tesla", "message")
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,11 @@ def read_scenario(path: Path) -> Scenario:
     """
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}", expected="a TOML file") from error
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of numbers and tables beyond measure
         raise InputError(
             f"{path}: {error}", expected="TOML", remedy="see examples in sims/scenarios"
         ) from error
@@ -154,18 +156,26 @@ class _Reader:
 
     def scenario(self, table: dict[str, Any]) -> Scenario:
         preset = table.get("preset")
-        if preset not in BY_NAME:
+        if not isinstance(preset, str) or preset not in BY_NAME:
             raise self._error(
-                "", "preset", f"preset {preset!r}", f"one of {', '.join(BY_NAME)}", "name a link"
+                "",
+                "preset",
+                f"preset {_short(preset)}",
+                f"one of {', '.join(BY_NAME)}",
+                "name a link",
             )
         settings = _defaults(preset)
         for name, value in table.items():
-            if isinstance(value, dict):
+            if isinstance(value, dict) and name not in KEYS and name != "preset":
                 if name not in SECTIONS:
                     raise self._unknown("", name, SECTIONS)
+            elif name in SECTIONS:
+                raise self._error(
+                    "", name, f"{name} = {_short(value)}", "a table", f"write it below [{name}]"
+                )
             elif name != "preset":
                 settings[name] = self._value("", name, value)
-        for section in ("link", "frames", "tesla", "message"):
+        for section in _SETTING_SECTIONS:
             for name, value in table.get(section, {}).items():
                 settings[name] = self._value(section, name, value)
         patch = self._patch(table["patch"]) if "patch" in table else None
@@ -181,7 +191,7 @@ class _Reader:
             raise self._unknown(section, name, (*known, *extra))
         key = KEYS[name]
         if name == "encoding" or key.problem(value):
-            raise self._error(section, name, f"{name} = {value!r}", key.expected, key.meaning)
+            raise self._error(section, name, f"{name} = {_short(value)}", key.expected, key.meaning)
         return float(value) if key.kind is float else value
 
     def _axis(self, name: str, values: Any) -> tuple[str, tuple[Any, ...]]:
@@ -189,12 +199,13 @@ class _Reader:
             raise self._unknown("sweep", name, SWEPT)
         if not isinstance(values, list) or not values:
             raise self._error(
-                "sweep", name, f"{name} = {values!r}", "a list of values", "write [a, b, c]"
+                "sweep", name, f"{name} = {_short(values)}", "a list of values", "write [a, b, c]"
             )
         key = KEYS[name]
         for value in values:
             if name == "encoding" or key.problem(value):
-                raise self._error("sweep", name, f"{value!r} in {name}", key.expected, key.meaning)
+                found = f"{_short(value)} in {name}"
+                raise self._error("sweep", name, found, key.expected, key.meaning)
         if len(set(values)) != len(values):
             raise self._error("sweep", name, f"{name} names a value twice", "each once", "")
         return name, tuple(float(value) if key.kind is float else value for value in values)
@@ -212,56 +223,52 @@ class _Reader:
                 )
             folders.append(folder)
         encodings = table.get("encodings", [OURS])
-        if not isinstance(encodings, list) or not all(isinstance(each, str) for each in encodings):
-            raise self._error("patch", "encodings", f"{encodings!r}", "a list of names", "")
+        if not isinstance(encodings, list) or not encodings:
+            raise self._error(
+                "patch", "encodings", f"encodings = {_short(encodings)}", "a list of names", ""
+            )
+        for each in encodings:
+            if not isinstance(each, str) or each not in ENCODINGS or encodings.count(each) > 1:
+                raise self._error(
+                    "patch",
+                    "encodings",
+                    f"{_short(each)} in encodings",
+                    f"each once of {', '.join(ENCODINGS)}",
+                    "",
+                )
         trials = table.get("trials", 4)
-        if not isinstance(trials, int) or not 1 <= trials <= 100_000:
-            raise self._error("patch", "trials", f"trials = {trials!r}", "1 to 100000", "")
+        if type(trials) is not int or not 1 <= trials <= 100_000:
+            raise self._error("patch", "trials", f"trials = {_short(trials)}", "1 to 100000", "")
         model = self._text("patch", table, "model")
-        return Patch(folders[0], folders[1], model, trials, tuple(encodings) or (OURS,))
+        return Patch(folders[0], folders[1], model, trials, tuple(encodings))
 
     def _text(self, section: str, table: dict[str, Any], name: str) -> str:
         value = table.get(name)
         if not isinstance(value, str) or not value:
-            raise self._error(section, name, f"{name} = {value!r}", "a text", f"add {name} = ...")
+            raise self._error(
+                section, name, f"{name} = {_short(value)}", "a text", f"add {name} = ..."
+            )
         return value
 
     def _check_whole(self, scenario: Scenario, table: dict[str, Any]) -> None:
         """What no key shows by itself."""
         swept = {name for name, _ in scenario.axes}
+        count = math.prod(len(values) for _, values in scenario.axes)
+        if count > MOST_CELLS:
+            raise self._error(
+                "", "sweep", f"{count} cells", f"at most {MOST_CELLS}", "name fewer values"
+            )
         sized = "bytes" in swept or "bytes" in table.get("message", {})
         if sized == (scenario.patch is not None):
             found = "both [patch] and bytes" if sized else "neither [patch] nor bytes"
             raise self._error(
                 "", "patch", found, "one of them", "add [message] with bytes, or [patch]"
             )
-        for _, settings in scenario.cells():
-            noise = profile_of(settings).up_noise
-            if noise.has_bursts and not (noise.burst_bits >= 1 and noise.good_bits >= 1):
-                raise self._error(
-                    "link",
-                    "good_bits",
-                    f"bursts of {noise.burst_bits:g} bits, {noise.good_bits:g} between them",
-                    "at least one bit of each",
-                    "set good_bits and burst_bits, or neither",
-                )
-            ldpc = settings["coding"].startswith("ldpc")
-            if noise.has_bursts and ldpc and settings["level"] == "frames":
-                raise self._error(
-                    "frames",
-                    "coding",
-                    f"{settings['coding']} with bursts at level frames",
-                    "BCH, or white noise",
-                    'set level = "bits": for bursts there is no formula',
-                )
-            if settings["strategy"] == Order.COP1.value and settings["attempts"] > 1:
-                raise self._error(
-                    "",
-                    "attempts",
-                    f"cop-1 with attempts = {settings['attempts']}",
-                    "1",
-                    "copies says how often COP-1 sends a frame",
-                )
+        given = {*swept, *table}.union(*(table.get(name, {}) for name in _SETTING_SECTIONS))
+        wrong = problem([settings for _, settings in scenario.cells()], given)
+        if wrong is not None:
+            section = "sweep" if wrong.name in swept else KEYS[wrong.name].section
+            raise self._error(section, wrong.name, wrong.found, wrong.expected, wrong.remedy)
 
     # --- errors ----------------------------------------------------------------------------------
 
@@ -280,13 +287,29 @@ class _Reader:
         """Where a key stands; None where it does not."""
         here = ""
         for number, line in enumerate(self._lines, start=1):
-            if header := re.match(r"\s*\[\s*([^\]\s]+)\s*\]", line):
+            if header := re.match(r"\s*\[+\s*([^\]\s]+)\s*\]", line):
                 here = header[1]
                 if not section and here == name:
                     return number
             elif here == section and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=", line):
                 return number
-        return None
+        return next(
+            (
+                number
+                for number, line in enumerate(self._lines, start=1)
+                if section and re.match(rf"\s*{re.escape(section)}\s*[.=]", line)
+            ),
+            None,
+        )
+
+
+def _short(value: Any) -> str:
+    """A value as errors show it; of a number of a thousand digits nobody reads the last ones."""
+    try:
+        text = repr(value)
+    except ValueError:  # more digits than Python writes
+        return "a number beyond measure"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _defaults(preset: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ from shared.ccsds.bch import Decoding
 from shared.ccsds.cltu import ChannelCoding, Coding
 from sims.origin import DEFAULT, PROFILES
 from sims.strategies import Order
+
+Settings = Mapping[str, Any]
+"""Every key of ``KEYS`` with its value."""
 
 CODINGS = {
     "bch": ChannelCoding(),
@@ -45,7 +48,10 @@ class Key:
         """Whether this value is refused."""
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if self.kind is float:
-            return not (number and math.isfinite(value) and self.accepts(value))
+            try:
+                return not (number and math.isfinite(float(value)) and self.accepts(value))
+            except OverflowError:  # a whole number beyond all floats
+                return True
         if self.kind is int:
             return not (number and isinstance(value, int) and self.accepts(value))
         return not (isinstance(value, self.kind) and self.accepts(value))

@@ -26,7 +26,8 @@ from shared.wire import decode_message, encode_message
 from sims.cargo import COUNTER, OURS, Cargo, own_cargo, peer_cargo
 from sims.endpoints import Spacecraft
 from sims.origin import Origin
-from sims.scenario import Patch, Scenario, Settings, origin_of
+from sims.scenario import Patch, Scenario, origin_of
+from sims.schema import Settings
 from sims.sized import sized_cargo
 
 

@@ -6,8 +6,6 @@ Results come in the order of the report, whoever is done first.
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
@@ -15,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from shared.errors import InputError
+from shared.processes import begin_worker
 from sims.campaign import Campaign, Chunk, fly_chunk
 from sims.mission import Result
 
@@ -90,7 +89,7 @@ def _in_order(chunks: Sequence[Chunk], submit: Submit, ahead: int) -> Iterator[t
 def _on_processes(task: Task[R], campaign: Campaign, count: int) -> Iterator[Submit]:
     # spawn: a fork would copy threads that do not live on
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, context, _begin, (campaign, os.getpid()))
+    pool = ProcessPoolExecutor(count, context, _begin, (campaign,))
     try:
         yield lambda chunk: pool.submit(_here, task, chunk)
     finally:
@@ -100,9 +99,8 @@ def _on_processes(task: Task[R], campaign: Campaign, count: int) -> Iterator[Sub
 _campaign: list[Campaign] = []
 
 
-def _begin(campaign: Campaign, parent: int) -> None:  # noqa: ARG001
-    """Ctrl-C is for the parent to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _begin(campaign: Campaign) -> None:
+    begin_worker()
     _campaign[:] = [campaign]
 
 

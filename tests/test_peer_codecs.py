@@ -194,6 +194,41 @@ def test_ppmd_reads_long_texts() -> None:
     assert len(payload) < len(general.compress_zstd(new)) + 200
 
 
+@pytest.mark.parametrize("seed", [43, 105, 279])
+def test_ppmd_decodes_what_it_encodes_whatever_stands_behind_it(seed: int) -> None:
+    """After the last line the number goes on with what PPMd itself would never write; reading a
+    chunk at a time, the decoder came upon that before it looked for the end of the line."""
+    old = random.Random(seed).randbytes(20_000)
+    assert ppmd.decode(old, ppmd.encode(old, b"\n\n")) == b"\n\n"
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(0, 1 << 32),
+    st.integers(0, 6000),
+    st.sampled_from([b"\n\n", b"\n", b"x\n", b"", b"\0\xff", b"open end"]),
+    st.lists(st.tuples(st.integers(0, 6000), st.binary(max_size=40)), max_size=3),
+)
+def test_ppmd_decodes_all_it_encodes(
+    seed: int, size: int, whole: bytes, edits: list[tuple[int, bytes]]
+) -> None:
+    """Old files without any regularity, rewritten or edited."""
+    old = random.Random(seed).randbytes(size)
+    new = old if edits else whole
+    for place, text in edits:
+        new = new[:place] + text + new[place + len(text) :]
+    assert ppmd.decode(old, ppmd.encode(old, new)) == new
+
+
+def test_ppmd_refuses_to_write_what_it_would_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ppmd, "MOST_TEXT_BYTES", 1000)
+    with pytest.raises(PatchError, match="bytes of new text"):
+        ppmd.encode(b"", b"a\n" * 500)
+    monkeypatch.setattr(ppmd, "MOST_LINES", 10)
+    with pytest.raises(PatchError, match="11 lines"):
+        ppmd.encode(b"a\n" * 11, b"")
+
+
 def test_ppmd_many_hunks() -> None:
     old = b"".join(b"line %d\n" % n for n in range(900))
     new = old.replace(b"7\n", b"seven\n")

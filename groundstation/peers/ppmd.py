@@ -40,9 +40,18 @@ class Hunk:
 
 
 def encode(old: bytes, new: bytes) -> bytes:
-    """The payload that turns ``old`` into ``new``; ``b""`` is the shortest there is."""
+    """The payload that turns ``old`` into ``new``; ``b""`` is the shortest there is.
+
+    Raises:
+        PatchError: more text or lines than ``decode`` takes.
+    """
     before, after = split_lines(old), split_lines(new)
     hunks, text = _hunks(before, after)
+    if len(text) > MOST_TEXT_BYTES - CHUNK_BYTES or max(len(before), len(after)) > MOST_LINES:
+        raise PatchError(
+            f"{len(text)} bytes of new text, {max(len(before), len(after))} lines",
+            expected=f"at most {MOST_TEXT_BYTES - CHUNK_BYTES} bytes and {MOST_LINES} lines",
+        )
     nest = Nest()
     _put_hunks(nest, hunks, len(before))
     if _may_end_open(hunks, len(before)):
@@ -240,8 +249,6 @@ def _take_text(old: bytes, place: tuple[int, int], lines: int, payload_bytes: in
     Raises:
         PatchError: the payload does not lead to as many lines.
     """
-    import pyppmd
-
     (low, low_whole), (high, high_whole) = (
         _fraction(_ppmd(old)),
         _fraction(_ppmd(old, end_mark=True)),
@@ -250,24 +257,79 @@ def _take_text(old: bytes, place: tuple[int, int], lines: int, payload_bytes: in
     low, high = low * (whole // low_whole), high * (whole // high_whole)
     size = (whole.bit_length() - 1) // 8 + 2 * payload_bytes + 64
     number = ((low * place[1] + (high - low) * place[0]) << (8 * size)) // (whole * place[1])
-    decoder = pyppmd.Ppmd7Decoder(ORDER, MEMORY_BYTES)
-    # Zero bytes behind the number stand for its infinitely many zeros; enough for one more chunk.
-    padding = bytes(4 * CHUNK_BYTES)
-    try:
-        again = decoder.decode(number.to_bytes(size, "big") + padding, len(old))
-    except ValueError as error:
-        raise PatchError(f"the payload is no number that PPMd can read: {error}") from error
-    if again != old:
-        raise PatchError("the payload does not continue this old file")
+    reader = _Reader(old, number.to_bytes(size, "big"))
     text = b""
     while text.count(b"\n") < lines:
         try:
-            chunk = decoder.decode(padding, CHUNK_BYTES)
-        except ValueError as error:
-            raise PatchError(f"the payload is no text that PPMd wrote: {error}") from error
+            chunk = reader.read(CHUNK_BYTES)
+        except ValueError:
+            # It may be what follows the text that is none: a text ends within a chunk, and behind
+            # it stands whatever the number goes on with.  A reader that failed is of no use.
+            reader = _Reader(old, number.to_bytes(size, "big"))
+            chunk = _singly(reader, len(text), lines - text.count(b"\n"))
         text += chunk
-        # beyond its end mark the library reads memory that is not its own
-        ended = decoder.eof and text.count(b"\n") < lines
+        ended = reader.ended and text.count(b"\n") < lines
         if not chunk or ended or len(text) > MOST_TEXT_BYTES:
             raise PatchError(f"the text in the payload ends before its {lines} lines are complete")
     return [line + b"\n" for line in text.split(b"\n")[:lines]]
+
+
+class _Reader:
+    """PPMd that has read the old file, and goes on from there.
+
+    Args:
+        old: the old file.
+        number: that codes it and what follows, as bytes.
+
+    Raises:
+        PatchError: the number does not code the old file.
+    """
+
+    def __init__(self, old: bytes, number: bytes) -> None:
+        import pyppmd
+
+        self._decoder = pyppmd.Ppmd7Decoder(ORDER, MEMORY_BYTES)
+        # Zero bytes stand for the number's infinitely many zeros; enough for one more chunk.
+        self._padding = bytes(4 * CHUNK_BYTES)
+        try:
+            again = self._decoder.decode(number + self._padding, len(old))
+        except ValueError as error:
+            raise PatchError(f"the payload is no number that PPMd can read: {error}") from error
+        if again != old:
+            raise PatchError("the payload does not continue this old file")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the end mark came; beyond it the library reads memory that is not its own."""
+        return bool(self._decoder.eof)
+
+    def read(self, size: int) -> bytes:
+        """So many more bytes; fewer at the end.
+
+        Raises:
+            ValueError: that is no text.
+        """
+        return bytes(self._decoder.decode(self._padding, size))
+
+
+def _singly(reader: _Reader, skip: int, lines: int) -> bytes:
+    """The next lines, and not a byte more.
+
+    Args:
+        reader: that has read the old file.
+        skip: bytes of the text before them.
+        lines: how many.
+
+    Raises:
+        PatchError: there is no text of so many lines.
+    """
+    found = bytearray()
+    try:
+        while skip > 0 and (passed := reader.read(min(skip, CHUNK_BYTES))):
+            skip -= len(passed)
+        while lines > 0 and not reader.ended and (byte := reader.read(1)):
+            found += byte
+            lines -= byte == b"\n"
+    except ValueError as error:
+        raise PatchError(f"the payload is no text that PPMd wrote: {error}") from error
+    return bytes(found)

@@ -19,7 +19,8 @@ from sims.endpoints import scratch
 from sims.figures import draw_run
 from sims.mission import Result
 from sims.report import TABLE_WIDTH
-from sims.scenario import Settings, read_scenario
+from sims.scenario import read_scenario
+from sims.schema import Settings
 from sims.shipment import prepare
 from sims.trace import Event, Trace, clock
 from sims.versus import Flown, as_table, fly_encodings

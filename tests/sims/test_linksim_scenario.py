@@ -49,7 +49,7 @@ def test_everything_lands_where_it_belongs(tmp_path: Path) -> None:
         for number, (name, key) in enumerate(KEYS.items(), start=1)
         if key.section == "link" and key.kind is float
     }
-    link.update(good_bits=71.0, burst_bits=13.0)
+    link.update(good_bits=71.0, burst_bits=13.0, pass_length_s=link["pass_period_s"] / 2)
     text = 'preset = "voyager-2"\nstrategy = "AAABBB"\ncopies = 5\n' + SIZED
     text += '[frames]\ncoding = "bch-detect"\nmax_frame_bytes = 77\n[link]\nreport_bytes = 19\n'
     text += "".join(f"{name} = {value}\n" for name, value in link.items())
