@@ -27,6 +27,9 @@ from probe.pending import Pending
 from probe.records import Config, Journal, Ledger, Record, decode, encode
 from shared.errors import StoreError
 
+INBOX = "inbox"
+"""Name of the folder of what a listener has received (``probe.inbox``)."""
+
 R = TypeVar("R", Config, Ledger, Journal, Pending)
 
 
