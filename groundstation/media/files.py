@@ -79,6 +79,9 @@ def readable(members: Sequence[Member]) -> tuple[list[Member], dict[str, str]]:
     found, left_out = list[Member](), dict[str, str]()
     for member in members:
         try:
+            if not member.path.is_file():  # to open a pipe might never end
+                left_out[member.path.name] = "it is no file"
+                continue
             with member.path.open("rb") as file:
                 file.read(1)
             found.append(member)

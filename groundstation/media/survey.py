@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from groundstation.media.describe import SIDE, Shapes, edges, outline, thumbnail
-from groundstation.media.family import MOST_TOLD, PICTURES
+from groundstation.media.family import MOST_TOLD, PICTURES, is_picture
 from groundstation.media.grouping import Likeness, group
 from groundstation.media.images import pillow, reading_of
 from groundstation.media.worth import Prices, QuickFit, Worth, quick_fit, worth
@@ -84,7 +84,7 @@ def take_inventory(folder: Path, report: Report) -> Inventory:
     Raises:
         InputError: there is none.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+    paths = sorted(p for p in folder.rglob("*") if is_picture(p))
     names, sizes, shapes, small, outlines = [], [], [], [], []
     unreadable, beyond = dict[str, str](), dict[str, str]()
     pillow()
