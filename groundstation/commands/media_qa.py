@@ -18,7 +18,7 @@ from groundstation.commands.media_options import (
 from groundstation.commands.media_report import report_book
 from groundstation.media.book import Book, read_book
 from groundstation.media.encode import Checked, Unopened, check_file
-from groundstation.media.files import open_generator
+from groundstation.media.files import checked_out, open_generator, write_new
 from groundstation.media.gate import Gate
 from groundstation.media.images import pillow
 from groundstation.media.page import quality_page
@@ -61,6 +61,8 @@ def qa(
             expected=f"{to_hex(loaded.digest, characters=16)}..., the one given",
             remedy="give the generator that the book names, or encode the pictures again",
         )
+    if page is not None:
+        checked_out(page)
     gate = Gate(score, block, butteraugli)
     pillow()
     renderer, checked, left_out = Renderer(loaded.generator), list[Checked](), dict[str, str]()
@@ -79,7 +81,7 @@ def qa(
             remedy="check FOLDER",
         )
     if page is not None:
-        page.write_text(quality_page(book.family, checked, gate, shown), encoding="utf-8")
+        write_new(page, quality_page(book.family, checked, gate, shown).encode())
     entries = {item.entry.key: item.entry for item in checked}
     failed = [item.entry.key for item in checked if not item.passed]
     extra: dict[str, object] = {"failed": failed} | ({"html": str(page)} if page else {})
