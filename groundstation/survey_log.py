@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from shared.digest import sha256
 from shared.errors import InputError
 from shared.exact.pin import cache_home
-from shared.files import append_whole
 
 FORMAT = "rehydration-survey/1"
 
@@ -40,7 +39,7 @@ class SurveyLog:
 
     path: Path
     known: Mapping[str, Mapping[str, Any]]
-    _file: FileIO
+    _file: IO[bytes]
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Appends a commit.
@@ -49,12 +48,9 @@ class SurveyLog:
             InputError: the file cannot be written.
         """
         try:
-            append_whole(self._file, _line(record), durable=True)
+            _append(self._file, record)
         except OSError as error:
-            raise InputError(
-                f"cannot write {self.path}: {error.strerror}",
-                remedy="make room there, or name another file with --state",
-            ) from error
+            raise InputError(f"cannot write {self.path}: {error.strerror}") from error
 
 
 @contextmanager
@@ -70,7 +66,7 @@ def open_log(path: Path, settings: Mapping[str, Any]) -> Iterator[SurveyLog]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+b", buffering=0)
+        file = path.open("a+b")
     except OSError as error:
         raise InputError(
             f"cannot open {path}: {error.strerror}", remedy="name another file with --state"
@@ -83,23 +79,17 @@ def open_log(path: Path, settings: Mapping[str, Any]) -> Iterator[SurveyLog]:
                 f"another survey is writing {path}",
                 remedy="wait for it, or name another file with --state",
             ) from error
-        try:
-            known = _known(path, file, settings)
-        except OSError as error:
-            raise InputError(
-                f"cannot write {path}: {error.strerror}", remedy="name another file with --state"
-            ) from error
-        yield SurveyLog(path, known, file)
+        yield SurveyLog(path, _known(path, file, settings), file)
 
 
-def _known(path: Path, file: FileIO, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _known(path: Path, file: IO[bytes], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The commits in a log; one that is empty, or was cut short in its first line, is begun."""
     file.seek(0)
     data = file.read()
     header = {"format": FORMAT, "settings": dict(settings)}
     if b"\n" not in data and _line(header).startswith(data):
         file.truncate(0)
-        append_whole(file, _line(header), durable=True)
+        _append(file, header)
         return {}
     whole, _, rest = data.rpartition(b"\n")
     first, *records = (
@@ -152,3 +142,9 @@ def _no_log(path: Path, why: str) -> InputError:
 
 def _line(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record).encode() + b"\n"
+
+
+def _append(file: IO[bytes], record: Mapping[str, Any]) -> None:
+    file.write(_line(record))
+    file.flush()
+    os.fsync(file.fileno())

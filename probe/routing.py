@@ -58,13 +58,11 @@ class Dealt:
         telemetry: what to say.
         later: whether it may do another time, when the tree or the disk is another.
         notes: what could not be done and was no reason to fail, in words.
-        authentic: whether its signature was found to fit, though it was not done.
     """
 
     telemetry: Telemetry
     later: bool = False
     notes: tuple[str, ...] = ()
-    authentic: bool = False
 
     @classmethod
     def refused(cls, error: RehydrationError, *, later: bool = False) -> Dealt:
@@ -95,17 +93,14 @@ def deal(
     try:
         with blaming_memory():
             dealt = _dealt(probe, data, regenerator, clock, gallery, attempts)
-            return replace(dealt, notes=tuple(probe.notes))
+        return replace(dealt, notes=tuple(probe.notes))
     except errors.Replayed as error:
         return _completed(ledger, data) or Dealt.refused(error)
-    except NoRoom as error:  # no tree is made for a message that is not authentic
-        return replace(Dealt.refused(error, later=True), authentic=True)
-    except (errors.BadSignature, errors.WrongBaseline) as error:
-        # Perhaps it follows one that is still on its way.
+    except (errors.BadSignature, errors.WrongBaseline, NoRoom) as error:
+        # Perhaps it follows one that is still on its way, or the disk gets room.
         return Dealt.refused(error, later=True)
     except errors.Refusal as error:
-        waits_for_trial = type(error) is errors.Refusal and on_trial(ledger)
-        return replace(Dealt.refused(error, later=waits_for_trial), authentic=waits_for_trial)
+        return Dealt.refused(error, later=type(error) is errors.Refusal and on_trial(ledger))
 
 
 def _completed(ledger: Ledger, data: bytes) -> Dealt | None:

@@ -13,8 +13,7 @@ from groundstation.corpus.ranking import rank
 from groundstation.corpus.release_pairs import Caps, Drawn
 from groundstation.corpus.selection import Limits, is_taken
 from groundstation.git_history import Commit, find_commits
-from groundstation.git_objects import RAW_CHANGES, GitObjects, open_objects
-from shared.errors import InputError
+from groundstation.git_objects import GitObjects, open_objects
 from shared.tree import Mode, Tree, path_text, read_tree
 
 _NAME_DIGITS = 16
@@ -44,11 +43,9 @@ def draw_history(
         is_clean: says no to patches that must not be taken; they do not count.
 
     Raises:
-        InputError: no repository, or it has no such commit; a commit that lacks an object is left
-            out and noted.
+        InputError: no repository, or it has no such commit.
     """
     taken: list[FilePatch] = []
-    notes: list[str] = []
     with open_objects(repository) as objects:
         history = find_commits(objects, since=since, until=until, paths=paths)
         commits = list(enumerate(reversed(history)))
@@ -58,11 +55,8 @@ def draw_history(
                 break
             found = _changed(name, place, commit, objects, limits, paths)
             room = min(caps.per_step, caps.per_package - len(taken))
-            try:
-                taken += list(islice(filter(is_clean, found), room))
-            except InputError as error:  # what one commit lacks must not cost the others
-                notes.append(f"{name} {commit.name[:_NAME_DIGITS]}: {error.found}")
-    return Drawn(tuple(taken), licence, tuple(notes))
+            taken += islice(filter(is_clean, found), room)
+    return Drawn(tuple(taken), licence)
 
 
 def _changed(
@@ -74,7 +68,7 @@ def _changed(
     paths: Sequence[str],
 ) -> Iterator[FilePatch]:
     raw = objects.run(
-        *RAW_CHANGES, "--diff-filter=M", commit.parent, commit.name,
+        "diff-tree", "-r", "-z", "--no-renames", "--diff-filter=M", commit.parent, commit.name,
         "--", *paths,
     )  # fmt: skip
     fields = raw.split(b"\0")

@@ -22,8 +22,7 @@ from probe.setup import Setup, initialise
 from probe.telemetry import Event
 from probe.update import Regenerator
 from shared.auth.keys import to_text, trusted
-from shared.errors import InputError
-from shared.files import replace_file
+from shared.errors import InputError, words_of
 from shared.prompts.pinned import PinnedModel
 from shared.regenerate import Regenerated, regenerate
 from shared.tree import Tree, write_tree
@@ -97,7 +96,7 @@ def load_suite(folder: Path = FOLDER) -> Suite:
         cases = tuple(Case(**{**each, "events": tuple(each["events"])}) for each in value["cases"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no conformance suite: {error}",
+            f"{path} is no conformance suite: {words_of(error)}",
             expected=f"format {FORMAT}",
             remedy="leave --suite out to take the one that comes with this package",
         ) from error
@@ -112,7 +111,7 @@ def write_setup(folder: Path) -> PinnedModel:
     """
     pin = tiny_pin(folder / "pin")
     write_tree(first_tree(), folder / "root")
-    _write(folder / "trust.txt", to_text(trusted(KEY)))
+    (folder / "trust.txt").write_text(to_text(trusted(KEY)) + "\n", "ascii")
     limits = {
         "max_envelope_bytes": LIMITS.max_envelope_bytes,
         "max_counter_jump": LIMITS.max_counter_jump,
@@ -120,7 +119,7 @@ def write_setup(folder: Path) -> PinnedModel:
         "tree": first_tree().digest.hex(),
         "pin": pin.digest.hex(),
     }
-    _write(folder / "limits.json", json.dumps(limits, indent=2))
+    (folder / "limits.json").write_text(json.dumps(limits, indent=2) + "\n", "ascii")
     return PinnedModel.open(pin)
 
 
@@ -147,17 +146,13 @@ def write_suite(folder: Path, scratch: Path) -> Suite:
     for number, item in enumerate(todo, 1):
         name = f"{number:02} {item.kind}"
         file = name.replace("'", "").replace(",", "").replace(" ", "-") + ".msg"
-        replace_file(folder / file, item.data, durable=False)
+        (folder / file).write_bytes(item.data)
         cases.append(_judged(name, file, item.kind, item.data, item.target, scratch, model))
     text = json.dumps(
         {"format": FORMAT, "cases": [case.as_dict() for case in cases]}, indent=1, ensure_ascii=True
     )
-    _write(folder / "manifest.json", text)
+    (folder / "manifest.json").write_text(text + "\n", "ascii")
     return Suite(folder, tuple(cases))
-
-
-def _write(path: Path, text: str) -> None:
-    replace_file(path, f"{text}\n".encode("ascii"), durable=False)
 
 
 def _judged(

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from groundstation.accelerator import full_precision
 from shared.errors import InputError
-from shared.files import replacing
 from shared.terminal import Report
 
 F64 = NDArray[np.float64]
@@ -136,8 +135,9 @@ def train_style(
 def _keep(path: Path, done: int, *parts: Any) -> None:
     import torch
 
-    with replacing(path, durable=False) as file:
-        torch.save([done, *(part.state_dict() for part in parts)], file)
+    unfinished = path.with_suffix(".part")
+    torch.save([done, *(part.state_dict() for part in parts)], unfinished)
+    unfinished.replace(path)
 
 
 def _restored(path: Path, *parts: Any) -> int:
