@@ -8,6 +8,7 @@ from groundstation.compare import Comparison
 from groundstation.wire_cost import overhead_bytes
 from shared.envelope import SIGNATURE_BYTES
 from shared.errors import InputError
+from shared.files import check_writable, replacing
 
 SUFFIXES = (".png", ".pdf", ".svg")
 _OURS, _PEERS, _FLOOR, _GRID = "#c2410c", "#64748b", "#334155", "#e2e8f0"
@@ -17,7 +18,7 @@ def check_plot(path: Path) -> None:
     """Finds out, before long work, whether a picture can be drawn into this file.
 
     Raises:
-        InputError: matplotlib is missing, the format is unknown, or there is no such folder.
+        InputError: matplotlib is missing, the format is unknown, or the file cannot be written.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(
@@ -25,10 +26,7 @@ def check_plot(path: Path) -> None:
             expected=f"a name that ends in {', '.join(SUFFIXES)}",
             remedy="name another file with --plot",
         )
-    if not path.parent.is_dir():
-        raise InputError(
-            f"there is no folder {path.parent} for the picture", remedy="make it first"
-        )
+    check_writable(path)
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
@@ -42,7 +40,7 @@ def draw(comparison: Comparison, path: Path) -> None:
     """Bytes on the wire of each way that can send the patch, on a logarithmic axis.
 
     Raises:
-        InputError: see ``check_plot``; or the file cannot be written.
+        InputError: see ``check_plot``.
     """
     check_plot(path)
     from matplotlib.figure import Figure
@@ -67,7 +65,5 @@ def draw(comparison: Comparison, path: Path) -> None:
     axes.set_xlabel(f"bytes on the wire; dotted: {floor} bytes of envelope and signature alone")
     axes.set_title(f"One patch of {len(comparison.authored.patch):,} bytes")
     axes.spines[["top", "right", "left"]].set_visible(False)
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    with replacing(path, durable=False) as file:
+        figure.savefig(file, format=path.suffix.lower()[1:])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import typer
 
-from shared.errors import InputError, words_of
+from shared.errors import InputError
+from shared.files import replace_file
 from shared.wire import MAX_COUNTER
 
 
@@ -29,7 +29,7 @@ def next_counter(key: Path) -> int:
     except FileNotFoundError:
         return 1
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the counter {path}: {words_of(error)}") from error
+        raise InputError(f"cannot read the counter {path}: {error}") from error
     digits = len(str(MAX_COUNTER))
     if not text.isdigit() or len(text) > digits or int(text) >= MAX_COUNTER:
         raise InputError(
@@ -75,17 +75,5 @@ def keep_counter(key: Path, counter: int) -> None:
         InputError: the file cannot be written.
     """
     path = counter_path(key)
-    try:
-        if counter < next_counter(key) and path.exists():
-            return
-        fresh = path.with_name(path.name + ".new")
-        with fresh.open("w", encoding="ascii") as file:
-            file.write(f"{counter}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as error:
-        raise InputError(
-            f"cannot keep the counter in {path}: {error.strerror}",
-            remedy="make the folder of the key writable",
-        ) from error
+    if counter >= next_counter(key) or not path.exists():
+        replace_file(path, f"{counter}\n".encode("ascii"), durable=True)

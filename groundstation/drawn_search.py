@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -26,6 +25,7 @@ from groundstation.drawn import (
 from shared.digest import sha256
 from shared.errors import InputError
 from shared.exact.kernels import usable_cores
+from shared.files import replace_file
 from shared.terminal import Report, silent
 
 FIRST_RANGE = 1 << 14
@@ -96,16 +96,8 @@ class StateFile:
         Raises:
             InputError: it cannot be written.
         """
-        fresh = self.path.with_name(self.path.name + ".new")
         text = json.dumps({"intervals": self.intervals, "next_seed": next_seed}) + "\n"
-        try:
-            with fresh.open("w", encoding="ascii") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self.path)
-        except OSError as error:
-            raise InputError(f"cannot write {self.path}: {error.strerror}") from error
+        replace_file(self.path, text.encode(), durable=True)
 
     def delete(self) -> None:
         """Once the seed is found."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 
-from groundstation.git_objects import GITLINK, GitObjects, Listing
+from groundstation.git_objects import GITLINK, RAW_CHANGES, GitObjects, Listing
+from shared.delta import MOST_FILE_BYTES
 from shared.errors import InputError
 from shared.tree import Entry, Mode, Tree
 
@@ -43,12 +45,14 @@ class CommitTrees:
         target: its own.
         submodules: submodules that it changes, which the trees leave out.
         is_lean: whether unchanged files of ``base`` and ``target`` were not read.
+        unread: unchanged files that the repository does not have, or not whole.
     """
 
     base: Tree
     target: Tree
     submodules: int
     is_lean: bool
+    unread: int = 0
 
 
 def parse_since(text: str, now: datetime) -> datetime:
@@ -99,6 +103,8 @@ def find_commits(
     try:
         objects.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     except InputError as error:
+        if objects.borrows:
+            raise objects.missing("HEAD") from error
         raise InputError(
             f"the repository {objects.folder} has no commits", remedy="name another with --repo"
         ) from error
@@ -144,30 +150,51 @@ class TreeReader:
     def trees(self, commit: Commit) -> CommitTrees:
         """The two trees of a commit.
 
+        Files that it does not change are part of its trees by name alone where the repository does
+        not have them: a partial clone tells of the commits whose files it has.
+
         Raises:
-            InputError: an object is missing, or a path cannot be one of a software tree.
+            InputError: a changed file is missing or larger than a message can make, or a path
+                cannot be one of a software tree.
         """
         old = self.objects.listing(commit.parent, self.paths)
         new = self.objects.listing(commit.name, self.paths)
         is_lean = self._total_bytes(old, new) > self.huge_bytes
-        needed = set(old.files.values()) | set(new.files.values())
-        unchanged: set[tuple[str, tuple[Mode, str]]] = set()
-        if is_lean:
-            unchanged = set(old.files.items()) & set(new.files.items())
-            changed = (set(old.files.items()) | set(new.files.items())) - unchanged
-            needed = {file for _, file in changed}
-        self._entries = {file: self._entry(file) for file in needed}
+        unchanged = set(old.files.items()) & set(new.files.items())
+        changed = (set(old.files.items()) | set(new.files.items())) - unchanged
+        self._refuse_large(changed)
+        entries = {file: self._entry(file) for _, file in changed}
+        unread = set(unchanged)
+        if not is_lean:
+            for path, file in unchanged:
+                with contextlib.suppress(InputError):
+                    if file not in entries:
+                        entries[file] = self._entry(file)
+                    unread.discard((path, file))
+        self._entries = entries
 
         def tree(files: Mapping[str, tuple[Mode, str]]) -> Tree:
             return Tree(
                 {
-                    path: _name_only(file[0]) if (path, file) in unchanged else self._entries[file]
+                    path: _name_only(file[0]) if (path, file) in unread else entries[file]
                     for path, file in files.items()
                 }
             )
 
         submodules = self._changed_submodules(commit, old, new)
-        return CommitTrees(tree(old.files), tree(new.files), submodules, is_lean)
+        missing = 0 if is_lean else len(unread)
+        return CommitTrees(tree(old.files), tree(new.files), submodules, is_lean, missing)
+
+    def _refuse_large(self, changed: Iterable[tuple[str, tuple[Mode, str]]]) -> None:
+        """Before they are read: a repository may hold more than memory does."""
+        for path, (_, name) in sorted(changed):
+            size = self._sizes.get(name, 0)
+            if size > MOST_FILE_BYTES:
+                raise InputError(
+                    f"{path} is a file of {size} bytes",
+                    expected=f"at most {MOST_FILE_BYTES}, what a message can make of a file",
+                    remedy="restrict the survey with --paths to other files",
+                )
 
     def _entry(self, file: tuple[Mode, str]) -> Entry:
         known = self._entries.get(file)
@@ -190,9 +217,7 @@ class TreeReader:
     def _changed_submodules(self, commit: Commit, old: Listing, new: Listing) -> int:
         if not old.submodules and not new.submodules:
             return 0
-        raw = self.objects.run(
-            "diff-tree", "-r", "-z", "--no-renames", commit.parent, commit.name, "--", *self.paths
-        )
+        raw = self.objects.run(*RAW_CHANGES, commit.parent, commit.name, "--", *self.paths)
         modes = (head[1:].split(b" ")[:2] for head in raw.split(b"\0")[0:-1:2])
         return sum(b"%o" % GITLINK in pair for pair in modes)
 

@@ -1,6 +1,6 @@
 """A git repository's objects, by git's own plumbing and nothing else.
 
-Nothing is checked out, no filter, attribute or hook of the repository runs, and nothing is
+Nothing is checked out, nothing in the repository is obeyed (``git_stand_in``), and nothing is
 written.  Trees are compared with the empty tree, because that is the one way to list a tree with
 every kind of pathspec.
 """
@@ -15,10 +15,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from groundstation.git_program import run_git, start_git
+from groundstation.git_stand_in import find_repository, stand_in
 from shared.errors import InputError
-from shared.tree import Mode, path_text
+from shared.tree import Mode, path_bytes, path_text
 
 GITLINK = 0o160000
+RAW_CHANGES = (
+    "diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-ext-diff", "--no-textconv",
+    "--ignore-submodules=none", "--no-relative",
+)  # fmt: skip
+"""The command that lists changed files, two fields a file, ended by zeros (git-diff-tree(1))."""
+
 _LINK_TYPE = 0o120000
 _TYPE_MASK = 0o170000
 _OWNER_EXECUTES = 0o100
@@ -43,12 +51,14 @@ class GitObjects:
 
     Attributes:
         folder: the repository's git folder.
-        command: git with the options that choose this repository.
+        command: options of git that choose this repository.
+        borrows: whether some of its objects lie in another repository, which is not read.
     """
 
     folder: Path
     command: tuple[str, ...]
-    _reader: subprocess.Popen[bytes] = field(repr=False)
+    borrows: bool = False
+    _readers: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
 
     def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """Standard output of a git command.
@@ -56,7 +66,7 @@ class GitObjects:
         Raises:
             InputError: git fails; with its own words.
         """
-        return _run([*self.command, *arguments], stdin)
+        return run_git([*self.command, *arguments], stdin)
 
     def read(self, name: str) -> tuple[str, bytes]:
         """Type and contents of an object.
@@ -64,25 +74,56 @@ class GitObjects:
         Raises:
             InputError: the repository does not have it.
         """
-        stdin, stdout = self._reader.stdin, self._reader.stdout
-        if stdin is None or stdout is None:
+        asked = path_bytes(name)
+        if b"\n" in asked:  # would be two questions
+            raise self.missing(name)
+        if not self._readers:
+            self._readers.append(start_git([*self.command, "cat-file", "--batch"]))
+        reader = self._readers[0]
+        if reader.stdin is None or reader.stdout is None:
             raise ValueError("the reader has no pipes")
         try:
-            os.write(stdin.fileno(), name.encode() + b"\n")
-            head = stdout.readline().split()
-            if len(head) != 3:
-                raise InputError(
-                    f"the repository {self.folder} does not have the object {name}",
-                    expected="a complete clone",
-                    remedy="fetch what is missing (`git fetch --refetch`, `git fsck`)",
-                )
-            size = int(head[2])
-            data = stdout.read(size + 1)
-        except BrokenPipeError as error:
-            raise InputError(f"git stopped while it read objects of {self.folder}") from error
-        if len(data) != size + 1:
-            raise InputError(f"git stopped in the middle of the object {name}")
+            reader.stdin.write(asked + b"\n")
+            reader.stdin.flush()
+            line = reader.stdout.readline()
+            head = line.split(b" ")
+            if line.endswith(b"\n") and (len(head) != 3 or not head[2].strip().isdigit()):
+                raise self.missing(name)
+            data = reader.stdout.read(int(head[2]) + 1) if len(head) == 3 else b""
+        except BrokenPipeError:
+            data = b""
+        except KeyboardInterrupt:
+            self.close()  # between a question and its answer: it cannot be asked again
+            raise
+        if not data.endswith(b"\n") or len(data) != int(head[2]) + 1:
+            self.close()  # git ends at a damaged object; the next one has a reader of its own
+            raise InputError(
+                f"git cannot read the object {name} of {self.folder}",
+                expected="a repository that is whole",
+                remedy="see what `git fsck` says of it",
+            )
         return head[1].decode(), data[:-1]
+
+    def close(self) -> None:
+        """Ends the process that reads objects; the next reading begins another."""
+        while self._readers:
+            with self._readers.pop() as reader:
+                reader.kill()
+
+    def missing(self, name: str) -> InputError:
+        """The error for an object that is not there."""
+        if self.borrows:
+            return InputError(
+                f"the repository {self.folder} does not have the object {name}; it borrows objects "
+                "from another repository (objects/info/alternates), which are not read",
+                expected="a complete clone",
+                remedy="let it have its own: `git repack -a -d`, then delete that file",
+            )
+        return InputError(
+            f"the repository {self.folder} does not have the object {name}",
+            expected="a complete clone",
+            remedy="fetch what is missing (`git fetch --refetch`, `git fsck`)",
+        )
 
     def sizes(self, names: Sequence[str]) -> dict[str, int]:
         """Sizes in bytes of objects, without reading them; missing ones are left out."""
@@ -98,9 +139,7 @@ class GitObjects:
             tree: name of a tree or a commit.
             paths: pathspecs from the root of the repository; none for everything.
         """
-        raw = self.run(
-            "diff-tree", "-r", "-z", "--no-renames", self._empty_tree, tree, "--", *paths
-        )
+        raw = self.run(*RAW_CHANGES, self._empty_tree, tree, "--", *paths)
         files: dict[str, tuple[Mode, str]] = {}
         submodules = set()
         fields = raw.split(b"\0")
@@ -123,63 +162,19 @@ class GitObjects:
 def open_objects(repository: Path) -> Iterator[GitObjects]:
     """Opens the repository that a folder belongs to, bare or not.
 
+    Nothing in it is obeyed and nothing of it but objects and refs is read; see ``git_stand_in``.
+
     Raises:
-        InputError: there is none, or git is not installed.
+        InputError: there is none, its form is not understood, or git is not installed.
     """
-    if not repository.is_dir():
-        raise _no_repository(repository, "there is no such folder")
-    try:
-        found = _run(["git", "-C", str(repository), "rev-parse", "--absolute-git-dir"])
-    except InputError as error:
-        raise _no_repository(repository, error.found) from error
-    folder = Path(path_text(found.rstrip(b"\n")))
-    # named outright, so that pathspecs are counted from the root wherever this process stands
-    command = ("git", f"--git-dir={folder}")
-    with subprocess.Popen(
-        [*command, "cat-file", "--batch"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=_environment(),
-        start_new_session=True,  # an interrupt is for us alone: what is done is still reported
-    ) as reader:
-        yield GitObjects(folder, command, reader)
-
-
-def _no_repository(folder: Path, why: str) -> InputError:
-    return InputError(
-        f"{folder} is no git repository: {why}",
-        expected="a folder of a git repository",
-        remedy="name a clone with --repo",
-    )
-
-
-def _run(command: Sequence[str], stdin: bytes = b"") -> bytes:
-    try:
-        done = subprocess.run(
-            command,
-            input=stdin,
-            capture_output=True,
-            check=False,
-            env=_environment(),
-            start_new_session=True,
-        )
-    except FileNotFoundError as error:
-        raise InputError("git is not installed", remedy="install git 2.30 or later") from error
-    if done.returncode:
-        words = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
-        raise InputError(f"git says: {words}")
-    return done.stdout
-
-
-def _environment() -> dict[str, str]:
-    """Ours, without variables that would choose another repository or change what git prints."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("GIT_") or name.startswith(("GIT_CONFIG", "GIT_CEILING"))
-    }
-    return kept | {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+    found = find_repository(repository, os.environ)
+    with stand_in(found) as folder:
+        command = (f"--git-dir={folder}",)
+        objects = GitObjects(found.folder, command, found.borrows)
+        try:
+            yield objects
+        finally:
+            objects.close()
 
 
 def _mode(number: int) -> Mode:

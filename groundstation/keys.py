@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from shared.auth.keys import (
 from shared.auth.profiles import Profile
 from shared.auth.tesla import Chain, Disclosure
 from shared.errors import InputError
+from shared.files import create_file, make_folder
 
 PRIVATE_NAME = "ground.key"
 PUBLIC_NAME = "ground.pub"
@@ -85,15 +85,14 @@ def write_key_pair(folder: Path, key: GroundKey) -> KeyFiles:
                 expected="a folder without a key pair",
                 remedy="choose another folder; a lost key cannot be made again",
             )
+    make_folder(folder)
+    create_file(private, _private_pem(key), durable=True, mode=0o600)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _create(private, 0o600, _private_pem(key))
-        _create(public, 0o600 if shared else 0o644, _public_pem(key))
-    except OSError as error:
-        raise InputError(
-            f"cannot write a key pair into {folder}: {error.strerror}",
-            remedy="choose a folder that you may write",
-        ) from error
+        mode = 0o600 if shared else 0o644
+        create_file(public, _public_pem(key), durable=True, mode=mode)
+    except BaseException:  # half a pair is of no use, and would stand in the way of a whole one
+        private.unlink()
+        raise
     return KeyFiles(private, public, key_id(trusted(key)), profile_of(key))
 
 
@@ -195,11 +194,3 @@ def _public_pem(key: GroundKey) -> bytes:
     if isinstance(key, Ed25519PrivateKey):
         return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return to_pem(key.commitment if isinstance(key, Chain) else key)
-
-
-def _create(path: Path, mode: int, data: bytes) -> None:
-    # O_EXCL: also a file that appeared a moment ago is not overwritten, and no link is followed
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, mode)  # whatever the umask is
-        file.write(data)

@@ -7,7 +7,6 @@ gives the same pin, byte for byte, on every machine.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from shared.exact.manifest import Manifest, layout
 from shared.exact.pin import MANIFEST_NAME, MODEL_NAME, TOKENIZER_NAME, Pin, load_pin
 from shared.exact.tables import exp_table, rope_tables
 from shared.exact.tensorfile import write_tensors
+from shared.files import replace_file, replacing, sync_folder
 from shared.terminal import Report, silent
 
 _BLOCK_ROWS = 4096
@@ -86,15 +86,13 @@ def write_pin(
     )
     with _new_folder(out) as folder:
         digest = hashlib.sha256()
-        with (folder / MODEL_NAME).open("wb") as file:
+        with replacing(folder / MODEL_NAME, durable=True) as file:
             specs = layout(manifest)
             write_tensors(file, specs, _Quantiser(model, manifest, report).get, digest.update)
-            file.flush()
-            os.fsync(file.fileno())
-        _write(folder / TOKENIZER_NAME, model.tokenizer.data)
+        replace_file(folder / TOKENIZER_NAME, model.tokenizer.data, durable=True)
         facts = {field: getattr(manifest, field) for field in manifest.__dataclass_fields__}
         final = Manifest(**facts | {"model_sha256": digest.hexdigest()})
-        _write(folder / MANIFEST_NAME, final.to_bytes())
+        replace_file(folder / MANIFEST_NAME, final.to_bytes(), durable=True)
     return load_pin(out, verify=False)
 
 
@@ -185,9 +183,9 @@ def _new_folder(out: Path) -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
         yield folder
         folder.chmod(0o755)
-        _sync_folder(folder)
+        sync_folder(folder)
         folder.replace(out)
-        _sync_folder(out.parent)
+        sync_folder(out.parent)
     except OSError as error:
         raise InputError(
             f"{out} cannot be written: {error.strerror}",
@@ -196,18 +194,3 @@ def _new_folder(out: Path) -> Iterator[Path]:
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

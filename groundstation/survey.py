@@ -214,6 +214,9 @@ def _author(
     notes = [
         f"{trees.submodules} submodules left out" if trees.submodules else "",
         "unchanged files by name only" if trees.is_lean else "",
+        f"{trees.unread} unchanged files that the repository lacks by name only"
+        if trees.unread
+        else "",
         "" if peer.verified else f"zstd-dict: {peer.note}",
     ]
     return CommitCost(

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from shared.digest import sha256
 from shared.errors import InputError
 from shared.exact.pin import cache_home
+from shared.files import append_whole
 
 FORMAT = "rehydration-survey/1"
 
@@ -39,7 +40,7 @@ class SurveyLog:
 
     path: Path
     known: Mapping[str, Mapping[str, Any]]
-    _file: IO[bytes]
+    _file: FileIO
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Appends a commit.
@@ -48,9 +49,12 @@ class SurveyLog:
             InputError: the file cannot be written.
         """
         try:
-            _append(self._file, record)
+            append_whole(self._file, _line(record), durable=True)
         except OSError as error:
-            raise InputError(f"cannot write {self.path}: {error.strerror}") from error
+            raise InputError(
+                f"cannot write {self.path}: {error.strerror}",
+                remedy="make room there, or name another file with --state",
+            ) from error
 
 
 @contextmanager
@@ -66,7 +70,7 @@ def open_log(path: Path, settings: Mapping[str, Any]) -> Iterator[SurveyLog]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+b")
+        file = path.open("a+b", buffering=0)
     except OSError as error:
         raise InputError(
             f"cannot open {path}: {error.strerror}", remedy="name another file with --state"
@@ -79,17 +83,23 @@ def open_log(path: Path, settings: Mapping[str, Any]) -> Iterator[SurveyLog]:
                 f"another survey is writing {path}",
                 remedy="wait for it, or name another file with --state",
             ) from error
-        yield SurveyLog(path, _known(path, file, settings), file)
+        try:
+            known = _known(path, file, settings)
+        except OSError as error:
+            raise InputError(
+                f"cannot write {path}: {error.strerror}", remedy="name another file with --state"
+            ) from error
+        yield SurveyLog(path, known, file)
 
 
-def _known(path: Path, file: IO[bytes], settings: Mapping[str, Any]) -> dict[str, Any]:
+def _known(path: Path, file: FileIO, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The commits in a log; one that is empty, or was cut short in its first line, is begun."""
     file.seek(0)
     data = file.read()
     header = {"format": FORMAT, "settings": dict(settings)}
     if b"\n" not in data and _line(header).startswith(data):
         file.truncate(0)
-        _append(file, header)
+        append_whole(file, _line(header), durable=True)
         return {}
     whole, _, rest = data.rpartition(b"\n")
     first, *records = (
@@ -142,9 +152,3 @@ def _no_log(path: Path, why: str) -> InputError:
 
 def _line(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record).encode() + b"\n"
-
-
-def _append(file: IO[bytes], record: Mapping[str, Any]) -> None:
-    file.write(_line(record))
-    file.flush()
-    os.fsync(file.fileno())

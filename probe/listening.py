@@ -33,6 +33,13 @@ def listen(
             "sent last, with no more bytes than came from there.",
         ),
     ] = "",
+    inbox_disk: Annotated[
+        int, typer.Option(min=1, metavar="MIB", help="Disk for what is not authentic yet.")
+    ] = 16,
+    inbox_writes: Annotated[
+        int,
+        typer.Option(min=2, help="Durable writes in a minute for what is not authentic yet."),
+    ] = 60,
     pictures: Annotated[
         Path | None,
         typer.Option(
@@ -75,7 +82,11 @@ def listen(
     from probe.picture import Gallery
     from probe.serving import Options, serve
 
-    line = Options(udp, serial, baud, framing, scid, vcid, apid, telemetry, telemetry_to)
+    line = Options(
+        *(udp, serial, baud, framing, scid, vcid, apid, telemetry, telemetry_to),
+        inbox_mib=inbox_disk,
+        inbox_writes=inbox_writes,
+    )
     budget = budget_of(max_tokens, max_seconds, max_memory)
     gallery = None
     if pictures is not None:

@@ -16,7 +16,7 @@ from probe.filesystem import Filesystem
 from probe.records import Config, Entry, Operation, noted
 from probe.slots import Slots
 from probe.space import NoRoom, check_room, free_bytes, staged_bytes, taken_bytes
-from probe.store import Store, open_store, storing
+from probe.store import INBOX, Store, open_store, storing
 from probe.transaction import Outcome, change_trees, recover
 from probe.trial import confirmed, on_trial, overdue
 from shared.digest import sha256
@@ -128,13 +128,16 @@ def make_way(probe: Probe) -> str:
 def disk_taken(probe: Probe) -> int:
     """What root, slots and state take now, bytes in whole blocks.
 
+    The inbox does not count: strangers fill it, and it has bounds of its own.
+
     Raises:
         StoreError: the disk refuses to tell.
     """
     slots, state = probe.slots, probe.store.folder
     outside = [place for place in slots.places() if state not in place.parents]
     with storing("count the disk's blocks"):
-        return sum(map(taken_bytes, (slots.root, state, *outside)))
+        taken = sum(map(taken_bytes, (slots.root, state, *outside)))
+        return taken - taken_bytes(state / INBOX)
 
 
 def _change_trees(probe: Probe, slot: str, entry: Entry) -> bool:

@@ -6,13 +6,17 @@ waiting in a small buffer of the system.
 
 from __future__ import annotations
 
-import queue
+import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from probe.assembly import Assembly, Kept, take
-from probe.inbox import Inbox, Waiting
+from probe.batch import Waiting
+from probe.inbox import Inbox
+from probe.lane import MOST_BYTES, Lane, Triage
+from probe.standing import Standing
 from probe.transports import Transport
 from probe.units import Framing, Units, told
 from shared.ccsds.stack import Stack
@@ -20,8 +24,8 @@ from shared.errors import RehydrationError, StoreError
 from shared.memory import came_of_lack
 
 POLL_S = 0.2
-MAX_WAITING = 256
-"""Messages on disk and in memory; beyond, the line is not read until one is dealt with."""
+TELL_S = 1.0
+"""How often it is said at most that strangers' messages make way."""
 
 Fault = Callable[[str], None]
 
@@ -48,7 +52,8 @@ class Receiver:
         max_bytes: int,
         fault: Fault,
     ) -> None:
-        self.messages: queue.Queue[Waiting] = queue.Queue(MAX_WAITING)
+        self.triage = Triage(os.urandom(16))
+        self.messages = Lane(most_bytes=max(MOST_BYTES, 2 * max_bytes))
         self.ended = threading.Event()
         self._transport = transport
         self._framing = framing
@@ -59,6 +64,8 @@ class Receiver:
         self._faults: list[str] = []
         self._assembly = Assembly()
         self._order = 0
+        self._made_way = 0
+        self._told_s = 0.0
         self._stop = threading.Event()
         self.failure: Exception | None = None
         """What ended the reading before the input did."""
@@ -92,6 +99,7 @@ class Receiver:
                 data = self._transport.receive(POLL_S)
                 if data is not None:
                     self._attend(data)
+                self._look_after()
                 if data == b"":
                     break
         except Exception as error:  # the line itself, or what tells of faults
@@ -105,6 +113,15 @@ class Receiver:
             self._dispose(self._framing.feed(data) if data else self._framing.end())
         except Exception as error:
             self._faults.append(f"what came is dropped: {failing(error)}")
+        self._report()
+
+    def _look_after(self) -> None:
+        """Write what the budget allows by now, and say how many have made way."""
+        self._attempt(self._inbox.keep)
+        now_s = time.monotonic()
+        if self._made_way and now_s >= self._told_s + TELL_S:
+            self._faults.append(f"{self._made_way} messages made way: too many that prove nothing")
+            self._made_way, self._told_s = 0, now_s
         self._report()
 
     def _dispose(self, units: Units) -> None:
@@ -135,34 +152,38 @@ class Receiver:
         self._assembly = taken.assembly
         if taken.fault:
             self._faults.append(taken.fault)
-        for message in taken.messages:
-            self._message(message)
-        for gone in taken.gone:
-            self._attempt(lambda gone=gone: self._inbox.drop_segment(gone))  # type: ignore[misc]
+        made = [self._message(message) for message in taken.messages]
+        self._attempt(lambda: self._inbox.replace(taken.gone, made))
 
-    def _message(self, data: bytes) -> None:
+    def _message(self, data: bytes) -> Waiting:
         # One byte more than allowed is enough to be refused for its size.
         self._order += 1
         waiting = Waiting(self._order, data[: self._max_bytes + 1])
-        stored = self._attempt(lambda: self._inbox.put_message(waiting))
-        self._hand_on(replace(waiting, stored=stored))
+        guest = self.triage.guest(waiting)
+        if self.messages.holds(waiting.data):  # a copy is worth nothing of its own
+            guest = replace(guest, standing=Standing.HOPELESS)
+        stored = False
+        if guest.standing is not Standing.HOPELESS:
+            authentic = guest.standing is Standing.AUTHENTIC
+            stored = self._attempt(lambda: self._inbox.put_message(waiting, authentic=authentic))
+        self._make_way(self.messages.put(guest, replace(waiting, stored=stored)))
+        return waiting
 
     def _hand_on(self, waiting: Waiting) -> None:
-        while not self._stop.is_set():
-            try:
-                self.messages.put(waiting, timeout=POLL_S)
-                return
-            except queue.Full:
-                continue
+        self._make_way(self.messages.put(self.triage.guest(waiting), waiting))
 
-    def _attempt(self, action: Callable[[], None]) -> bool:
+    def _make_way(self, gone: Iterable[Waiting]) -> None:
+        for waiting in gone:
+            self._made_way += 1
+            self._attempt(lambda waiting=waiting: self._inbox.drop_message(waiting))  # type: ignore[misc]
+
+    def _attempt(self, action: Callable[[], bool | None]) -> bool:
         """Whether the disk did it; one that refuses costs the memory of this across a restart."""
         try:
-            action()
+            return action() is not False
         except StoreError as error:
             self._faults.append(str(error))
             return False
-        return True
 
 
 def failing(error: Exception) -> str:

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from probe.checks import Record
 from probe.onboard import Clock, Probe
 from probe.records import Entry, Operation, noted
 from probe.update import on_record
 from shared.auth.keys import TrustedKey, to_text
-from shared.auth.rotation import check_rotation, decode_rotation
+from shared.auth.rotation import Rotation, check_rotation, decode_rotation
 from shared.digest import sha256
 from shared.envelope import check_number, check_size
 from shared.errors import InputError, Refusal
 from shared.trust import check_apart
+
+
+def check(data: bytes, record: Record) -> tuple[Rotation, tuple[TrustedKey, ...]]:
+    """The change of keys that a trusted key has signed, and the keys that are trusted after it.
+
+    Raises:
+        Refusal: of the family of the check that failed.
+    """
+    check_size(data, record.limits)
+    rotation = decode_rotation(data)
+    keys = check_rotation(
+        rotation, record.keys, identity=record.identity, threshold=record.threshold
+    )
+    check_number(rotation.counter, record.counter, record.limits)
+    return rotation, keys
 
 
 def rotate(probe: Probe, data: bytes, clock: Clock) -> tuple[TrustedKey, ...]:
@@ -29,13 +45,7 @@ def rotate(probe: Probe, data: bytes, clock: Clock) -> tuple[TrustedKey, ...]:
         StoreError: the disk refuses.
     """
     ledger = probe.store.ledger()
-    record = on_record(probe.config, ledger, probe.store.pending())
-    check_size(data, record.limits)
-    rotation = decode_rotation(data)
-    keys = check_rotation(
-        rotation, record.keys, identity=record.identity, threshold=record.threshold
-    )
-    check_number(rotation.counter, record.counter, record.limits)
+    rotation, keys = check(data, on_record(probe.config, ledger, probe.store.pending()))
     try:
         check_apart(keys)
     except InputError as error:

@@ -58,11 +58,13 @@ class Dealt:
         telemetry: what to say.
         later: whether it may do another time, when the tree or the disk is another.
         notes: what could not be done and was no reason to fail, in words.
+        authentic: whether its signature was found to fit, though it was not done.
     """
 
     telemetry: Telemetry
     later: bool = False
     notes: tuple[str, ...] = ()
+    authentic: bool = False
 
     @classmethod
     def refused(cls, error: RehydrationError, *, later: bool = False) -> Dealt:
@@ -93,14 +95,17 @@ def deal(
     try:
         with blaming_memory():
             dealt = _dealt(probe, data, regenerator, clock, gallery, attempts)
-        return replace(dealt, notes=tuple(probe.notes))
+            return replace(dealt, notes=tuple(probe.notes))
     except errors.Replayed as error:
         return _completed(ledger, data) or Dealt.refused(error)
-    except (errors.BadSignature, errors.WrongBaseline, NoRoom) as error:
-        # Perhaps it follows one that is still on its way, or the disk gets room.
+    except NoRoom as error:  # no tree is made for a message that is not authentic
+        return replace(Dealt.refused(error, later=True), authentic=True)
+    except (errors.BadSignature, errors.WrongBaseline) as error:
+        # Perhaps it follows one that is still on its way.
         return Dealt.refused(error, later=True)
     except errors.Refusal as error:
-        return Dealt.refused(error, later=type(error) is errors.Refusal and on_trial(ledger))
+        waits_for_trial = type(error) is errors.Refusal and on_trial(ledger)
+        return replace(Dealt.refused(error, later=waits_for_trial), authentic=waits_for_trial)
 
 
 def _completed(ledger: Ledger, data: bytes) -> Dealt | None:

@@ -16,27 +16,31 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from probe.batch import Waiting
 from probe.energy import Energy
 from probe.filesystem import Filesystem
 from probe.holding import Attempts
-from probe.inbox import Inbox, Waiting
+from probe.inbox import Inbox
 from probe.onboard import Clock, Probe, open_probe
 from probe.patience import Patience, Remembered, refused
 from probe.picture import Gallery
 from probe.receiver import Receiver, failing
 from probe.records import Config
+from probe.room import Guest, makes_way
 from probe.routing import STEPS, Dealt, deal
 from probe.selftest import judge
 from probe.space import free_bytes
+from probe.standing import Standing
 from probe.telemetry import Event, Telemetry
-from probe.update import Regenerator
+from probe.update import Regenerator, on_record
 from probe.usage import peak_memory_kib
 from shared.digest import sha256
 from shared.errors import Defect, InputError, OutOfMemory, RehydrationError, StoreError
 from shared.memory import blaming_memory
 from shared.terminal import Report
 
-MAX_PARKED = 16
+MAX_PARKED = 1024
+"""Messages of strangers; they have room for as many bytes as on the way here."""
 IDLE_S = 1.0
 PROGRESS_S = 1.0
 DISK_S = 60.0
@@ -82,8 +86,8 @@ class Service:
         self._refused_by_disk: dict[Waiting, Patience] = {}
         """Of the parked, those that a disk refused, by the monotonic clock."""
         self._remembered = Remembered()
-        self._unstored: set[Waiting] = set()
-        """Of the parked, those that are in memory alone."""
+        self._guests: dict[Waiting, Guest] = {}
+        """What the parked are, oldest first."""
         self._attempts = Attempts()
         self._sequence = -1
         self._told_s = 0.0
@@ -147,6 +151,7 @@ class Service:
         while True:
             try:
                 with blaming_memory(), self._open() as probe:
+                    self._learn(probe)
                     self._sequence = probe.store.ledger().sequence
                     follow = self._doing.follow(probe.config, self._progress)
                     follow = self._remembered.around(follow)
@@ -199,34 +204,49 @@ class Service:
                 self._drop(waiting)
             return dealt
         self._parked.append(waiting)
-        if not waiting.stored:
-            self._unstored.add(waiting)
-            self._store(waiting)
-        if len(self._parked) > MAX_PARKED:
-            # Anybody can have messages parked that name another tree.
-            others = (one for one in self._parked if one not in self._refused_by_disk)
-            given_up = next(others, self._parked[0])
+        self._guests[waiting] = self._guest(waiting, dealt)
+        if not waiting.stored and not self._store(waiting):
+            reason = f"{dealt.telemetry.reason} (in memory for now)"
+            dealt = replace(dealt, telemetry=replace(dealt.telemetry, reason=reason))
+        # Anybody can have messages parked that name another tree.
+        most_bytes = self._receiver.messages.most_bytes
+        while (one := makes_way(list(self._guests.values()), MAX_PARKED, most_bytes)) is not None:
+            given_up = next(parked for parked in self._parked if parked.order == one.order)
             # Said before it is done: what is said to be parked is on disk.
-            reason = f"more than {MAX_PARKED} messages are parked: the oldest is given up"
+            reason = f"more than {MAX_PARKED} messages are parked: one is given up"
             self._emit(Telemetry(Event.REFUSED, digest=sha256(given_up.data)[:8], reason=reason))
             self._leave(given_up)
         return dealt
 
+    def _guest(self, waiting: Waiting, dealt: Dealt) -> Guest:
+        """What a parked message is.  Where a signature was found to fit, it keeps its place."""
+        guest = self._receiver.triage.guest(waiting)
+        if dealt.authentic:
+            return replace(guest, standing=Standing.AUTHENTIC)
+        return guest
+
     def _leave(self, waiting: Waiting) -> None:
         self._parked.remove(waiting)
         self._refused_by_disk.pop(waiting, None)
-        self._unstored.discard(waiting)
+        self._guests.pop(waiting, None)
         self._drop(waiting)
 
-    def _store(self, waiting: Waiting, *, say: bool = True) -> None:
-        """Put a parked message on disk that could not be when it came."""
+    def _store(self, waiting: Waiting) -> bool:
+        """Put a parked message on disk that was not when it came; whether it is there now.
+
+        A stranger's goes there when the inbox may write for strangers.
+        """
+        authentic = self._guests[waiting].standing is Standing.AUTHENTIC
         try:
-            self._inbox.put_message(waiting)
+            return self._inbox.put_message(waiting, authentic=authentic)
         except StoreError as error:
-            if say:
-                self._emit(refused_by_disk(error, sha256(waiting.data)[:8]))
-            return
-        self._unstored.discard(waiting)
+            self._emit(refused_by_disk(error, sha256(waiting.data)[:8]))
+            return False
+
+    def _learn(self, probe: Probe) -> None:
+        """Tell those who look at messages first what there is to know."""
+        ledger, pending = probe.store.ledger(), probe.store.pending()
+        self._receiver.triage.record = on_record(probe.config, ledger, pending)
 
     def _retry(self) -> None:
         """Try parked messages as long as that changes anything."""
@@ -235,7 +255,13 @@ class Service:
             if self._sequence_of_parked == sequence:
                 return
             tried = self._sequence_of_parked = sequence
-            self._try(self._parked)
+            self._try([one for one in self._parked if self._may_do(one)])
+
+    def _may_do(self, waiting: Waiting) -> bool:
+        """Whether a parked message is worth an attempt: most belong to strangers."""
+        if waiting in self._refused_by_disk:
+            return True
+        return self._receiver.triage.guest(waiting).standing is not Standing.UNPROVEN
 
     def _retry_disk(self) -> None:
         """Try those again that a disk refused a while ago."""
@@ -266,6 +292,7 @@ class Service:
     def _now(self) -> int | None:
         try:
             with self._open() as probe:
+                self._learn(probe)
                 return probe.store.ledger().sequence
         except StoreError:
             return None
@@ -274,6 +301,7 @@ class Service:
         """Nothing to do: end a trial that is over, try parked messages again."""
         try:
             with self._open() as probe:
+                self._learn(probe)
                 ledger = probe.store.ledger()
                 settled = probe.settled
         except StoreError as error:
@@ -290,8 +318,6 @@ class Service:
             self._emit(Telemetry(Event.READY, counter=ledger.counter, digest=tree))
             self._judge()
             return
-        for waiting in list(self._unstored):
-            self._store(waiting, say=False)
         self._retry()
         self._retry_disk()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from probe.energy import Energy
 from probe.filesystem import Filesystem
-from probe.inbox import open_inbox
+from probe.inbox import Bounds, open_inbox
 from probe.model import regenerator
 from probe.onboard import open_probe
 from probe.picture import Gallery, check_place
@@ -44,6 +44,13 @@ class Options:
     apid: int
     telemetry: str
     telemetry_to: str
+    inbox_mib: int = 16
+    inbox_writes: int = 60
+
+    @property
+    def bounds(self) -> Bounds:
+        """What strangers may cost the disk."""
+        return Bounds(self.inbox_mib << 20, self.inbox_writes)
 
 
 def serve(
@@ -74,7 +81,7 @@ def serve(
         return regenerator(config, budget, report, low_memory=low_memory)
 
     files = Filesystem()
-    with open_inbox(state, files) as inbox:
+    with open_inbox(state, files, options.bounds) as inbox:
         line = transport(options)
         # The sender of a datagram may be anybody: who wants telemetry on a network names a place.
         out = line if options.telemetry_to or not options.udp else Printed()

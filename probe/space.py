@@ -14,7 +14,7 @@ BLOCK_BYTES = 4096
 
 
 class NoRoom(BudgetExceeded):
-    """The disk has no room for the message's tree now."""
+    """Disk or quota has no room for the message's tree now."""
 
 
 def taken_bytes(folder: Path) -> int:
@@ -78,11 +78,10 @@ def check_room(needed_bytes: int, *, taken: int, quota: int, free: int) -> None:
         free: what the filesystem has left, bytes.
 
     Raises:
-        BudgetExceeded: the quota has no room.
-        NoRoom: the disk has none; later it may.
+        NoRoom: quota or disk has none; later it may.
     """
     if quota and taken + needed_bytes > quota:
-        raise BudgetExceeded(
+        raise NoRoom(
             f"the new tree needs {needed_bytes} bytes of disk beside {taken}",
             expected=f"at most {quota} in all",
             remedy="make room with probe gc, or allow more with probe init --renew --max-disk",

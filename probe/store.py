@@ -25,7 +25,10 @@ from typing import TypeVar
 from probe.filesystem import Filesystem, durable_remove, durable_write
 from probe.pending import Pending
 from probe.records import Config, Journal, Ledger, Record, decode, encode
-from shared.errors import StoreError, words_of
+from shared.errors import StoreError
+
+INBOX = "inbox"
+"""Name of the folder of what a listener has received (``probe.inbox``)."""
 
 R = TypeVar("R", Config, Ledger, Journal, Pending)
 
@@ -86,10 +89,10 @@ class Store:
                 remedy="run probe init, or name the right folder with --state",
             ) from error
         except OSError as error:
-            raise StoreError(f"cannot read {path}: {words_of(error)}") from error
+            raise StoreError(f"cannot read {path}: {error}") from error
         except ValueError as error:
             raise StoreError(
-                f"{path} is damaged ({words_of(error)})",
+                f"{path} is damaged ({error})",
                 expected="the bytes that the probe wrote",
                 remedy="restore the file, or start a new state folder with probe init "
                 "--counter N, N at least the last counter used",
@@ -148,7 +151,7 @@ def storing(
     except OSError as error:
         known = explain(error) if explain else None
         raise known or StoreError(
-            f"cannot {attempt}: {words_of(error)}",
+            f"cannot {attempt}: {error}",
             remedy="see to the disk and its permissions; the next command recovers what was begun",
         ) from error
 

@@ -26,6 +26,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,6 +65,7 @@ def staged_file(
 
     So what must not happen without the file (a counter that is used up) is done when nothing but
     a rename can fail any more.  If the body raises, the draft is gone and the old file stays.
+    Into a stream the bytes go after the body.
 
     Args:
         path, data, durable, mode: as ``replace_file``.
@@ -71,6 +73,11 @@ def staged_file(
     Raises:
         InputError: the draft cannot be written (the body does not run), or cannot be renamed.
     """
+    if is_stream(path):  # what has gone through a pipe cannot be taken back
+        yield
+        with replacing(path, durable=durable, mode=mode) as file:
+            file.write(data)
+        return
     with replacing(path, durable=durable, mode=mode) as file:
         file.write(data)
         file.flush()
@@ -129,6 +136,30 @@ def create_file(path: Path, data: bytes, *, durable: bool, mode: int) -> None:
         raise _cannot_write(path, error) from error
 
 
+def append_whole(file: FileIO, data: bytes, *, durable: bool) -> None:
+    """Append to an open file: all the bytes, or none that stay.
+
+    Args:
+        file: opened to append, without a buffer.
+        data: what to append.
+        durable: return only when it would survive a power cut.
+
+    Raises:
+        OSError: the disk refuses; the file is as long as before.
+    """
+    end = os.fstat(file.fileno()).st_size
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(file.fileno(), left) :]
+        if durable:
+            _sync(file.fileno())
+    except BaseException:  # an interrupt too: half a line is worse than none
+        with contextlib.suppress(OSError):
+            os.ftruncate(file.fileno(), end)
+        raise
+
+
 def check_writable(path: Path) -> None:
     """Refuse at once what could not be written after long work: a draft is tried in the folder.
 
@@ -151,7 +182,8 @@ def check_writable(path: Path) -> None:
 def check_free(path: Path, *, force: bool) -> None:
     """Refuse to write over a file unless told to, besides what ``check_writable`` refuses.
 
-    A pipe, a terminal or a device may always be written: nothing is lost.
+    A pipe, a terminal or a device may always be written, and so may an empty file: nothing is
+    lost.
 
     Args:
         path: the name.
@@ -160,30 +192,25 @@ def check_free(path: Path, *, force: bool) -> None:
     Raises:
         InputError: see above.
     """
-    try:
-        is_there = path.is_file() and _place(path) is not None
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    if is_there and not force:
+    check_writable(path)
+    if not force and not is_stream(path) and path.exists() and path.stat().st_size:
         raise InputError(
             f"{path} exists",
             expected="a name that is free",
             remedy="name another file with --out, or pass --force to replace this one",
         )
-    check_writable(path)
 
 
-def check_folder(folder: Path) -> None:
-    """Refuse at once a folder in which no file could be written after long work.
+def is_stream(path: Path) -> bool:
+    """Whether bytes for this name can only be written as they come: a pipe, a device.
 
     Raises:
-        InputError: it takes no file.
+        InputError: the name is a folder's, or cannot be looked at.
     """
     try:
-        with _written(folder, b"", durable=False, mode=None):
-            pass
+        return _place(path) is None
     except OSError as error:
-        raise _cannot_write(folder, error) from error
+        raise _cannot_write(path, error) from error
 
 
 def make_folder(folder: Path) -> None:
@@ -196,6 +223,13 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _cannot_write(folder, error) from error
+
+
+def clear_drafts(folder: Path) -> None:
+    """Remove what a kill left, from a folder in which no other process writes just now."""
+    for draft in folder.glob(f"{DRAFT_PREFIX}*{DRAFT_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            draft.unlink()
 
 
 def sync_folder(folder: Path) -> None:

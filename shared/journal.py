@@ -6,16 +6,19 @@ when it is whole; what follows a damaged one is cut off and done again.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from shared.errors import InputError
+from shared.files import append_whole
 
 Take = Callable[[Any], None]
 """Takes a parsed line; raises ValueError, TypeError, KeyError or AttributeError if it is no use."""
@@ -28,7 +31,7 @@ class Journal:
     """An open file of lines, for this process alone; see ``open_journal``."""
 
     path: Path
-    _file: IO[bytes]
+    _file: FileIO
 
     def resume(self, begins: Take, take: Take) -> bool:
         """Reads what is there and cuts off what follows the last line of use.
@@ -60,10 +63,7 @@ class Journal:
             InputError: the file cannot be written.
         """
         try:
-            self._file.write(json.dumps(record).encode() + b"\n")
-            self._file.flush()
-            if sync:
-                os.fsync(self._file.fileno())
+            append_whole(self._file, json.dumps(record).encode() + b"\n", durable=sync)
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {error.strerror}") from error
 
@@ -81,7 +81,7 @@ def open_journal(path: Path, *, work: str, remedy: str) -> Iterator[Journal]:
         InputError: another process has it, or it cannot be written.
     """
     try:
-        file = path.open("a+b")
+        file = path.open("a+b", buffering=0)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
     with file:
@@ -92,4 +92,5 @@ def open_journal(path: Path, *, work: str, remedy: str) -> Iterator[Journal]:
         try:
             yield Journal(path, file)
         finally:
-            os.fsync(file.fileno())
+            with contextlib.suppress(OSError):  # what is lost here is done again
+                os.fsync(file.fileno())

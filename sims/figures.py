@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import InputError
+from shared.files import replacing
 from sims.break_even import LARGEST_PAYLOAD, MESSAGE_BYTES, PROFILES, link_bytes
 from sims.cargo import OURS
 from sims.report import Row
@@ -223,5 +224,6 @@ def _save(figure: Any, axes: Any, path: Path) -> Path:
 
 
 def _written(figure: Any, path: Path) -> Path:
-    figure.savefig(path, metadata={"Date": None})
+    with replacing(path, durable=False) as file:
+        figure.savefig(file, format=path.suffix[1:], metadata={"Date": None})
     return path

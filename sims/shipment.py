@@ -7,7 +7,6 @@ the scenario need not search again; it is regenerated in every process that prep
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.errors import RehydrationError
 from shared.exact.pin import cache_home, load_pin, resolve_pin
+from shared.files import make_folder, replace_file
 from shared.recipe import Recipe
 from shared.terminal import Report, silent
 from shared.tree import Entry, Tree, read_tree
@@ -108,10 +108,8 @@ def _authored(patch: Patch, base: Tree, target: Tree, pin: bytes, report: Report
         pass  # not there, or damaged: it is made anew
     effort = Effort(max_seconds=float("inf"), max_candidates=patch.trials)
     recipe = author(base, target, open_model(patch.model), effort=effort, report=report).recipe
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{named}.{os.getpid()}")
-    draft.write_bytes(encode_message(recipe, COUNTER))
-    draft.replace(path)
+    make_folder(path.parent)
+    replace_file(path, encode_message(recipe, COUNTER), durable=False)
     return recipe
 
 

@@ -14,6 +14,7 @@ from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.envelope import Limits
 from shared.errors import InputError, PinError
+from shared.files import make_folder, replace_file
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel
@@ -47,8 +48,8 @@ class _Blob:
 
 def write_manifest(folder: Path) -> None:
     """What stands on board for a model."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "manifest.json").write_bytes(MANIFEST)
+    make_folder(folder)
+    replace_file(folder / "manifest.json", MANIFEST, durable=False)
 
 
 def sized_cargo(envelope_bytes: int, origin: Origin = DEFAULT) -> tuple[Tree, Cargo]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tiny_codec import write_random_pin
 from typer.testing import CliRunner, Result
 
 from groundstation.cli import app
 from groundstation.counter import counter_path, keep_counter, next_counter
 from groundstation.keys import load_private_key
+from groundstation.outgoing import check_outgoing, write_outgoing
 from shared.envelope import open_envelope, parse_envelope
 from shared.errors import InputError
 from shared.exact.pin import load_pin
@@ -277,13 +281,62 @@ def test_nothing_but_the_message_on_a_pipe(ground: Ground) -> None:
 
 
 def test_counters_rise_with_every_message(ground: Ground) -> None:
-    assert [ground.json()["counter"] for _ in range(2)] == [1, 2]
-    assert ground.json(counter="40")["counter"] == 40
-    assert ground.json()["counter"] == 41
+    def counter(**changed: str) -> object:
+        ground.out.unlink(missing_ok=True)
+        return ground.json(**changed)["counter"]
+
+    assert [counter() for _ in range(2)] == [1, 2]
+    assert counter(counter="40") == 40
+    assert counter() == 41
     assert parse_envelope(ground.out.read_bytes()).message.counter == 41
     # one that was used before may be repeated on purpose, but is not taken for the last
-    assert ground.json(counter="5")["counter"] == 5
-    assert ground.json()["counter"] == 42
+    assert counter(counter="5") == 5
+    assert counter() == 42
+
+
+def test_an_envelope_is_replaced_only_when_told(ground: Ground) -> None:
+    ground.out.write_bytes(b"precious")
+    refused(ground.author(), 4)
+    assert ground.out.read_bytes() == b"precious"
+    assert not counter_path(ground.key).exists()
+    assert ground.author("--force").exit_code == 0
+    assert parse_envelope(ground.out.read_bytes()).message.counter == 1
+
+
+def test_inputs_are_never_replaced(ground: Ground) -> None:
+    before = ground.key.read_bytes()
+    refused(ground.author("--force", out=ground.key), 4)
+    assert ground.key.read_bytes() == before
+
+
+@given(share=st.floats(0, 1, exclude_max=True))
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_disk_that_is_full_uses_no_counter_up(tmp_path: Path, share: float) -> None:
+    key, out, message = tmp_path / "ground.key", tmp_path / "out", bytes(range(256)) * 40
+    key.touch()
+    keep_counter(key, 7)
+    out.write_bytes(b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * len(message)), before[1]))
+    try:
+        with pytest.raises(InputError):
+            write_outgoing(out, message, [key], 8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (out.read_bytes(), next_counter(key)) == (b"old", 8)
+
+
+def test_a_counter_that_cannot_be_kept_lets_no_message_out(tmp_path: Path) -> None:
+    key, out = tmp_path / "ground.key", tmp_path / "out"
+    key.touch()
+    counter_path(key).mkdir()
+    for act in (
+        lambda: check_outgoing(out, [key]),
+        lambda: write_outgoing(out, b"message", [key], 8),
+    ):
+        with pytest.raises(InputError):
+            act()
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def folder(tmp_path: Path) -> Path:
 def command(folder: Path, *more: str | Path) -> Result:
     words: list[str | Path] = ["author", "--base", folder / "base", "--target", folder / "target"]
     words += ["--model", folder / "pin", "--key", folder / "keys" / "ground.key"]
-    words += ["--out", folder / "out", "--trials", "6", *more]
+    words += ["--out", folder / "out", "--force", "--trials", "6", *more]
     return CliRunner().invoke(app, [str(word) for word in words])
 
 

@@ -192,7 +192,7 @@ def test_rotation(both: Both) -> None:
     words += ("--model", both.pin, "--key", new["private_key"], "--out", again)
     both.ground(*words, "--counter", 1)
     assert both.probe_code("apply", again) == 16
-    both.ground(*words, "--counter", 2)
+    both.ground(*words, "--counter", 2, "--force")
     assert both.probe("apply", again)["counter"] == 2
 
 

@@ -22,17 +22,19 @@ from groundstation.author import author as find_recipe
 from groundstation.authored import Authored
 from groundstation.commands.options import Identity
 from groundstation.commands.patch_options import PatchFile, Strip
-from groundstation.counter import keep_counter, message_counter
+from groundstation.counter import message_counter
 from groundstation.drawn import SEEDS
 from groundstation.drawn_search import Pace
 from groundstation.history import close_to_others, default_history, gains, learned_order, remember
 from groundstation.job import open_model, read_trees
 from groundstation.keys import load_private_key, signing_key
 from groundstation.moves import Order
+from groundstation.outgoing import check_outgoing, write_outgoing
 from groundstation.send import Sent, send
 from groundstation.workers import Workers
 from shared.auth.identity import check_identity
 from shared.errors import InputError
+from shared.files import is_stream
 from shared.seeds.coins import SeedSource
 from shared.terminal import print_json, progress, reports_errors
 from shared.tree import Tree
@@ -92,8 +94,8 @@ def author(
         bool,
         typer.Option(
             "--force",
-            help="Search for a drawn seed however long it takes; when stopped, the next run goes "
-            "on from a file beside --out.",
+            help="Replace a file that is there under the name --out; and search for a drawn seed "
+            "however long it takes: when stopped, the next run goes on from a file beside --out.",
         ),
     ] = False,
     hint: Annotated[
@@ -142,11 +144,13 @@ def author(
     check_identity(identity)
     private = load_private_key(key)
     signing_key(private, time.time() if sent_at is None else sent_at)  # a chain may have ended
+    check_outgoing(out, [key], force=force, inputs=[None if str(patch) == "-" else patch])
     number = message_counter(key, counter)
     trees = read_trees(base, target, patch, strip)
     pinned = open_model(model)
     past = None if no_history else Past(history or default_history())
-    journal = out.with_name(out.name + ".search.jsonl")
+    beside = None if is_stream(out) else out  # nothing to go on from beside /dev/stdout
+    journal = beside and out.with_name(out.name + ".search.jsonl")
     with progress(quiet=as_json) as report:
         effort = Effort(
             seed_source.seed_source,
@@ -154,7 +158,7 @@ def author(
             max_candidates=trials,
             max_seeds=max_seeds,
             force=force,
-            drawn_state=out.with_name(out.name + ".drawn.json"),
+            drawn_state=beside and out.with_name(out.name + ".drawn.json"),
             tell_pace=None if as_json else _teller(),
             hint=hint,
             workers=Workers(model, workers, cluster),
@@ -165,13 +169,10 @@ def author(
         authored = find_recipe(*trees, pinned, effort=effort, report=report)
     signer = signing_key(private, time.time() if sent_at is None else sent_at)
     sent = send(authored, number, signer, identity)
-    keep_counter(key, number)
-    try:
-        out.write_bytes(sent.envelope)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror}") from error
-    with contextlib.suppress(OSError):
-        journal.unlink()
+    write_outgoing(out, sent.envelope, [key], number)
+    if journal is not None:
+        with contextlib.suppress(OSError):
+            journal.unlink()
     if past:
         past.remember(*trees, authored)
     if as_json:

@@ -27,6 +27,7 @@ from groundstation.corpus.summary import check as check_rows
 from groundstation.corpus.summary import summarise
 from groundstation.corpus.texts import TextStore
 from shared.errors import InputError
+from shared.files import check_writable, replace_file
 from shared.terminal import print_json, progress, reports_errors
 
 LEAKED = 3
@@ -94,6 +95,7 @@ def build_command(
     Packages of held-out lists are refused, and patches that share a run of 20 tokens with what a
     held-out patch adds are left out. Stop it with Ctrl-C whenever you like: the next run goes on.
     """
+    check_writable(out)
     entries = read_packages(packages) if packages else []
     repositories, folders = _named(git, "--git"), _tree_pairs(trees)
     licences = _named(licence, "--licence")
@@ -129,7 +131,7 @@ def build_command(
             state=corpus_home().with_name("corpus-drawings"),
             report=report,
         )
-    out.write_text(format_rows(built.rows), "utf-8")
+    replace_file(out, format_rows(built.rows).encode(), durable=True)
     summary = summarise(built.rows)
     if as_json:
         print_json(

@@ -23,6 +23,7 @@ from groundstation.job import open_model, read_file, read_trees
 from groundstation.reuse import ReusingModel
 from groundstation.send import send
 from shared.errors import InputError
+from shared.files import check_writable, replace_file
 from shared.terminal import Report, print_json, progress, reports_errors
 from shared.tree import Tree, read_tree
 
@@ -74,10 +75,8 @@ def explain(
             expected="one of them",
             remedy="leave out --target, --patch and --strip to explain the envelope",
         )
-    if html is not None and not html.parent.is_dir():
-        raise InputError(
-            f"there is no folder {html.parent}", remedy="name a file in one for --html"
-        )
+    if html is not None:
+        check_writable(html)
     with progress(quiet=as_json) as report:
         if file is not None:
             envelope, tree = read_file(file), read_tree(base)
@@ -89,10 +88,7 @@ def explain(
             found = _author_and_explain(trees, model, effort, report)
     costliest = dearest(found, most)
     if html is not None:
-        try:
-            html.write_text(as_page(found, costliest), encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"cannot write {html}: {error.strerror}") from error
+        replace_file(html, as_page(found, costliest).encode(), durable=False)
     if as_json:
         print_json(as_dict(found, costliest))
     else:

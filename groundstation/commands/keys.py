@@ -16,6 +16,7 @@ from shared.auth.profiles import CHAIN_KEY_BYTES, Profile
 from shared.auth.schedule import Schedule
 from shared.auth.tesla import SALT_BYTES, encode_disclosure, make_chain
 from shared.errors import InputError
+from shared.files import check_free, replace_file
 from shared.terminal import print_json, reports_errors
 
 
@@ -100,6 +101,9 @@ def disclose(
         int | None,
         typer.Option(min=1, help="Whose key.", show_default="the latest that may be known"),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that is there under the name --out.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Make a key of a chain public: the probe then applies the messages of its interval.
@@ -109,10 +113,8 @@ def disclose(
     """
     found = disclosure(load_private_key(key), interval, time.time())
     data = encode_disclosure(found)
-    try:
-        out.write_bytes(data)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror}") from error
+    check_free(out, force=force)
+    replace_file(out, data, durable=True)
     if as_json:
         print_json(
             {

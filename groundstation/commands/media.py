@@ -27,6 +27,7 @@ from groundstation.commands.media_options import (
     TableOption,
 )
 from groundstation.commands.media_publish import publish
+from groundstation.commands.media_qa import qa
 from groundstation.commands.media_report import (
     info_dict,
     print_left_out,
@@ -37,11 +38,8 @@ from groundstation.commands.media_report import (
 )
 from groundstation.commands.media_survey import survey
 from groundstation.commands.tables import wide_console
-from groundstation.media.book import Book, read_book, write_book
+from groundstation.media.book import read_book, write_book
 from groundstation.media.encode import (
-    Checked,
-    Unopened,
-    check_file,
     drawn,
     encode_pictures,
     opened,
@@ -57,9 +55,8 @@ from groundstation.media.files import (
 )
 from groundstation.media.fits import NETWORKS
 from groundstation.media.gate import Gate
-from groundstation.media.images import encode_picture, pillow
+from groundstation.media.images import encode_picture
 from groundstation.media.learnable import learners, refuse_larger
-from groundstation.media.page import quality_page
 from groundstation.media.train import Target
 from groundstation.media.train import train as learn
 from shared.digest import to_hex
@@ -81,6 +78,7 @@ app.command()(diffuse)
 app.command()(archive)
 app.command()(restore)
 app.command()(bundle)
+app.command()(qa)
 app.command()(author)
 app.command()(publish)
 
@@ -183,66 +181,6 @@ def encode(
     write_book(book, out)
     report_book(book, loaded, as_json, {"book": str(out)})
     if book.left_out:
-        raise typer.Exit(FAILED)
-
-
-@app.command()
-@reports_errors
-def qa(
-    folder: FolderArgument,
-    generator: GeneratorOption,
-    book_file: Annotated[Path, typer.Option("--book", help="Book of prompts of `media encode`.")],
-    page: Annotated[
-        Path | None, typer.Option("--html", help="Page to write: side by side, and flickering.")
-    ] = None,
-    shown: Annotated[int, typer.Option(min=0, help="Pictures on the page, the worst first.")] = 8,
-    score: ScoreOption = GATE.score,
-    block: BlockOption = GATE.block_levels,
-    butteraugli: Annotated[
-        float | None,
-        typer.Option(
-            min=0, help="Largest Butteraugli distance; 1 is visually lossless. Needs libjxl."
-        ),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Regenerate every record of a book and judge it against its original in FOLDER.
-
-    Exit code 3 if one fails, or cannot be opened. SSIMULACRA2: 80 cannot be told apart side by
-    side, 85 not when flipping between the two, 90 is visually lossless.
-    """
-    loaded, book = open_generator(generator), read_book(book_file)
-    if book.generator != loaded.digest:
-        raise InputError(
-            f"the book was made with generator {to_hex(book.generator, characters=16)}...",
-            expected=f"{to_hex(loaded.digest, characters=16)}..., the one given",
-            remedy="give the generator that the book names, or encode the pictures again",
-        )
-    gate = Gate(score, block, butteraugli)
-    pillow()
-    renderer, checked, left_out = Renderer(loaded.generator), list[Checked](), dict[str, str]()
-    with progress(quiet=as_json) as report:
-        for number, entry in enumerate(book.entries.values()):
-            report("pictures", number, len(book.entries))
-            try:
-                checked.append(check_file(entry, folder / entry.key, renderer, gate))
-            except Unopened as error:
-                left_out[entry.key] = error.found
-    if not checked:
-        raise InputError(
-            f"none of the {len(book.entries)} pictures can be judged: "
-            + next(iter(left_out.values()), "the book is empty"),
-            expected="the originals of the book in FOLDER",
-            remedy="check FOLDER",
-        )
-    if page is not None:
-        page.write_text(quality_page(book.family, checked, gate, shown), encoding="utf-8")
-    entries = {item.entry.key: item.entry for item in checked}
-    failed = [item.entry.key for item in checked if not item.passed]
-    extra: dict[str, object] = {"failed": failed} | ({"html": str(page)} if page else {})
-    judged = Book(book.family, book.generator, entries, left_out)
-    report_book(judged, loaded, as_json, extra)
-    if failed or left_out:
         raise typer.Exit(FAILED)
 
 

@@ -12,11 +12,12 @@ import typer
 from groundstation.commands.media_options import JsonOption
 from groundstation.commands.media_report import print_pairs
 from groundstation.commands.options import Identity
-from groundstation.counter import keep_counter, message_counter
+from groundstation.counter import message_counter
 from groundstation.keys import load_private_key, signing_key
 from groundstation.media.book import read_book
 from groundstation.media.encode import drawn
-from groundstation.media.files import checked_out, named_values, open_generator, write_new
+from groundstation.media.files import named_values, open_generator
+from groundstation.outgoing import check_outgoing, write_outgoing
 from shared.auth.identity import check_identity
 from shared.auth.keys import profile_of
 from shared.digest import to_hex
@@ -51,6 +52,9 @@ def author(
         ),
     ] = None,
     identity: Identity = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that is there under the name --out.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the signed message of a picture: its prompt, or the file that a book has instead.
@@ -59,7 +63,7 @@ def author(
     prompt draws is drawn here first, and the message carries the digest of its pixels.
     """
     check_identity(identity)
-    checked_out(out)
+    check_outgoing(out, [key], force=force, inputs=[generator, book_file])
     loaded, signer = open_generator(generator), load_private_key(key)
     if (chosen is None) == (book_file is None) or (book_file is None) != (picture is None):
         raise InputError(
@@ -74,8 +78,7 @@ def author(
     number = message_counter(key, counter)
     signing = signing_key(signer, time.time())
     envelope = sign(encode_message(recipe, number), recipe.pin, recipe.baseline, signing, identity)
-    keep_counter(key, number)
-    write_new(out, envelope)
+    write_outgoing(out, envelope, [key], number)
     signature_bytes = profile_of(signing).tail_bytes
     found = {
         "out": str(out),

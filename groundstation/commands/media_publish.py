@@ -14,8 +14,9 @@ from groundstation.commands.tables import wide_console
 from groundstation.counter import keep_counter, message_counter
 from groundstation.keys import load_private_key, signing_key
 from groundstation.media.book import read_book
-from groundstation.media.files import checked_out, open_generator, write_new
+from groundstation.media.files import open_generator
 from groundstation.media.publish import EdgeRefused, batch_of, edge_status, push, signed
+from groundstation.outgoing import check_outgoing, write_outgoing
 from shared.errors import InputError
 from shared.media.names import DEFAULT_SITE
 from shared.terminal import print_json, reports_errors
@@ -54,6 +55,9 @@ def publish(
             min=0, max=MAX_COUNTER, help="Batch counter; without it one more than the key's last."
         ),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that is there under the name --out.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Sign books of prompts and put them into edges: all records of a batch, or none.
@@ -67,11 +71,7 @@ def publish(
             "nothing says where to", expected="--to URL or --out FILE", remedy="give one of them"
         )
     if out is not None:
-        checked_out(out)
-        if out.resolve() in {path.resolve() for path in (*books, generator, key)}:
-            raise InputError(
-                f"--out would overwrite {out}", expected="another file", remedy="name a new one"
-            )
+        check_outgoing(out, [key], force=force, inputs=[*books, generator])
     loaded, signer = open_generator(generator), load_private_key(key)
     lacking = [url for url in edges if loaded.digest not in edge_status(url).generators]
     along = (out is not None or bool(lacking)) if with_generator is None else with_generator
@@ -85,9 +85,10 @@ def publish(
         removed=remove or (),
     )
     data = signed(batch, site, signing_key(signer, time.time()))
-    keep_counter(key, number)
     if out is not None:
-        write_new(out, data)
+        write_outgoing(out, data, [key], number)
+    else:
+        keep_counter(key, number)
     answers = {url: _pushed(data, url) for url in edges}
     refused = [url for url, answer in answers.items() if "error" in answer]
     report: dict[str, object] = {

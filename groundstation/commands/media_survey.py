@@ -10,6 +10,7 @@ import typer
 
 from groundstation.commands.media_options import JsonOption
 from groundstation.commands.tables import cell, table, wide_console
+from groundstation.media.files import checked_out, write_new
 from groundstation.media.grouping import Likeness
 from groundstation.media.survey import (
     Found,
@@ -70,6 +71,8 @@ def survey(
         raise InputError(
             f"{folder} is no folder", expected="a folder of pictures", remedy="check the path"
         )
+    if page is not None:
+        checked_out(page)
     counts = {} if log is None else read_requests(log)
     prices = Prices(wire, storage, core, regions, months, PRICES.draw_seconds, requests)
     likeness = Likeness(LIKENESS.cosine, mismatch)
@@ -77,7 +80,7 @@ def survey(
         inventory = take_inventory(folder, report)
         families = find_families(inventory, counts, prices, likeness, report)
     if page is not None:
-        page.write_text(survey_page(inventory, families, top), encoding="utf-8")
+        write_new(page, survey_page(inventory, families, top).encode())
     if as_json:
         print_json(_as_dict(inventory, families))
     else:

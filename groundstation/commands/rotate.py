@@ -10,9 +10,10 @@ import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from groundstation.commands.options import Identity
-from groundstation.counter import keep_counter, message_counter
+from groundstation.counter import message_counter
 from groundstation.job import read_file
 from groundstation.keys import load_private_key
+from groundstation.outgoing import check_outgoing, write_outgoing
 from shared.auth.identity import check_identity
 from shared.auth.keys import TrustedKey, key_id, profile_of, to_text
 from shared.auth.rotation import (
@@ -63,6 +64,9 @@ def rotate(
             min=0, max=MAX_COUNTER, help="Message counter; without it one more than the keys' last."
         ),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that is there under the name --out.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Change whom the probe trusts: a new key, another TESLA chain, an old key no more.
@@ -80,6 +84,7 @@ def rotate(
             expected="one of them",
             remedy="name the new trust file with --trust, or a message to sign with --cosign",
         )
+    check_outgoing(out, files, force=force, inputs=[trust])
     if cosign is not None:
         data, number = _cosigned(cosign, signers, identity, counter)
         names = []
@@ -91,12 +96,7 @@ def rotate(
         number = max(wanted)
         data = encode_rotation(keys, number, *signers, threshold=threshold, identity=identity)
         names = [f"{key_id(each):02x} {profile_of(each).value}" for each in keys]
-    for file in files:
-        keep_counter(file, number)
-    try:
-        out.write_bytes(data)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror}") from error
+    write_outgoing(out, data, files, number)
     signatures = len(decode_rotation(data).signatures)
     if as_json:
         facts = {"counter": number, "keys": names, "signatures": signatures}

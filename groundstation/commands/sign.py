@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from groundstation.commands.options import Identity
-from groundstation.counter import keep_counter, message_counter
+from groundstation.counter import message_counter
 from groundstation.job import read_file
 from groundstation.keys import load_private_key, signing_key
+from groundstation.outgoing import check_outgoing, write_outgoing
 from groundstation.resign import resign
 from shared.auth.identity import check_identity
 from shared.auth.keys import profile_of
 from shared.auth.profiles import Profile
-from shared.errors import InputError
 from shared.exact.pin import load_pin, resolve_pin
 from shared.terminal import print_json, reports_errors
 from shared.tree import read_tree
@@ -46,6 +46,9 @@ def sign(
         ),
     ] = None,
     identity: Identity = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that is there under the name --out.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Sign a message again: with another key, a higher counter, or for a later interval.
@@ -55,6 +58,7 @@ def sign(
     """
     check_identity(identity)
     signer = signing_key(load_private_key(key), time.time() if sent_at is None else sent_at)
+    check_outgoing(out, [key], force=force, inputs=[file])
     number = message_counter(key, counter)
     envelope = resign(
         read_file(file),
@@ -65,11 +69,7 @@ def sign(
         baseline=read_tree(base).digest,
         identity=identity,
     )
-    keep_counter(key, number)
-    try:
-        out.write_bytes(envelope)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror}") from error
+    write_outgoing(out, envelope, [key], number)
     profile = profile_of(signer)
     if as_json:
         print_json(

@@ -21,6 +21,8 @@ from shared.terminal import print_json, progress, reports_errors
 
 DEFAULT_MODEL = "smollm2-135m-patch"
 INTERRUPTED = 130  # as a shell has it: 128 and the number of the signal
+NOTHING_SENT = 3
+"""Exit code of a survey in which no commit could be sent."""
 
 _COLUMNS = ("diff_bytes", "payload_bytes", "total_bytes", "zstd_dict_bytes")
 
@@ -63,6 +65,7 @@ def survey(
 
     Each commit with one parent is authored as a patch to that parent; merges and the first commit
     are left out. Stop it with Ctrl-C whenever you like: the next run goes on where it was.
+    Exit code 3 if none could be sent.
     """
     moment = None if since is None else parse_since(since, datetime.now(UTC))
     selection = Selection(moment, limit, tuple(paths or ()))
@@ -77,6 +80,8 @@ def survey(
         _print(found, wide_console())
     if found.interrupted:
         raise typer.Exit(INTERRUPTED)
+    if not found.having(Outcome.SENT):
+        raise typer.Exit(NOTHING_SENT)
 
 
 def _print(found: Survey, console: Console) -> None:

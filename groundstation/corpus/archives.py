@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from groundstation.corpus.ranking import is_final
-from shared.errors import DownloadError, InputError, words_of
+from shared.errors import DownloadError, InputError
+from shared.files import make_folder, replace_file
 
 KINDS = ("wheel", "sdist")
 MAX_ARCHIVE_BYTES = 64 << 20
@@ -185,8 +186,9 @@ class ArchiveCache:
         if self._index is not None:
             listed = (link.version for link in self.links(package) if link.kind == kind)
             found = list(dict.fromkeys(listed))
-            self._folder.mkdir(parents=True, exist_ok=True)
-            _write(kept, "".join(f"{version}\n" for version in found).encode())
+            make_folder(self._folder)
+            text = "".join(f"{version}\n" for version in found)
+            replace_file(kept, text.encode(), durable=False)
             return found
         names = (path.name for path in self._folder.glob(f"{package}-*-{kind}"))
         stored = (name[len(package) + 1 : -len(kind) - 1] for name in names)
@@ -205,8 +207,8 @@ class ArchiveCache:
         stored = self._folder / f"{package}-{version}-{kind}"
         if not stored.exists():
             data = self._fetch(package, version, kind)
-            self._folder.mkdir(parents=True, exist_ok=True)
-            _write(stored, data)
+            make_folder(self._folder)
+            replace_file(stored, data, durable=False)
         return read_members(stored.read_bytes(), kind)
 
     def _fetch(self, package: str, version: str, kind: str) -> bytes:
@@ -217,13 +219,6 @@ class ArchiveCache:
                 remedy="leave the row out; its release may have been withdrawn",
             )
         return self._index.fetch(preferred(of_kind), self._most_bytes)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """A name only becomes visible with all its bytes: an interrupted run resumes."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    partial.write_bytes(data)
-    partial.replace(path)
 
 
 def preferred(links: list[Link]) -> Link:
@@ -255,7 +250,7 @@ def read_members(data: bytes, kind: str) -> dict[str, bytes]:
                             found[member.name] = stream.read()
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
         raise InputError(
-            f"not a readable {kind}: {words_of(error)}", remedy="delete it and fetch it again"
+            f"not a readable {kind}: {error}", remedy="delete it and fetch it again"
         ) from error
     if kind == "sdist":
         found = {path.partition("/")[2]: body for path, body in found.items() if "/" in path}

@@ -23,6 +23,7 @@ from groundstation.corpus.selection import Limits
 from groundstation.corpus.splits import later_from, split_of
 from groundstation.corpus.texts import TextStore
 from shared.errors import DownloadError, InputError
+from shared.files import make_folder, replace_file
 from shared.terminal import Report, silent
 
 _FORMAT = "corpus drawing 2"
@@ -197,10 +198,8 @@ def _drawing(source: Source, settings: str, guard: Guard, store: TextStore, stat
     candidates = tuple(_candidate(patch, store) for patch in drawn.patches)
     made = Drawing(candidates, drawn.licence, leaks["found"], drawn.notes)
     if kept is not None and drawn.is_complete:
-        state.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_suffix(".part")
-        partial.write_text(json.dumps(asdict(made)), "utf-8")
-        partial.replace(kept)
+        make_folder(state)
+        replace_file(kept, json.dumps(asdict(made)).encode(), durable=False)
     return made
 
 

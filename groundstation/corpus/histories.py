@@ -13,7 +13,8 @@ from groundstation.corpus.ranking import rank
 from groundstation.corpus.release_pairs import Caps, Drawn
 from groundstation.corpus.selection import Limits, is_taken
 from groundstation.git_history import Commit, find_commits
-from groundstation.git_objects import GitObjects, open_objects
+from groundstation.git_objects import RAW_CHANGES, GitObjects, open_objects
+from shared.errors import InputError
 from shared.tree import Mode, Tree, path_text, read_tree
 
 _NAME_DIGITS = 16
@@ -43,9 +44,11 @@ def draw_history(
         is_clean: says no to patches that must not be taken; they do not count.
 
     Raises:
-        InputError: no repository, or it has no such commit.
+        InputError: no repository, or it has no such commit; a commit that lacks an object is left
+            out and noted.
     """
     taken: list[FilePatch] = []
+    notes: list[str] = []
     with open_objects(repository) as objects:
         history = find_commits(objects, since=since, until=until, paths=paths)
         commits = list(enumerate(reversed(history)))
@@ -55,8 +58,11 @@ def draw_history(
                 break
             found = _changed(name, place, commit, objects, limits, paths)
             room = min(caps.per_step, caps.per_package - len(taken))
-            taken += islice(filter(is_clean, found), room)
-    return Drawn(tuple(taken), licence)
+            try:
+                taken += list(islice(filter(is_clean, found), room))
+            except InputError as error:  # what one commit lacks must not cost the others
+                notes.append(f"{name} {commit.name[:_NAME_DIGITS]}: {error.found}")
+    return Drawn(tuple(taken), licence, tuple(notes))
 
 
 def _changed(
@@ -68,7 +74,7 @@ def _changed(
     paths: Sequence[str],
 ) -> Iterator[FilePatch]:
     raw = objects.run(
-        "diff-tree", "-r", "-z", "--no-renames", "--diff-filter=M", commit.parent, commit.name,
+        *RAW_CHANGES, "--diff-filter=M", commit.parent, commit.name,
         "--", *paths,
     )  # fmt: skip
     fields = raw.split(b"\0")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import zstandard
@@ -10,6 +9,7 @@ import zstandard
 from groundstation.corpus.archives import corpus_home
 from groundstation.corpus.patch import short_digest
 from shared.errors import DownloadError
+from shared.files import make_folder, replace_file
 
 _LEVEL = 6
 _LARGEST = 64 << 20
@@ -36,10 +36,8 @@ class TextStore:
         digest = short_digest(data)
         path = self._path(digest)
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-            partial.write_bytes(self._pack.compress(data))
-            partial.replace(path)
+            make_folder(path.parent)
+            replace_file(path, self._pack.compress(data), durable=False)
         return digest
 
     def get(self, digest: str) -> bytes:

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from groundstation.media.gate import Verdict
 from shared.digest import from_hex, to_hex
-from shared.errors import InputError, RehydrationError, words_of
+from shared.errors import InputError, RehydrationError
+from shared.files import replace_file
 from shared.media.message import Record, decode_record, encode_record
 
 FORMAT: Final = "rehydration-prompts/1"
@@ -79,16 +80,18 @@ class Book:
 
 
 def write_book(book: Book, path: Path) -> None:
-    """Writes a book, under another name until it is whole."""
+    """Writes a book, whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
     value = {
         "format": FORMAT,
         "family": book.family,
         "generator": to_hex(book.generator),
         "entries": [entry.as_dict() for entry in book.entries.values()],
     }
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    replace_file(path, (json.dumps(value, indent=1) + "\n").encode(), durable=True)
 
 
 def read_book(path: Path) -> Book:
@@ -110,7 +113,7 @@ def read_book(path: Path) -> Book:
         ) from None
     except (ValueError, KeyError, TypeError, RehydrationError) as error:
         raise InputError(
-            f"{path} is no book of prompts: {words_of(error)}",
+            f"{path} is no book of prompts: {error}",
             expected=f"a file of format {FORMAT}, as `media encode` writes",
             remedy="encode the family again",
         ) from None

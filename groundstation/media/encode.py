@@ -15,7 +15,7 @@ from groundstation.media.correct import smallest_residual
 from groundstation.media.fallback import smallest_file
 from groundstation.media.family import Member
 from groundstation.media.gate import Gate, judge
-from groundstation.media.images import decode_picture, decoded, pillow
+from groundstation.media.images import bytes_of, decode_picture, decoded, pillow
 from shared.errors import InputError
 from shared.media.fixed import U8
 from shared.media.generator import Generator, Loaded
@@ -109,11 +109,7 @@ def encode_picture_file(member: Member, renderer: Renderer, gate: Gate) -> Entry
     Raises:
         Unopened: it cannot be opened.
     """
-    try:
-        original = member.path.read_bytes()
-    except OSError as error:
-        raise Unopened(f"{member.path} cannot be read: {error.strerror}") from None
-    return encode_original(member, original, renderer, gate)
+    return encode_original(member, _bytes_of(member.path), renderer, gate)
 
 
 def encode_original(member: Member, original: bytes, renderer: Renderer, gate: Gate) -> Entry:
@@ -220,6 +216,13 @@ def opened(data: bytes, name: str) -> Reading:
         raise Unopened(error.found, expected=error.expected, remedy=error.remedy) from None
 
 
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return bytes_of(path)
+    except InputError as error:
+        raise Unopened(error.found, expected=error.expected, remedy=error.remedy) from None
+
+
 def check_file(entry: Entry, path: Path, renderer: Renderer, gate: Gate) -> Checked:
     """As ``check_entry``, of an original in a file.
 
@@ -228,10 +231,7 @@ def check_file(entry: Entry, path: Path, renderer: Renderer, gate: Gate) -> Chec
     Raises:
         Unopened: the original, or the file in the record, cannot be opened.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise Unopened(f"{path} cannot be read: {error.strerror}") from None
+    data = _bytes_of(path)
     reading = opened(data, str(path))
     if entry.record.image:
         opened(entry.record.image, f"the file in the record of {entry.key}")

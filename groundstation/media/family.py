@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shared.errors import InputError, words_of
+from shared.errors import InputError
 from shared.media.prompt import Attribute
 
 PICTURES: Final = frozenset(
@@ -83,7 +83,7 @@ def read_family(folder: Path, table: Path | None = None, name: str | None = None
     if table is not None or found.is_file():
         members = _from_table(folder, found)
     else:
-        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES)
+        paths = sorted(p for p in folder.iterdir() if is_picture(p))
         members = [Member(path, values_in_name(path.stem)) for path in paths]
     if len(members) < 2:
         raise InputError(
@@ -124,10 +124,15 @@ def pictures_below(folder: Path) -> Family:
     Raises:
         InputError: there is none.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+    paths = sorted(p for p in folder.rglob("*") if is_picture(p))
     if not paths:
         raise InputError(f"{folder} has no pictures", remedy="name the folder that holds them")
     return Family(folder.resolve().name, (), tuple(Member(path, {}) for path in paths))
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a path has a picture's name and is no folder; a broken link is to be told of."""
+    return path.suffix.lower() in PICTURES and not path.is_dir()
 
 
 def values_in_name(stem: str) -> dict[str, str]:
@@ -152,9 +157,7 @@ def _from_table(folder: Path, table: Path) -> list[Member]:
         with table.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{table} cannot be read: {words_of(error)}", expected="a CSV file"
-        ) from None
+        raise InputError(f"{table} cannot be read: {error}", expected="a CSV file") from None
     members = []
     for number, row in enumerate(rows, 2):
         values = {

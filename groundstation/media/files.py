@@ -8,6 +8,7 @@ from typing import Final
 
 from groundstation.media.family import Family, Member
 from shared.errors import InputError
+from shared.files import check_writable, replace_file
 from shared.media.generator import Loaded, read_generator
 
 SUFFIXES: Final = {".png": "PNG", ".webp": "WEBP", ".avif": "AVIF", ".jxl": "JXL"}
@@ -79,6 +80,9 @@ def readable(members: Sequence[Member]) -> tuple[list[Member], dict[str, str]]:
     found, left_out = list[Member](), dict[str, str]()
     for member in members:
         try:
+            if not member.path.is_file():  # to open a pipe might never end
+                left_out[member.path.name] = "it is no file"
+                continue
             with member.path.open("rb") as file:
                 file.read(1)
             found.append(member)
@@ -109,28 +113,18 @@ def checked_out(path: Path) -> None:
     """Refuses, before anything is computed, what could not be written afterwards.
 
     Raises:
-        InputError: the folder is not there, or the path is a folder.
+        InputError: the folder is not there or takes no file, or the path is a folder.
     """
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise InputError(
-            f"{path} cannot be written",
-            expected="a file in a folder that is there",
-            remedy="make the folder first, or name a file in it",
-        )
+    check_writable(path)
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """Writes a file.
+    """Writes a file, whole or not at all, and on the disk when this returns.
 
     Raises:
         InputError: it cannot be written.
     """
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written: {error.strerror}", remedy="check folder and rights"
-        ) from None
+    replace_file(path, data, durable=True)
 
 
 def drawn_name(path: Path) -> str:

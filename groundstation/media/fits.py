@@ -18,6 +18,7 @@ from groundstation.media.family import Family, Member
 from groundstation.media.network.fit import Plan, fit_network
 from shared.digest import sha256, to_hex
 from shared.errors import PinError
+from shared.files import replacing
 from shared.media.fixed import U8
 from shared.media.generator import read_generator, write_generator
 from shared.media.kinds.basis import Basis
@@ -156,16 +157,14 @@ def _sizes(model: Model) -> tuple[object, ...]:
 
 
 def _write_fit(path: Path, fit: Fit) -> None:
-    """A generator without planes and the planes, under another name until they are whole."""
-    unfinished = path.with_suffix(".part")
-    with unfinished.open("wb") as file:
+    """A generator without planes and the planes."""
+    with replacing(path, durable=False) as file:
         np.savez(
             file,
             blank=np.frombuffer(write_generator(fit.blank), np.uint8),
             planes=fit.planes,
             coarseness=np.array(fit.coarseness),
         )
-    unfinished.replace(path)
 
 
 def _read_fit(path: Path) -> Fit | None:

@@ -51,6 +51,18 @@ def reading_of(path: Path) -> Reading:
     return read_file(path)
 
 
+def bytes_of(path: Path) -> bytes:
+    """The bytes of a picture's file, which has to be a regular one.
+
+    Raises:
+        Unreadable: it is none, or cannot be read.
+    """
+    pillow()
+    from shared.pictures.reading import file_bytes
+
+    return file_bytes(path)
+
+
 def decoded(data: bytes, name: str = "the picture") -> Reading:
     """As ``reading_of``, of bytes."""
     pillow()

@@ -85,7 +85,8 @@ def refuse_larger(size_bytes: int, family: Family, allowed: bool, kept: Collecti
     Raises:
         InputError: it is larger.
     """
-    total = sum(member.path.stat().st_size for member in family.members)
+    paths = [member.path for member in family.members]
+    total = sum(path.stat().st_size for path in paths if path.is_file())
     if allowed or size_bytes <= total:
         return
     stays = "".join(f"; the work stays in {path}" for path in kept)

@@ -24,6 +24,7 @@ from groundstation.media.images import encode_picture
 from groundstation.media.learnable import read_learnable
 from groundstation.media.network.style import torch_is_there
 from shared.errors import InputError, PinError
+from shared.files import replace_file
 from shared.media.fixed import U8
 from shared.media.generator import read_generator, write_generator
 from shared.media.prompt import Prompt
@@ -281,4 +282,4 @@ def _pictures(members: Sequence[Member], report: Report) -> list[U8]:
 
 def _preview(path: Path, pixels: U8) -> None:
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(encode_picture(pixels, "PNG"))
+    replace_file(path, encode_picture(pixels, "PNG"), durable=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from groundstation.specialise.plan import Note
 from shared.errors import InputError
+from shared.files import replacing
 
 SMOOTHED = 20
 """Steps that a point of the drawn line is the mean of."""
@@ -32,7 +33,7 @@ def draw_curve(notes: Sequence[Note], path: Path, title: str) -> None:
         title: above the picture.
 
     Raises:
-        InputError: matplotlib is not installed.
+        InputError: matplotlib is not installed, or the file cannot be written.
     """
     try:
         from matplotlib.figure import Figure
@@ -54,4 +55,8 @@ def draw_curve(notes: Sequence[Note], path: Path, title: str) -> None:
     left.set_ylim(bottom=0)
     left.set_title(title)
     left.grid(alpha=0.25)
-    figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
+    kind = path.suffix[1:]
+    with replacing(path, durable=False) as file:
+        figure.savefig(
+            file, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else None
+        )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from shared.errors import InputError
 from shared.media.fixed import U8
@@ -59,12 +59,22 @@ def read_file(path: Path) -> Reading:
     Raises:
         Unreadable: no picture that can be opened, or too large a one.
     """
+    return read_bytes(file_bytes(path), str(path))
+
+
+def file_bytes(path: Path) -> bytes:
+    """The bytes of a regular file; what else bears a picture's name might never end.
+
+    Raises:
+        Unreadable: it is none, or cannot be read.
+    """
     try:
-        data = path.read_bytes()
+        if not path.is_file():
+            raise Unreadable(f"{path} is no file", remedy="leave it out, or mend the link")
+        return path.read_bytes()
     except (OSError, MemoryError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise Unreadable(f"{path} cannot be read: {reason}", remedy="check the path") from None
-    return read_bytes(data, str(path))
 
 
 def read_bytes(data: bytes, name: str = "the picture") -> Reading:
@@ -84,6 +94,8 @@ def read_bytes(data: bytes, name: str = "the picture") -> Reading:
         raise
     except BaseException as error:  # decoders raise whatever they like, Rust's panics among it
         said = str(error).strip() or "no reason is given"
+        if isinstance(error, UnidentifiedImageError):
+            said = "no decoder here knows it"
         raise Unreadable(
             f"{name} is no picture that can be opened: {type(error).__name__}, {said}",
             remedy="leave it out, or convert it to PNG first",

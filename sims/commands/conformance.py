@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from shared.errors import InputError, words_of
+from shared.errors import InputError
+from shared.files import replace_file
 from shared.terminal import print_json, reports_errors
 from sims.hil.certify import certify
 from sims.hil.suite import FOLDER, Suite, initialised, load_suite, write_setup
@@ -98,16 +99,13 @@ def _probe(
 def _write_files(folder: Path, suite: Suite, as_json: bool) -> None:
     if folder.exists():
         raise InputError(f"{folder} is there already", expected="a new folder")
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {words_of(error)}") from error
+    folder.mkdir(parents=True)
     write_setup(folder)
     (folder / "messages").mkdir()
     for case in suite.cases:
-        (folder / "messages" / case.file).write_bytes(suite.message(case))
+        replace_file(folder / "messages" / case.file, suite.message(case), durable=False)
     manifest = (suite.folder / "manifest.json").read_bytes()
-    (folder / "messages" / "manifest.json").write_bytes(manifest)
+    replace_file(folder / "messages" / "manifest.json", manifest, durable=False)
     written = sorted(path.name for path in folder.iterdir())
     if as_json:
         print_json({"folder": str(folder), "written": written})

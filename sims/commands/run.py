@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 
 from shared.errors import InputError
+from shared.files import make_folder, replace_file
 from shared.terminal import progress, reports_errors
 from sims.campaign import Campaign, fly_once
-from sims.commands.sweep import make_folder
 from sims.endpoints import scratch
 from sims.figures import draw_run
 from sims.mission import Result
@@ -92,7 +92,7 @@ def _keep(
         "result": _facts(result),
         "compared": [each.as_dict() for each in flown],
     }
-    (out / "run.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    replace_file(out / "run.json", (json.dumps(facts, indent=2) + "\n").encode(), durable=True)
     if flown:
         draw_run(preset, settings, flown, out)
 

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from shared.errors import InputError
 from shared.exact.kernels import usable_cores
+from shared.files import make_folder, replace_file
 from shared.terminal import Report, print_json, progress, reports_errors
 from sims.campaign import Campaign, Chunk
 from sims.endpoints import scratch
@@ -59,8 +59,9 @@ def sweep(
     ]
     report = report_of(campaign, rows)
     if out is not None:
-        (out / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
-        (out / "report.csv").write_text(as_csv(rows), "utf-8")
+        text = json.dumps(report, indent=2) + "\n"
+        replace_file(out / "report.json", text.encode(), durable=True)
+        replace_file(out / "report.csv", as_csv(rows).encode(), durable=True)
         draw(rows, out)
     if as_json:
         print_json(report)
@@ -102,15 +103,3 @@ def _journal(out: Path | None, campaign: Campaign) -> Iterator[Journal | None]:
         return
     with open_journal(out / "journal.jsonl", campaign.digest) as journal:
         yield journal
-
-
-def make_folder(folder: Path) -> None:
-    """Makes a folder for results.
-
-    Raises:
-        InputError: that cannot be.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make {folder}: {error.strerror}") from error

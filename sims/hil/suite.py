@@ -22,7 +22,8 @@ from probe.setup import Setup, initialise
 from probe.telemetry import Event
 from probe.update import Regenerator
 from shared.auth.keys import to_text, trusted
-from shared.errors import InputError, words_of
+from shared.errors import InputError
+from shared.files import replace_file
 from shared.prompts.pinned import PinnedModel
 from shared.regenerate import Regenerated, regenerate
 from shared.tree import Tree, write_tree
@@ -96,7 +97,7 @@ def load_suite(folder: Path = FOLDER) -> Suite:
         cases = tuple(Case(**{**each, "events": tuple(each["events"])}) for each in value["cases"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no conformance suite: {words_of(error)}",
+            f"{path} is no conformance suite: {error}",
             expected=f"format {FORMAT}",
             remedy="leave --suite out to take the one that comes with this package",
         ) from error
@@ -111,7 +112,7 @@ def write_setup(folder: Path) -> PinnedModel:
     """
     pin = tiny_pin(folder / "pin")
     write_tree(first_tree(), folder / "root")
-    (folder / "trust.txt").write_text(to_text(trusted(KEY)) + "\n", "ascii")
+    _write(folder / "trust.txt", to_text(trusted(KEY)))
     limits = {
         "max_envelope_bytes": LIMITS.max_envelope_bytes,
         "max_counter_jump": LIMITS.max_counter_jump,
@@ -119,7 +120,7 @@ def write_setup(folder: Path) -> PinnedModel:
         "tree": first_tree().digest.hex(),
         "pin": pin.digest.hex(),
     }
-    (folder / "limits.json").write_text(json.dumps(limits, indent=2) + "\n", "ascii")
+    _write(folder / "limits.json", json.dumps(limits, indent=2))
     return PinnedModel.open(pin)
 
 
@@ -146,13 +147,17 @@ def write_suite(folder: Path, scratch: Path) -> Suite:
     for number, item in enumerate(todo, 1):
         name = f"{number:02} {item.kind}"
         file = name.replace("'", "").replace(",", "").replace(" ", "-") + ".msg"
-        (folder / file).write_bytes(item.data)
+        replace_file(folder / file, item.data, durable=False)
         cases.append(_judged(name, file, item.kind, item.data, item.target, scratch, model))
     text = json.dumps(
         {"format": FORMAT, "cases": [case.as_dict() for case in cases]}, indent=1, ensure_ascii=True
     )
-    (folder / "manifest.json").write_text(text + "\n", "ascii")
+    _write(folder / "manifest.json", text)
     return Suite(folder, tuple(cases))
+
+
+def _write(path: Path, text: str) -> None:
+    replace_file(path, f"{text}\n".encode("ascii"), durable=False)
 
 
 def _judged(

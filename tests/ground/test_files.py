@@ -200,6 +200,8 @@ def test_what_could_not_be_written_is_told_beforehand(tmp_path: Path) -> None:
 def test_a_file_there_is_asked_about(tmp_path: Path) -> None:
     path = tmp_path / "out"
     files.check_free(path, force=False)
+    path.touch()
+    files.check_free(path, force=False)  # mktemp(1) makes an empty file
     path.write_bytes(OLD)
     with pytest.raises(InputError, match="exists"):
         files.check_free(path, force=False)
@@ -244,3 +246,18 @@ def test_a_file_that_may_not_be_written_is_not_replaced() -> None:
         finally:
             os.seteuid(user)
         assert path.read_bytes() == OLD
+
+
+@given(lines=st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=6), at=st.data())
+def test_what_is_appended_is_whole_or_gone(lines: list[bytes], at: st.DataObject) -> None:
+    room = at.draw(st.integers(0, sum(map(len, lines))))
+    with tempfile.TemporaryDirectory() as folder:
+        path, kept = Path(folder, "log"), b""
+        with path.open("ab", buffering=0) as file, room_for(room):
+            for line in lines:
+                try:
+                    files.append_whole(file, line, durable=False)
+                    kept += line
+                except OSError:
+                    assert len(kept) + len(line) > room
+        assert path.read_bytes() == kept

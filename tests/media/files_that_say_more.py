@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
@@ -135,6 +136,9 @@ def files_that_say_more() -> Mapping[str, bytes]:
         "unknown.png": png(rows, side, 8, 2, (b"prVt", b"whatever")),
         "xmp-turned.png": png(rows, side, 8, 2, (b"iTXt", turned_by_xmp)),
         "pq.avif": _pq_avif(image),
+        "deep.jxl": imagecodecs.jpegxl_encode(pixels.astype(np.uint16) * 257, lossless=True),
+        "float.jxl": imagecodecs.jpegxl_encode(pixels.astype(np.float32) / 255, lossless=True),
+        "frames.jxl": imagecodecs.jpegxl_encode(np.stack([pixels, drawing(1)]), lossless=True),
     }
 
 

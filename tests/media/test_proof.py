@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -230,6 +231,27 @@ def test_shapes_that_a_format_does_not_hold_end_no_run(tmp_path: Path) -> None:
         run("archive", place, "--out", tmp_path / keep, "--keep", keep)
         run("restore", tmp_path / keep, "--out", back / keep)
         assert len(list((back / keep).iterdir())) == 4
+
+
+def test_what_only_bears_the_name_of_a_picture_is_named(tmp_path: Path) -> None:
+    place, made = tmp_path / "in", tmp_path / "g"
+    place.mkdir()
+    for number in range(2):
+        image = Image.fromarray(drawing(number))
+        (place / f"tone-{number}.png").write_bytes(saved(image, "PNG"))
+    os.mkfifo(place / "tone-pipe.png")
+    (place / "tone-link.png").symlink_to("nowhere.png")
+    (place / "tone-folder.png").mkdir()
+    odd = ["tone-link.png", "tone-pipe.png"]
+    told = json.loads(run("survey", place, "--json").stdout)
+    assert (told["pictures"], told["unreadable"]) == (2, odd)
+    told = json.loads(run("lean", place, "--out", made, "--even-if-larger", "--json").stdout)
+    assert (told["pictures"], list(told["left_out"])) == (2, odd)
+    book, archive = tmp_path / "b", tmp_path / "a"
+    told = run("encode", place, "--generator", made, "--out", book, "--json", code=3)
+    assert list(json.loads(told.stdout)["left_out"]) == odd
+    told = run("archive", place, "--out", archive, "--json", code=3)
+    assert list(json.loads(told.stdout)["left_out"]) == odd
 
 
 def test_a_record_never_passes_for_a_file_that_shows_more(family: Path, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from powercut import Quick
 from world import BASE, TARGET, THIRD, World, classical, envelope, regenerator
 
+from probe.assembly import Kept
+from probe.batch import Item, Waiting, read_items
 from probe.filesystem import Filesystem
 from probe.inbox import open_inbox
 from probe.receiver import Receiver
@@ -86,3 +89,13 @@ def events(said: list[Telemetry]) -> list[str]:
 
 def cltus(data: bytes, first: int, count: int = 0) -> list[bytes]:
     return send(data, STACK, first_number=first, packet_count=count)
+
+
+def stored(world: World) -> tuple[list[bytes], list[Kept]]:
+    """Messages and segments on disk, read beside a listener that may be at work."""
+    items: list[Item] = []
+    for path in (world.state / "inbox").glob("*.batch"):
+        with contextlib.suppress(FileNotFoundError):
+            items += read_items(path.name, path.read_bytes())
+    messages = [item.data for item in items if isinstance(item, Waiting)]
+    return messages, [item for item in items if isinstance(item, Kept)]

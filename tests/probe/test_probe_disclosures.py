@@ -1,4 +1,4 @@
-"""What disclosures that anybody can send cost a listening probe: no write, no computing, no clock."""
+"""What disclosures that anybody can send cost a listening probe: no write, no work, no clock."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from listening import FIRST, SECOND, cltus
+from listening import FIRST, SECOND, cltus, stored
 from test_probe_lines import command, ended
 from world import BASE, KEY, TARGET, THIRD, World
 
@@ -140,8 +140,7 @@ def test_a_full_disk_that_was_emptied_before_a_restart(small: Disk) -> None:
     probe.send(slip(SECOND))
     probe.next("parked")
     small.empty(probe.process)
-    inbox = small.world.state / "inbox"
-    while not list(inbox.glob("*.message")):
+    while not stored(small.world)[0]:
         assert probe.process.poll() is None
     probe.process.kill()
     probe.process.communicate()
@@ -182,7 +181,7 @@ def test_a_process_killed_amid_a_transfer(world: World) -> None:
         assert "applied" not in events("refused")
         process.kill()
         process.communicate()
-        assert len(list((world.state / "inbox").glob("*.segment"))) >= half
+        assert len(stored(world)[1]) >= half
         process = command(world, *words)
         events("ready")
         for frame in mixed[half:]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from listening import STACK, AtOnce, Line
@@ -10,7 +11,8 @@ from recorder import Recorder
 from world import World, regenerator
 
 from probe.assembly import Kept
-from probe.inbox import Inbox, Waiting, open_inbox
+from probe.batch import Waiting
+from probe.inbox import Inbox, Key, open_inbox
 from probe.receiver import Receiver
 from probe.service import Doing, Service
 from probe.telemetry import Event, Telemetry
@@ -51,30 +53,28 @@ def item_of(one: Waiting | Kept) -> Item:
 
 
 class Watched(Inbox):
-    """Notes when something is taken, and when it begins to be dropped."""
+    """Notes when something is on disk for good, and when it begins to be dropped."""
 
     def __init__(self, real: Inbox, disk: Recorder, taken: Taken) -> None:
         super().__init__(real.folder, real.files)
         self.disk, self.taken = disk, taken
+        self.load()
 
-    def _note(self, notes: list[Note], one: Waiting | Kept) -> None:
-        notes.append(Note(item_of(one), one.order, len(self.disk.steps)))
+    def _note(self, notes: list[Note], key: Key) -> None:
+        item = self._items[key]
+        notes.append(Note(item_of(item), item.order, len(self.disk.steps)))
 
-    def put_message(self, waiting: Waiting) -> None:
-        super().put_message(waiting)
-        self._note(self.taken.put, waiting)
+    def _settle(self, keys: Sequence[Key]) -> None:
+        for key in keys:
+            if key in self._items:  # written just now, not dropped
+                self._note(self.taken.put, key)
+        super()._settle(keys)
 
-    def put_segment(self, kept: Kept) -> None:
-        super().put_segment(kept)
-        self._note(self.taken.put, kept)
-
-    def drop_message(self, waiting: Waiting) -> None:
-        self._note(self.taken.dropping, waiting)
-        super().drop_message(waiting)
-
-    def drop_segment(self, kept: Kept) -> None:
-        self._note(self.taken.dropping, kept)
-        super().drop_segment(kept)
+    def _drop(self, keys: Sequence[Key]) -> None:
+        for key in keys:
+            if key in self._items:
+                self._note(self.taken.dropping, key)
+        super()._drop(keys)
 
 
 def recorded(world: World, line: Line, framing: object) -> tuple[Recorder, Taken]:
@@ -91,4 +91,5 @@ def recorded(world: World, line: Line, framing: object) -> tuple[Recorder, Taken
         receiver = Receiver(line, framing, STACK, inbox, 1 << 20, lambda _: None)  # type: ignore[arg-type]
         receiver._thread = AtOnce(receiver._run)  # type: ignore[assignment]
         Service(doing, inbox, receiver).run()
+        inbox.close()
     return disk, taken

@@ -13,6 +13,7 @@ from groundstation.media.diffusion.plan import Plan
 from groundstation.media.diffusion.train import Progress, train
 from groundstation.media.family import Family, Member
 from groundstation.media.images import encode_picture
+from shared.files import replace_file
 from shared.media.generator import write_generator
 from shared.media.prompt import Prompt
 from shared.media.render import Renderer
@@ -68,7 +69,7 @@ def learn(
         generator = exported(network, plan, size, family.name, family.attributes, notes)
         path = work / "previews" / f"{updates:06}-{members[0].name}.png"
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(encode_picture(Renderer(generator)(first), "PNG"))
+        replace_file(path, encode_picture(Renderer(generator)(first), "PNG"), durable=False)
 
     network, progress = train(
         *(plan, pictures, choices, [len(a.values) for a in family.attributes], work, report),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from groundstation.accelerator import full_precision
 from shared.errors import InputError
+from shared.files import replacing
 from shared.terminal import Report
 
 F64 = NDArray[np.float64]
@@ -135,9 +136,8 @@ def train_style(
 def _keep(path: Path, done: int, *parts: Any) -> None:
     import torch
 
-    unfinished = path.with_suffix(".part")
-    torch.save([done, *(part.state_dict() for part in parts)], unfinished)
-    unfinished.replace(path)
+    with replacing(path, durable=False) as file:
+        torch.save([done, *(part.state_dict() for part in parts)], file)
 
 
 def _restored(path: Path, *parts: Any) -> int:

@@ -1,0 +1,75 @@
+"""What can be said of a message when it comes, before anything is done with it: pure decisions.
+
+Only what is authentic is worth a durable write of its own and a place that nobody can take.  Most
+of what strangers send can be told at a glance; the rest, a signature that does not fit the tree in
+place, may be the second of two honest messages that overtook the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import IntEnum
+
+from probe import checks
+from probe.rotating import check
+from shared.auth.profiles import DISCLOSURE_BYTES
+from shared.auth.rotation import is_rotation
+from shared.envelope import parse_envelope, profile_named
+from shared.errors import BadSignature, Refusal, UnsupportedVersion, WrongBaseline
+from shared.recipe import Kind
+
+
+class Standing(IntEnum):
+    """How much a message has to be said for it, least first."""
+
+    HOPELESS = 0
+    """Refused now, and nothing that may still come would change that."""
+    UNPROVEN = 1
+    """It may be authentic: for another tree, or once a key is disclosed."""
+    AUTHENTIC = 2
+    """Signed by a trusted key for this model and tree, under a counter that is free."""
+
+
+def standing(data: bytes, record: checks.Record | None) -> Standing:
+    """What is known of a message.
+
+    Args:
+        data: its bytes.
+        record: what the probe knew when it looked last; None before it has.
+    """
+    if record is None or len(data) == DISCLOSURE_BYTES:
+        return Standing.UNPROVEN
+    try:
+        if is_rotation(data):
+            check(data, record)
+            return Standing.AUTHENTIC
+        if checks.waits(data, record):
+            checks.claim(data, record)
+            return Standing.UNPROVEN
+        checks.authenticate(data, record)
+    except (BadSignature, WrongBaseline):
+        return Standing.UNPROVEN
+    except UnsupportedVersion:
+        return _of_picture(data, record)
+    except Refusal:
+        return Standing.HOPELESS
+    return Standing.AUTHENTIC
+
+
+def _of_picture(data: bytes, record: checks.Record) -> Standing:
+    try:
+        checks.claim(data, replace(record, kind=Kind.MEDIA))
+    except Refusal:
+        return Standing.HOPELESS
+    return Standing.UNPROVEN
+
+
+def group(data: bytes, record: checks.Record | None) -> bytes:
+    """What a message says that it is: key and counter.  A flood under one name is one group."""
+    if record is None or len(data) == DISCLOSURE_BYTES or is_rotation(data):
+        return data[:3]
+    try:
+        envelope = parse_envelope(data, profile_named(data, record.keys))
+    except Refusal:
+        return b""
+    return data[:1] + envelope.message.counter.to_bytes(8, "big", signed=True)
