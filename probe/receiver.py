@@ -7,12 +7,13 @@ waiting in a small buffer of the system.
 from __future__ import annotations
 
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from probe.assembly import Assembly, Kept, take
+from probe.assembly import Assembly, Kept, settled, take
 from probe.batch import Waiting
 from probe.inbox import Inbox
 from probe.lane import MOST_BYTES, Lane, Triage
@@ -66,6 +67,10 @@ class Receiver:
         self._order = 0
         self._made_way = 0
         self._told_s = 0.0
+        """Of messages."""
+        self._came = 0
+        """How many segments have come; by their own count, since its rhythm tells them apart."""
+        self._accepted: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._stop = threading.Event()
         self.failure: Exception | None = None
         """What ended the reading before the input did."""
@@ -78,7 +83,8 @@ class Receiver:
             StoreError: the inbox cannot be read.
         """
         before, segments = self._inbox.messages(), self._inbox.segments()
-        self._order = max([0, *(w.order for w in before), *(k.order for k in segments)])
+        self._order = max([0, *(w.order for w in before)])
+        self._came = max([0, *(k.order for k in segments)])
         self._before = (before, segments)
         self._thread.start()
 
@@ -86,6 +92,10 @@ class Receiver:
         """Read no more, and wait for the thread."""
         self._stop.set()
         self._thread.join()
+
+    def accept(self, message: bytes) -> None:
+        """Note that a message was authentic; its segments compete no more.  From any thread."""
+        self._accepted.put(message)
 
     def _run(self) -> None:
         try:
@@ -129,9 +139,12 @@ class Receiver:
         self._faults += units.faults
         for message in units.messages:
             self._message(message)
+        while not self._accepted.empty():
+            self._assembly = settled(self._assembly, self._accepted.get())
+        source = self._transport.source
         for piece in units.pieces:
-            self._order += 1
-            kept = Kept(self._order, piece)
+            self._came += 1
+            kept = Kept(self._came, replace(piece, source=source))
             self._attempt(lambda kept=kept: self._inbox.put_segment(kept))  # type: ignore[misc]
             self._take(kept)
 

@@ -177,6 +177,8 @@ class Service:
             except Exception as error:  # a defect must not take the link down with it
                 dealt = Dealt(Telemetry(Event.REFUSED, exit_code=1, reason=failing(error)))
                 break
+        if not dealt.telemetry.exit_code:
+            self._receiver.accept(data)
         digest = dealt.telemetry.digest if any(dealt.telemetry.digest) else sha256(data)[:8]
         return replace(dealt, telemetry=replace(dealt.telemetry, digest=digest))
 

@@ -27,9 +27,11 @@ class Transport(Protocol):
 
     Attributes:
         datagrams: whether what comes at once belongs together, and nothing else does.
+        source: whom the line says that what came last is from, or "" where it does not.
     """
 
     datagrams: bool
+    source: str
 
     def receive(self, timeout_s: float) -> bytes | None:
         """What came, b"" at the end of all input, None if nothing came in time."""
@@ -62,6 +64,7 @@ class Udp:
     """
 
     datagrams = True
+    source = ""
 
     def __init__(self, address: str, telemetry: str = "") -> None:
         host, port = host_and_port(address)
@@ -89,6 +92,7 @@ class Udp:
             data, sender = self._socket.recvfrom(MAX_DATAGRAM_BYTES)
         except OSError:  # a peer's refusal of telemetry is reported here
             return None
+        self.source = repr(sender)
         if (answer := self._answer) is not None:
             before = answer.left if answer.peer == sender else 0
             self._answer = _Answer(sender, min(before + len(data), MAX_DATAGRAM_BYTES))
@@ -117,6 +121,7 @@ class Serial:
     """
 
     datagrams = False
+    source = ""
 
     def __init__(self, device: str, baud: int) -> None:
         try:
@@ -157,6 +162,7 @@ class Stdio:
     """Standard input, and telemetry on standard output."""
 
     datagrams = False
+    source = ""
 
     def __init__(self, source: int = 0) -> None:
         self._source = source

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared.ccsds.segmentation import Segment, SequenceFlags, decode_segment
@@ -28,10 +28,18 @@ SLIP_END, SLIP_ESC, SLIP_ESC_END, SLIP_ESC_ESC = 0xC0, 0xDB, 0xDC, 0xDD
 
 @dataclass(frozen=True)
 class Piece:
-    """A segment, and the number of its frame if frames are numbered (Type-A)."""
+    """A segment.
+
+    Attributes:
+        segment: as it came.
+        number: of its frame, if frames are numbered (Type-A).
+        source: whom the line says it is from, or ""; it can be forged, and is no part of what a
+            piece is.
+    """
 
     segment: Segment
     number: int | None = None
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

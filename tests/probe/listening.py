@@ -32,6 +32,8 @@ STACK = Stack(type=FrameType.AD, max_frame_bytes=16)
 class Line:
     """A line that brings what a test lists, a piece at a time, and keeps what is sent."""
 
+    source = ""
+
     def __init__(self, pieces: list[bytes], *, datagrams: bool = True) -> None:
         self.datagrams = datagrams
         self.pieces = list(pieces)
