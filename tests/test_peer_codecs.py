@@ -203,6 +203,7 @@ def test_ppmd_decodes_what_it_encodes_whatever_stands_behind_it(seed: int) -> No
 
 
 @settings(max_examples=60)
+@example(420, 800, b"", [(397, b"\0")])  # a remainder of nought before the end
 @given(
     st.integers(0, 1 << 32),
     st.integers(0, 6000),

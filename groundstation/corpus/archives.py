@@ -8,12 +8,17 @@ configured for pip), stores the bytes and never unpacks them to disk.
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import io
 import logging
+import lzma
 import os
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +32,10 @@ from shared.files import make_folder, replace_file
 KINDS = ("wheel", "sdist")
 MAX_ARCHIVE_BYTES = 64 << 20
 MAX_MEMBER_BYTES = 8 << 20
+MAX_UNPACKED_BYTES = 512 << 20
+"""Of an archive's files together: some compress a thousand times over."""
+MAX_MEMBERS = 100_000
+_TAR_ROOM = 64 << 20
 
 
 class TooLargeError(DownloadError):
@@ -226,32 +235,101 @@ def preferred(links: list[Link]) -> Link:
     return min(links, key=lambda link: ("py3-none-any" not in link.filename, link.filename))
 
 
-def read_members(data: bytes, kind: str) -> dict[str, bytes]:
+def read_members(data: bytes, kind: str, most_bytes: int = MAX_UNPACKED_BYTES) -> dict[str, bytes]:
     """The regular files inside an archive's bytes, without writing any to disk.
 
+    Members larger than ``MAX_MEMBER_BYTES`` are left out, as they always were.  What the archive
+    says of sizes is added up before a byte is unpacked, and what comes out is counted too, since
+    an archive may say anything.
+
+    Args:
+        data: the archive.
+        kind: "wheel" or "sdist".
+        most_bytes: of all files together, and of their names.
+
     Raises:
-        InputError: ``data`` is no archive of that kind.
+        InputError: ``data`` is no archive of that kind, or unpacks to more.
     """
     try:
         if kind == "wheel" or data[:2] == b"PK":
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                found = {
-                    info.filename: archive.read(info)
-                    for info in archive.infolist()
-                    if not info.is_dir() and info.file_size <= MAX_MEMBER_BYTES
-                }
+            found = _from_zip(data, most_bytes)
         else:
-            with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-                found = {}
-                for member in archive:
-                    if member.isfile() and member.size <= MAX_MEMBER_BYTES:
-                        stream = archive.extractfile(member)
-                        if stream is not None:
-                            found[member.name] = stream.read()
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
+            found = _from_tar(data, most_bytes)
+    except InputError:
+        raise
+    except (
+        *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError),
+        # the standard library's readers raise these of damaged fields, unknown methods, passwords
+        *(ValueError, NotImplementedError, RuntimeError, IndexError, KeyError, struct.error),
+        *(OverflowError, TypeError, AttributeError),
+    ) as error:
         raise InputError(
-            f"not a readable {kind}: {error}", remedy="delete it and fetch it again"
+            f"not a readable {kind}: {type(error).__name__} {error}",
+            remedy="delete it and fetch it again",
         ) from error
     if kind == "sdist":
         found = {path.partition("/")[2]: body for path, body in found.items() if "/" in path}
     return found
+
+
+def _from_zip(data: bytes, most_bytes: int) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        infos = [
+            info
+            for info in archive.infolist()
+            if not info.is_dir() and info.file_size <= MAX_MEMBER_BYTES
+        ]
+        _refuse_more(len(archive.infolist()), sum(info.file_size for info in infos), most_bytes)
+        found: dict[str, bytes] = {}
+        left = most_bytes
+        for info in infos:
+            with archive.open(info) as member:
+                # no further than it says: zipfile reads a member of a wrong size to its end
+                body = member.read(info.file_size + 1)
+            left -= len(body)
+            if len(body) != info.file_size or left < 0:
+                raise zipfile.BadZipFile(f"{info.filename!r} is not as large as it says")
+            found[info.filename] = body
+    return found
+
+
+def _from_tar(data: bytes, most_bytes: int) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    count = total = 0
+    with tarfile.open(fileobj=io.BytesIO(_inflated(data, most_bytes)), mode="r:") as archive:
+        for member in archive:
+            count += 1
+            if not member.isfile() or member.size > MAX_MEMBER_BYTES:
+                continue
+            total += member.size
+            _refuse_more(count, total, most_bytes)
+            stream = archive.extractfile(member)
+            if stream is not None:
+                body = stream.read(member.size)
+                if len(body) != member.size:
+                    raise tarfile.ReadError(f"{member.name!r} is cut short")
+                found[member.name] = body
+    return found
+
+
+def _inflated(data: bytes, most_bytes: int) -> bytes:
+    """The tar in a compressed one, or the tar itself."""
+    openers = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
+    for mark, opener in openers:
+        if data.startswith(mark):
+            with opener(io.BytesIO(data)) as stream:
+                # tar's own blocks come on top of the files
+                body = stream.read(most_bytes + _TAR_ROOM + 1)
+            if len(body) > most_bytes + _TAR_ROOM:
+                _refuse_more(0, len(body), most_bytes)
+            return body
+    return data
+
+
+def _refuse_more(members: int, size: int, most_bytes: int) -> None:
+    if size > most_bytes or members > MAX_MEMBERS:
+        raise InputError(
+            f"the archive unpacks to {members} members of more than {size} bytes",
+            expected=f"at most {MAX_MEMBERS} members and {most_bytes} bytes",
+            remedy="leave this release out: it holds something else than a package's sources",
+        )

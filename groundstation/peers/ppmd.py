@@ -289,8 +289,11 @@ class _Reader:
         import pyppmd
 
         self._decoder = pyppmd.Ppmd7Decoder(ORDER, MEMORY_BYTES)
-        # Zero bytes stand for the number's infinitely many zeros; enough for one more chunk.
-        self._padding = bytes(4 * CHUNK_BYTES)
+        self._ended = False
+        # Behind the number goes what is less than one of its last unit, which its interval has room
+        # for, and enough of it for one more chunk.  Not zeros: the library takes a remainder of
+        # nought for the end mark, wherever in the text the number's own digits end.
+        self._padding = b"\x55" * (4 * CHUNK_BYTES)
         try:
             again = self._decoder.decode(number + self._padding, len(old))
         except ValueError as error:
@@ -301,7 +304,7 @@ class _Reader:
     @property
     def ended(self) -> bool:
         """Whether the end mark came; beyond it the library reads memory that is not its own."""
-        return bool(self._decoder.eof)
+        return self._ended
 
     def read(self, size: int) -> bytes:
         """So many more bytes; fewer at the end.
@@ -309,7 +312,9 @@ class _Reader:
         Raises:
             ValueError: that is no text.
         """
-        return bytes(self._decoder.decode(self._padding, size))
+        found = bytes(self._decoder.decode(self._padding, size))
+        self._ended = bool(self._decoder.eof) and len(found) < size
+        return found
 
 
 def _singly(reader: _Reader, skip: int, lines: int) -> bytes:
