@@ -23,7 +23,9 @@ ABOUT: Final = (
     "Pictures of one family, drawn by the generator in this file from prompts, or kept as files. "
     "docs/media-archive.md of rehydration-uplink has every byte."
 )
-MAX_INDEX_BYTES: Final = 1 << 28
+MAX_INDEX_BYTES: Final = 1 << 24
+"""Of its JSON: what Python makes of that takes some fifteen times as much."""
+_MAX_OBJECTS: Final = 1_000_000
 DIGEST_BYTES: Final = 16
 """Of digests in an index: against damage and mix-ups, not against people."""
 _LEVEL: Final = 9
@@ -126,7 +128,11 @@ class Index:
 
 
 def encode_index(index: Index) -> bytes:
-    """The compressed JSON of an index."""
+    """The compressed JSON of an index.
+
+    Raises:
+        InputError: it is larger than readers take.
+    """
     value: dict[str, object] = {
         "format": FORMAT,
         "about": ABOUT,
@@ -141,6 +147,12 @@ def encode_index(index: Index) -> bytes:
     if index.common:
         value["common"] = {"sha256": index.common.hex(), "bytes": index.common_bytes}
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+    if len(text) > MAX_INDEX_BYTES:
+        raise InputError(
+            f"the index of {len(index.pictures)} pictures has {len(text)} bytes",
+            expected=f"at most {MAX_INDEX_BYTES}",
+            remedy="archive fewer pictures at a time",
+        )
     return zlib.compress(text.encode("ascii"), _LEVEL)
 
 
@@ -154,7 +166,10 @@ def decode_index(data: bytes) -> Index:
         inflater = zlib.decompressobj()
         text = inflater.decompress(data, MAX_INDEX_BYTES)
         if not inflater.eof or inflater.unused_data:
-            raise ValueError("it is too large, or bytes follow it")
+            raise ValueError(f"it has more than {MAX_INDEX_BYTES} bytes, or bytes follow it")
+        # counted in the text, before Python makes an object of each
+        if sum(map(text.count, (b"[", b"{"))) > _MAX_OBJECTS:
+            raise ValueError(f"it has more than {_MAX_OBJECTS} objects and lists")
         value = json.loads(text)
         if value["format"] != FORMAT:
             raise ValueError(f"its format is {value['format']!r}")
