@@ -140,7 +140,7 @@ def soak(
     memory: list[Memory] = []
     with (
         (proxy.udp if kind.line == "udp" else proxy.serial)(up, down) as line,
-        listening(folder, kind, line.device) as process,
+        listening(folder, kind, line) as process,
     ):
         ground = Ground(line.ground, Framer(kind.form, kind.line == "udp"), Ear(kind.telemetry))
         _settle(ground, b"is anybody there? ", choose)
@@ -178,14 +178,16 @@ def _prepare(folder: Path) -> PinnedModel:
 
 
 @contextmanager
-def listening(folder: Path, kind: Kind, device: str) -> Iterator[subprocess.Popen[bytes]]:
+def listening(folder: Path, kind: Kind, line: proxy.Proxy) -> Iterator[subprocess.Popen[bytes]]:
     """A probe's process on a line.
 
     Raises:
         SoakError: it ended in another way than it should.
     """
     words = [sys.executable, "-m", "probe", "listen", "--state", str(folder / "state")]
-    words += [f"--{kind.line}", device, "--framing", kind.form, "--telemetry", kind.telemetry]
+    words += [f"--{kind.line}", line.device, "--framing", kind.form]
+    words += ["--telemetry", kind.telemetry]
+    words += ["--telemetry-to", line.telemetry] if line.telemetry else []
     process = subprocess.Popen(
         words, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )

@@ -26,13 +26,21 @@ def conformance(
     udp: Annotated[
         str | None, typer.Option(help="HOST:PORT of a probe that listens already.")
     ] = None,
+    here: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="HOST:PORT",
+            help="udp: address of this end, which that probe names with --telemetry-to.",
+        ),
+    ] = "",
     serial: Annotated[str | None, typer.Option(help="Serial device with such a probe.")] = None,
     baud: Annotated[int, typer.Option(min=1, help="Bits a second of the serial line.")] = 115_200,
     command: Annotated[
         str | None,
         typer.Option(
-            help="Starts a probe on a line of this machine; `--udp HOST:PORT`, `--framing` and "
-            "`--telemetry` are put behind it. Ends it with SIGTERM."
+            help="Starts a probe on a line of this machine; `--udp HOST:PORT`, `--telemetry-to "
+            "HOST:PORT`, `--framing` and `--telemetry` are put behind it. Ends it with SIGTERM."
         ),
     ] = None,
     framing: Annotated[str, typer.Option(help="bare or ccsds.")] = "bare",
@@ -57,7 +65,7 @@ def conformance(
     if framing not in ("bare", "ccsds") or telemetry not in ("json", "packet"):
         raise typer.BadParameter("--framing is bare or ccsds, --telemetry json or packet")
     loaded, findings = load_suite(suite), []
-    with _probe(udp, serial, baud, command, framing, telemetry) as probe:
+    with _probe(udp, here, serial, baud, command, framing, telemetry) as probe:
         for finding in certify(probe, loaded):
             findings.append(finding)
             if not as_json:
@@ -76,6 +84,7 @@ def conformance(
 @contextmanager
 def _probe(
     udp: str | None,
+    here: str,
     serial: str | None,
     baud: int,
     command: str | None,
@@ -84,7 +93,8 @@ def _probe(
 ) -> Iterator[ProbeUnderTest]:
     if udp is not None or serial is not None:
         kind, where = ("udp", udp) if udp is not None else ("serial", serial)
-        with attached(kind, str(where), framing=framing, telemetry=telemetry, baud=baud) as probe:
+        forms = {"framing": framing, "telemetry": telemetry}
+        with attached(kind, str(where), **forms, baud=baud, here=here) as probe:
             yield probe
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 OPTIONS = {
     "hil-command": ("", "words that start the probe, up to the options of its line"),
     "hil-udp": ("", "HOST:PORT of a probe that listens already"),
+    "hil-from": ("", "HOST:PORT of this end, which such a probe names with --telemetry-to"),
     "hil-serial": ("", "serial device of a probe that listens already"),
     "hil-line": ("udp", "line to a probe that is started: udp or serial"),
     "hil-framing": ("bare", "what lies on the line: bare or ccsds"),
@@ -62,8 +63,8 @@ def hil_probe(pytestconfig: pytest.Config) -> Iterator[ProbeUnderTest]:
     framing, telemetry = said["hil-framing"], said["hil-telemetry"]
     for kind in ("udp", "serial"):
         if said[f"hil-{kind}"]:
-            where = said[f"hil-{kind}"]
-            with attached(kind, where, framing=framing, telemetry=telemetry) as probe:
+            where, here = said[f"hil-{kind}"], said["hil-from"]
+            with attached(kind, where, framing=framing, telemetry=telemetry, here=here) as probe:
                 yield probe
             return
     if not said["hil-command"]:

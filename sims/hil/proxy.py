@@ -45,13 +45,20 @@ class Proxy:
     Attributes:
         ground: the ground's socket, connected; datagrams on UDP, a stream on a serial line.
         device: the probe's end: ``HOST:PORT`` to listen on, or a serial device.
+        telemetry: where the probe has to send telemetry, ``HOST:PORT``; "" on a serial line.
     """
 
     def __init__(
-        self, ground: socket.socket, device: str, ways: list[_Way], close: Callable[[], None]
+        self,
+        ground: socket.socket,
+        device: str,
+        ways: list[_Way],
+        close: Callable[[], None],
+        telemetry: str = "",
     ) -> None:
         self.ground = ground
         self.device = device
+        self.telemetry = telemetry
         self._ways = ways
         self._close = close
         self._stop = threading.Event()
@@ -134,7 +141,8 @@ def udp(up: Impairment, down: Impairment) -> Proxy:
         near.close()
         far.close()
 
-    return Proxy(ground, f"127.0.0.1:{port}", ways, close)
+    telemetry = f"127.0.0.1:{far.getsockname()[1]}"
+    return Proxy(ground, f"127.0.0.1:{port}", ways, close, telemetry)
 
 
 def serial(up: Impairment, down: Impairment) -> Proxy:

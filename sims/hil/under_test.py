@@ -152,8 +152,8 @@ def on_line(
     telemetry: str,
     weather: Weather = CLEAR,
     seed: int = 1,
-) -> Iterator[tuple[ProbeUnderTest, str]]:
-    """A line of this machine, and the device or address that a probe has to take.
+) -> Iterator[tuple[ProbeUnderTest, list[str]]]:
+    """A line of this machine, and the options by which a probe takes its other end.
 
     Args:
         kind: ``udp`` or ``serial`` (a pseudoterminal).
@@ -167,7 +167,8 @@ def on_line(
     up, down = (make(weather, Random(choose.random())) for _ in range(2))
     with (proxy.udp if kind == "udp" else proxy.serial)(up, down) as line:
         under_test = ProbeUnderTest(line.ground, Framer(framing, kind == "udp"), Ear(telemetry))
-        yield under_test, line.device
+        told = ["--telemetry-to", line.telemetry] if line.telemetry else []
+        yield under_test, [f"--{kind}", line.device, *told]
 
 
 @contextmanager
@@ -184,13 +185,14 @@ def started(
 
     Args:
         words: the command up to the line's options, as ``[*prefix, "probe", "listen", "--state",
-            DIR]``; ``--udp ADDRESS`` or ``--serial DEVICE`` and the forms are put behind it.
+            DIR]``; ``--udp ADDRESS --telemetry-to ADDRESS`` or ``--serial DEVICE`` and the forms
+            are put behind it.
 
     Raises:
         ProbeFailed: it does not answer, or does not end as it should.
     """
-    with on_line(kind, framing, telemetry, weather, seed) as (under_test, device):
-        command = [*words, f"--{kind}", device, "--framing", framing, "--telemetry", telemetry]
+    with on_line(kind, framing, telemetry, weather, seed) as (under_test, options):
+        command = [*words, *options, "--framing", framing, "--telemetry", telemetry]
         try:
             process = subprocess.Popen(
                 command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ
@@ -220,9 +222,24 @@ def own_probe() -> list[str]:
 
 @contextmanager
 def attached(
-    kind: str, where: str, *, framing: str = "bare", telemetry: str = "json", baud: int = 115_200
+    kind: str,
+    where: str,
+    *,
+    framing: str = "bare",
+    telemetry: str = "json",
+    baud: int = 115_200,
+    here: str = "",
 ) -> Iterator[ProbeUnderTest]:
     """A probe that runs already: at ``HOST:PORT``, or at the other end of a serial device.
+
+    Args:
+        kind: ``udp`` or ``serial``.
+        where: address or device.
+        framing: ``bare`` or ``ccsds``.
+        telemetry: ``json`` or ``packet``.
+        baud: of a serial line.
+        here: udp: the address of this end, which the probe names with ``--telemetry-to``; "" for
+            any, if the probe answers senders.
 
     Raises:
         InputError: the address or device is none.
@@ -231,6 +248,8 @@ def attached(
         address = address_of(where)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
             try:
+                if here:
+                    line.bind(address_of(here))
                 line.connect(address)
             except OSError as error:
                 raise InputError(
