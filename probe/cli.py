@@ -96,6 +96,13 @@ def init(
             min=1, max=255, help="Trusted Ed25519 keys that must sign a change of keys; else 1."
         ),
     ] = None,
+    counter_command: Annotated[
+        str | None,
+        typer.Option(
+            help="Command of a monotonic counter of the hardware, run with 'read' or 'increment': "
+            "an older copy of the whole state folder is then refused."
+        ),
+    ] = None,
     renew: Annotated[
         bool, typer.Option(help="Take the decisions anew, keep counter and history.")
     ] = False,
@@ -118,6 +125,7 @@ def init(
         max_disk_bytes=max_disk << 20,
         identity=identity,
         threshold=rotation_threshold,
+        counter_command=None if counter_command is None else _words(counter_command),
     )
     show(report.of_setup(initialise(state, setup, now_s=time.time(), renew=renew), state), as_json)
 
@@ -310,7 +318,7 @@ def _words(command: str) -> tuple[str, ...]:
     try:
         return tuple(shlex.split(command))
     except ValueError as error:
-        raise InputError(f"the self-test {command!r} is no command: {error}") from error
+        raise InputError(f"{command!r} is no command: {error}") from error
 
 
 def _read(path: Path) -> bytes:

@@ -30,6 +30,8 @@ MaxMemory = Annotated[int, typer.Option(min=16, help="Most memory to take, MiB."
 def opened(state: Path) -> Iterator[Probe]:
     """The open probe; says on standard error what a crash left to recover."""
     with open_probe(state) as probe:
+        for said in probe.store.sealing.mended:
+            typer.echo(said, err=True)
         if probe.recovered:
             typer.echo(f"recovered: an interrupted change was {probe.recovered.value}", err=True)
         if probe.settled:

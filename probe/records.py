@@ -1,7 +1,9 @@
 """What the probe remembers, as frozen values, and the bytes they are kept in.
 
-A record is one line of canonical JSON, ``{"body": ..., "sha256": ...}``.  Reading demands the very
-bytes that writing gives, so no damage passes for a value.
+A record is one line of canonical JSON, ``{"body": ..., "sequence": ..., "sha256": ...}``; the
+sequence is the number of the change that wrote the file (``probe.seal``), and is not there where an
+earlier version wrote it.  Reading demands the very bytes that writing gives, so no damage passes
+for a value.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from probe.pending import Held, Known, Pending
+from probe.seal import Seal
 
 MAX_HISTORY = 256
 """Entries kept in the ledger; the oldest fall out."""
@@ -63,6 +66,8 @@ class Config:
         max_disk_bytes: what root, slots and state may take together; 0 for no quota.
         identity: the probe's name in what is signed for it; "" if it has none.
         threshold: how many trusted Ed25519 keys must sign a change of keys.
+        counter_command: program and arguments of a monotonic counter (``probe.counting``), or
+            nothing.
     """
 
     root: str
@@ -79,6 +84,7 @@ class Config:
     max_disk_bytes: int = 0
     identity: str = ""
     threshold: int = 1
+    counter_command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,22 +181,44 @@ def completed(ledger: Ledger, journal: Journal) -> Ledger:
 
 # --- bytes of the records ------------------------------------------------------------------------
 
-Record = Config | Ledger | Journal | Pending
+Record = Config | Ledger | Journal | Pending | Seal
 R = TypeVar("R")
 
 
-def _encode(body: Mapping[str, Any]) -> bytes:
-    checksum = hashlib.sha256(_canonical(body)).hexdigest()
-    return _canonical({"body": body, "sha256": checksum}) + b"\n"
+def _encode(body: Mapping[str, Any], sequence: int) -> bytes:
+    numbered = {"body": body, "sequence": sequence}
+    checksum = hashlib.sha256(_canonical(numbered if sequence else body)).hexdigest()
+    value = numbered if sequence else {"body": body}
+    return _canonical({**value, "sha256": checksum}) + b"\n"
 
 
 def _canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
-def encode(record: Record) -> bytes:
-    """The one line that stands for a record."""
-    return _encode(asdict(record))
+def encode(record: Record, sequence: int = 0) -> bytes:
+    """The one line that stands for a record.
+
+    Args:
+        record: what to keep.
+        sequence: number of the change; 0 leaves it out, as earlier versions did.
+    """
+    return _encode(asdict(record), sequence)
+
+
+def sequence_of(data: bytes) -> int:
+    """The number of the change that wrote a line; 0 if it has none, or is damaged."""
+    try:
+        return _sequence(json.loads(data))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return 0
+
+
+def _sequence(value: dict[str, Any]) -> int:
+    sequence = value.get("sequence", 0)
+    if type(sequence) is not int or sequence < 0:
+        raise ValueError("its number")
+    return sequence
 
 
 def decode(data: bytes, kind: type[R]) -> R:
@@ -198,7 +226,7 @@ def decode(data: bytes, kind: type[R]) -> R:
 
     Args:
         data: the line.
-        kind: ``Config``, ``Ledger``, ``Journal`` or ``Pending``.
+        kind: ``Config``, ``Ledger``, ``Journal``, ``Pending`` or ``Seal``.
 
     Raises:
         ValueError: these are not the bytes that a record of this kind has.
@@ -207,15 +235,16 @@ def decode(data: bytes, kind: type[R]) -> R:
     return found
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _decoded(data: bytes, kind: type[Any]) -> Any:
     """Records are frozen, and the same bytes are read several times for one message."""
     try:
-        body = json.loads(data)["body"]
-        if _encode(body) != data:
+        value = json.loads(data)
+        body = value["body"]
+        if _encode(body, _sequence(value)) != data:
             raise ValueError("checksum or form")
         return _build(kind, body)
-    except (TypeError, KeyError, RecursionError) as error:
+    except (TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
@@ -237,6 +266,7 @@ _FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
     "operation": Operation,
     "ignore": tuple,
     "self_test": tuple,
+    "counter_command": tuple,
     "keys": tuple,
     "entry": lambda body: _build(Entry, body),
     "history": lambda lines: tuple(_build(Entry, line) for line in lines),

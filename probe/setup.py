@@ -47,6 +47,8 @@ class Setup:
             one that it has.
         threshold: how many trusted Ed25519 keys must sign a change of keys; None is one, or with
             ``renew`` as many as before.
+        counter_command: program and arguments of a monotonic counter (``probe.counting``); None
+            is none, or with ``renew`` the one before.
     """
 
     root: Path
@@ -61,6 +63,7 @@ class Setup:
     max_disk_bytes: int = 0
     identity: str | None = None
     threshold: int | None = None
+    counter_command: tuple[str, ...] | None = None
 
 
 def initialise(
@@ -98,9 +101,17 @@ def initialise(
         with storing("make the state folder"):
             state.mkdir(parents=True, exist_ok=True, mode=0o700)
             files.sync_folder(state.parent)
-    with open_store(state, files, create=not renew) as store:
+    # A counter that is named anew is not compared with the one before: that one may be broken.
+    counted = setup.counter_command is None
+    with open_store(state, files, create=not renew, counted=counted) as store:
         old = _existing(store, renew)
         before = store.config() if renew else None
+        counting = setup.counter_command
+        if counting is None:
+            counting = before.counter_command if before else ()
+        else:
+            with storing("write the state folder"):
+                store.sealing.count_with(counting)
         identity, threshold = _binding(setup, before, keys)
         folder, swap = lay_out(files, root, state)
         config = Config(
@@ -118,6 +129,7 @@ def initialise(
             max_disk_bytes=setup.max_disk_bytes,
             identity=identity,
             threshold=threshold,
+            counter_command=counting,
         )
         ledger = _ledger(old, setup.counter, _root_digest(config), now_s)
         # In this order: the previous tree goes once nothing on record points to it.

@@ -1,4 +1,4 @@
-"""The probe's memory: a state folder with a lock and four small files.
+"""The probe's memory: a state folder with a lock and five small files.
 
     STATE/
       lock          held (flock) by the one command that works on this state
@@ -6,6 +6,7 @@
       ledger.json   what happened: counter, digest of the tree in place, previous tree, history
       journal.json  there only while trees change places: what is about to happen
       pending.json  messages that wait for a key, and the keys disclosed; there once one came
+      seal.json     what the other files have to be: none may be an older copy (``probe.seal``)
       slots/a, b    the staged or the previous tree (beside the root if that is another filesystem)
 
 A file is replaced whole and durably, and damage to one is noticed when it is read.
@@ -18,13 +19,15 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from probe.filesystem import Filesystem, durable_remove, durable_write
 from probe.pending import Pending
-from probe.records import Config, Journal, Ledger, Record, decode, encode
+from probe.records import Config, Journal, Ledger, Record, encode
+from probe.sealing import Sealing, read_record
+from shared.digest import sha256
 from shared.errors import StoreError
 
 INBOX = "inbox"
@@ -39,6 +42,7 @@ class Store:
     def __init__(self, folder: Path, files: Filesystem) -> None:
         self.folder = folder
         self.files = files
+        self.sealing = Sealing(folder, self.files)
 
     def config(self) -> Config:
         """What ``init`` wrote.
@@ -61,15 +65,26 @@ class Store:
         return self._read(Pending) if self._there(Pending) else Pending()
 
     def write(self, record: Record) -> None:
-        """Replace the record's file durably."""
+        """Replace the record's file durably, and let the seal know.
+
+        Raises:
+            StoreError: the disk refuses, or the hardware's counter does.
+        """
         path = self._path(type(record))
         with storing(f"write {path.name}"):
-            durable_write(self.files, path, encode(record))
+            data = encode(record, self.sealing.next_number)
+            with self.sealing.change(path.stem, sha256(data).hex()):
+                durable_write(self.files, path, data)
 
     def clear_journal(self) -> None:
-        """The transaction is over."""
-        with storing("remove journal.json"):
+        """The transaction is over; errors as ``write``."""
+        with storing("remove journal.json"), self.sealing.change("journal", ""):
             durable_remove(self.files, self._path(Journal))
+
+    def close(self) -> None:
+        """Let the seal say that all is settled; if the disk refuses, the next command does it."""
+        with suppress(StoreError), storing("write seal.json"):
+            self.sealing.close()
 
     def _there(self, kind: type[Record]) -> bool:
         with storing(f"look for {self._path(kind).name}"):
@@ -79,34 +94,28 @@ class Store:
         return self.folder / f"{kind.__name__.lower()}.json"
 
     def _read(self, kind: type[R]) -> R:
-        path = self._path(kind)
-        try:
-            return decode(path.read_bytes(), kind)
-        except FileNotFoundError as error:
-            raise StoreError(
-                f"{path} is missing",
-                expected="a state folder made by probe init",
-                remedy="run probe init, or name the right folder with --state",
-            ) from error
-        except OSError as error:
-            raise StoreError(f"cannot read {path}: {error}") from error
-        except ValueError as error:
-            raise StoreError(
-                f"{path} is damaged ({error})",
-                expected="the bytes that the probe wrote",
-                remedy="restore the file, or start a new state folder with probe init "
-                "--counter N, N at least the last counter used",
-            ) from error
+        return read_record(self._path(kind), kind)
 
 
 @contextmanager
 def open_store(
-    folder: Path, files: Filesystem | None = None, *, create: bool = False
+    folder: Path,
+    files: Filesystem | None = None,
+    *,
+    create: bool = False,
+    counted: bool = True,
 ) -> Iterator[Store]:
     """Lock a state folder and work on it; the system drops the lock with the process.
 
+    Args:
+        folder: of the state.
+        files: how it is written.
+        create: take it as it is, empty or left by an ``init`` that was cut short.
+        counted: ask the hardware's counter, if there is one.
+
     Raises:
-        StoreError: this is no state folder (unless ``create``), or another command holds it.
+        StoreError: this is no state folder (unless ``create``), another command holds it, or its
+            files are not of one moment.
     """
     flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
     with ExitStack() as stack:
@@ -120,7 +129,18 @@ def open_store(
         with storing("lock the state folder", _busy):
             _lock_folder(place)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield Store(folder, files or Filesystem())
+        store = Store(folder, files or Filesystem())
+        with storing("read the state folder"):
+            if create:
+                store.sealing.adopt()
+            else:
+                store.sealing.check(counted=counted)
+        try:
+            yield store
+        except Exception:  # a power cut is none
+            store.close()
+            raise
+        store.close()
 
 
 def _lock_folder(descriptor: int) -> None:
