@@ -14,7 +14,7 @@ TESTS := tests
 CHECKED := shared groundstation probe sims benchmarks demo tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup model demo media-demo test lint bench cross clean
+.PHONY: help setup model demo media-demo test lint lock bench cross clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ lint: $(VENV)/.installed ## Check style, format, types and layers.
 	$(RUN)ruff format --check $(CHECKED)
 	$(RUN)mypy
 	$(RUN)lint-imports --no-cache
+
+lock: $(VENV)/.installed ## Write requirements-probe.txt anew: what flies, exact, with digests.
+	@$(RUN)python $(PIP) install uv
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(RUN)uv pip compile pyproject.toml --quiet --universal \
+		--constraint constraints.txt --python-version 3.11 --generate-hashes --no-annotate \
+		--output-file requirements-probe.txt
 
 bench: model ## Measure sizes and speed anew (two hours; a rerun goes on where it was stopped).
 	@$(RUN)groundstation model fetch qwen2.5-coder-0.5b
@@ -74,8 +80,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(KERNEL)
 	@touch $@
 
 # After $(VENV): two builds of one kernel must not run at the same time.
-$(LIGHT)/.installed: pyproject.toml constraints.txt $(KERNEL) | $(VENV)/.installed
+$(LIGHT)/.installed: pyproject.toml requirements-probe.txt $(KERNEL) | $(VENV)/.installed
 	@echo "installing into $(LIGHT)"
 	@test -x $(LIGHT)/bin/python || $(PYTHON) -m venv $(LIGHT)
-	@$(LIGHT)/bin/python $(PIP) install -c constraints.txt -e .
+	@$(LIGHT)/bin/python $(PIP) install --require-hashes -r requirements-probe.txt
+	@$(LIGHT)/bin/python $(PIP) install --no-deps -e .
 	@touch $@
