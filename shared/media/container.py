@@ -32,6 +32,8 @@ MAGIC: Final = b"RHMG"
 VERSION: Final = 1
 MAX_BODY_BYTES: Final = 1 << 28
 """A damaged or hostile size must not take all memory."""
+MAX_HEADER_BYTES: Final = 1 << 22
+"""What Python makes of JSON takes some fifteen times as much."""
 
 _HEAD = struct.Struct("<4sBBI")
 _SIZE = struct.Struct("<I")
@@ -98,6 +100,8 @@ def unpack(data: bytes) -> Container:
 
 def _header(body: bytes) -> tuple[dict[str, Any], int]:
     (size,) = _SIZE.unpack_from(body)
+    if size > MAX_HEADER_BYTES:
+        raise _damaged(f"the generator's header has {size} bytes", f"at most {MAX_HEADER_BYTES}")
     text = body[_SIZE.size : _SIZE.size + size]
     try:
         header = json.loads(text)

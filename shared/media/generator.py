@@ -64,7 +64,7 @@ def read_generator(data: bytes) -> Loaded:
         )
     try:
         generator = reader(header, found.arrays)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise PinError(
             f"the generator lacks a part or has a wrong one: {type(error).__name__} {error}",
             remedy="fetch the generator again, or train it again",

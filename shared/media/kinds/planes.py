@@ -170,7 +170,11 @@ def planes_of(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> 
         Attribute(str(name), tuple(map(str, values))) for name, values in header["attributes"]
     )
     width, height = whole_number(header["width"]), whole_number(header["height"])
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise ValueError(f"{width} x {height} pixels")
     blocks = -(-height // BLOCK) * -(-width // BLOCK)
+    if arrays["coded"].shape[1:] != (-(-blocks // 8),):  # before it is unpacked to eight times
+        raise ValueError("the map of blocks is of another size")
     low, high = arrays["low"].astype(np.int32), arrays["high"].astype(np.int32)
     return {
         "name": str(header["name"]),
