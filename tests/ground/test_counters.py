@@ -46,7 +46,7 @@ def test_the_command_says_it_on_standard_error(tmp_path: Path) -> None:
 
     def rotate(counter: int) -> str:
         words = ["rotate", "--key", files.private, "--trust", files.public]
-        words += ["--out", tmp_path / "change", "--counter", counter]
+        words += ["--out", tmp_path / f"change-{counter}", "--counter", counter]
         result = CliRunner().invoke(app, list(map(str, words)))
         assert result.exit_code == 0, result.output
         return " ".join(result.stderr.split())
