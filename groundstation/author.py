@@ -51,7 +51,8 @@ class Effort:
         journal: file from which a killed search goes on; the caller deletes it when the message
             is safe.
         order: of the settings that are tried.
-        tell_interrupt: told how many prompts were scored when Ctrl-C ends the search.
+        tell_interrupt: told how many prompts were scored when Ctrl-C ends the search, which then
+            sends the best so far; None lets Ctrl-C end it all.
     """
 
     seed_source: SeedSource | None = None
@@ -66,7 +67,7 @@ class Effort:
     workers: Workers | None = None
     journal: Path | None = None
     order: Order = field(default_factory=Order)
-    tell_interrupt: Callable[[int], None] = lambda _: None
+    tell_interrupt: Callable[[int], None] | None = None
 
 
 def author(

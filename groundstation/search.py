@@ -166,7 +166,7 @@ def search(
     report: Report,
     order: Order | None = None,
     hint: str = "",
-    tell_interrupt: Callable[[int], None] = lambda _: None,
+    tell_interrupt: Callable[[int], None] | None = None,
 ) -> Searched:
     """Finds settings and hunks that make a message short.
 
@@ -183,13 +183,16 @@ def search(
         report: told of progress.
         order: of the settings; the usual one where None.
         hint: what the engineer says of the patch, for the model to read.
-        tell_interrupt: told how many were counted when the user ends the search with Ctrl-C.
+        tell_interrupt: told how many were counted when the user ends the search with Ctrl-C; None
+            where the best so far is of no use, and the interrupt goes on to the caller.
     """
     state = _Search(problem, evaluator, stops, report)
     interrupted = False
     try:
         _run(state, vocabulary, order or Order(), hint)
     except KeyboardInterrupt:
+        if tell_interrupt is None:
+            raise
         interrupted = True
         tell_interrupt(state.scored)
     return Searched(state.best, state.scored, tuple(state.moves), tuple(state.tried), interrupted)

@@ -23,7 +23,7 @@ from groundstation.score import Result, count
 from shared.errors import InputError
 from shared.exact.kernels import usable_cores
 from shared.exact.pin import load_pin, resolve_pin
-from shared.processes import begin_worker
+from shared.processes import begin_worker, unheard_interrupts
 from shared.prompts.pinned import PinnedModel
 from shared.tree import Entry, Tree
 
@@ -210,7 +210,8 @@ class LocalPool(Pool):
 
     def submit(self, candidate: Candidate) -> Future[Result]:
         """See ``Pool``."""
-        return self._pool.submit(score_local, candidate)
+        with unheard_interrupts():
+            return self._pool.submit(score_local, candidate)
 
     def renew(self) -> None:
         """See ``Pool``."""

@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from shared.errors import RehydrationError
+from shared.interrupt import EXIT_CODE, interruptible
 from shared.memory import blaming_memory
 
 P = ParamSpec("P")
@@ -35,7 +36,7 @@ def silent(stage: str, done: int, total: int) -> None:
 
 
 def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn this project's errors into one message and the documented exit code.
+    """Turn this project's errors into one message and the documented exit code, Ctrl-C into 130.
 
     With ``--json`` (a parameter named ``as_json``) the error is a JSON object on standard output.
     """
@@ -43,8 +44,11 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            with blaming_memory():
+            with interruptible(), blaming_memory():
                 return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(EXIT_CODE) from None
         except RehydrationError as error:
             if kwargs.get("as_json"):
                 print_json(error.as_dict())

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from shared.errors import InputError
-from shared.processes import begin_worker
+from shared.processes import begin_worker, unheard_interrupts
 from sims.campaign import Campaign, Chunk, fly_chunk
 from sims.mission import Result
 
@@ -91,7 +91,12 @@ def _on_processes(task: Task[R], campaign: Campaign, count: int) -> Iterator[Sub
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, context, _begin, (campaign,))
     try:
-        yield lambda chunk: pool.submit(_here, task, chunk)
+
+        def submit(chunk: Chunk) -> Future[R]:
+            with unheard_interrupts():
+                return pool.submit(_here, task, chunk)
+
+        yield submit
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

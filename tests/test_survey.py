@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from statistics import fmean, median
 import pytest
 import typer
 from git_histories import Step, checked_out, write_history
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 from taught_model import open_pin, teach
 from tree_pairs import git
@@ -474,6 +477,22 @@ def test_ctrl_c_keeps_what_is_done(
     assert finished.resumed == len(done)
     assert timeless(finished) == timeless(whole)
     assert finished.costs[: len(stopped.costs)] == stopped.costs
+
+
+@given(patience=st.integers(0, 60))
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_ctrl_c_at_any_moment_records_nothing_unfinished(
+    patience: int, repository: Repository, model: PinnedModel, whole: Survey
+) -> None:
+    finished = {cost.commit: cost for cost in timeless(whole)}
+    with tempfile.TemporaryDirectory() as name:
+        state = Path(name, "state")
+        stopped = survey(repository.folder, impatient(model, patience), Selection(), state=state)
+        kept = [json.loads(line) for line in state.read_bytes().splitlines()[1:]]
+    assert stopped.interrupted or len(stopped.costs) == len(finished)
+    for record in kept:
+        cost = replace(CommitCost.from_record(record), work_s=0.0)
+        assert cost == finished[cost.commit]
 
 
 def test_more_commits_later(repository: Repository, model: PinnedModel, whole: Survey,

@@ -6,9 +6,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from shared.interrupt import guard_module
 from sims.hil.suite import FOLDER, check_complete, write_suite
 
 if __name__ == "__main__":
+    guard_module()
     shutil.rmtree(FOLDER, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
         made = write_suite(FOLDER, Path(scratch))
