@@ -1,4 +1,4 @@
-"""The benchmark of obstacles, small: one round of each on whatever filesystem the tests have."""
+"""The benchmark of obstacles, small: one round of some of them, and the page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from unprivileged import public_folder
 from benchmarks.obstacles import DONE, OBSTACLES, USER, Round, play, set_up
 from benchmarks.obstacles_page import page
 
-MOUNTS = {"a filesystem mounted below", "a full disk", "a read-only filesystem"}
+SOME = {
+    "one that cannot be looked into",
+    "an ignored file that cannot be read",
+    "a root of another user",
+    "a link in a slot",
+    "drafts that cannot be removed",
+    "a path that is ignored",
+}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="NOT TRIED: only root can give files away")
@@ -19,7 +26,7 @@ def test_no_probe_is_stuck() -> None:
     with public_folder() as folder:
         scene = set_up(folder / "probe", USER, folder)
         try:
-            played = [play(scene, one) for one in OBSTACLES if one.name not in MOUNTS]
+            played = [play(scene, one) for one in OBSTACLES if one.name in SOME]
         finally:
             subprocess.run(["chattr", "-R", "-i", folder], capture_output=True)
     assert [(one.obstacle, one.wrong) for one in played if one.wrong] == []
