@@ -10,6 +10,7 @@ import typer
 
 from probe.model import budget_of, regenerator
 from probe.onboard import open_probe
+from probe.units import told
 from probe.update import read_envelope
 from shared.ccsds.stack import Stack
 from shared.envelope import Limits
@@ -68,8 +69,8 @@ def listen(
             except TimeoutError:
                 return
             envelopes, faults = receiver.hear(signal)
-            for fault in faults:
-                _say({"what": "dropped", "why": fault}, as_json)
+            if faults:
+                _say({"what": "dropped", "why": told(faults)}, as_json)
             for envelope in envelopes:
                 _say(_given(state, envelope), as_json)
 

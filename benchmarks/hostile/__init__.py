@@ -1,0 +1,1 @@
+"""Attacks on a real listener, and what each costs the honest message beside an undisturbed run."""
