@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from shared.errors import InputError
+from shared.errors import InputError, words_of
 from shared.files import replace_file
 from shared.wire import MAX_COUNTER
 
@@ -29,7 +29,7 @@ def next_counter(key: Path) -> int:
     except FileNotFoundError:
         return 1
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the counter {path}: {error}") from error
+        raise InputError(f"cannot read the counter {path}: {words_of(error)}") from error
     digits = len(str(MAX_COUNTER))
     if not text.isdigit() or len(text) > digits or int(text) >= MAX_COUNTER:
         raise InputError(

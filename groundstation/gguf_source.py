@@ -21,7 +21,7 @@ from groundstation.sources import (
     unsupported,
 )
 from groundstation.tokenizer_json import PRE_TOKENIZERS, byte_level_bpe
-from shared.errors import PinError
+from shared.errors import PinError, words_of
 from shared.exact.bounds import Shape
 from shared.exact.manifest import FAMILIES, MAX_POSITIONS, Source
 from shared.exact.pin import file_sha256
@@ -56,7 +56,7 @@ def read_gguf(path: Path) -> SourceModel:
         facts = {key: field.contents() for key, field in reader.fields.items()}
     except (OSError, ValueError, KeyError, IndexError, OverflowError, UnicodeDecodeError) as error:
         raise PinError(
-            f"{path.name} is not a readable GGUF file: {error}",
+            f"{path.name} is not a readable GGUF file: {words_of(error)}",
             expected="a complete GGUF file of version 2 or 3",
             remedy="download the file again",
         ) from error

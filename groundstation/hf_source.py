@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from groundstation.sources import SourceModel, missing_package, unsupported
 from groundstation.tokenizer_json import from_tokenizer_json
-from shared.errors import PinError
+from shared.errors import PinError, words_of
 from shared.exact.bounds import Shape
 from shared.exact.manifest import FAMILIES, MAX_POSITIONS, Source
 from shared.exact.pin import file_sha256
@@ -167,7 +167,8 @@ def _weight_files(folder: Path) -> dict[str, Path]:
                 files |= dict.fromkeys(opened.keys(), path)
     except (OSError, SafetensorError) as error:
         raise PinError(
-            f"the weights in {folder} cannot be read: {error}", remedy="download them again"
+            f"the weights in {folder} cannot be read: {words_of(error)}",
+            remedy="download them again",
         ) from error
     # Old checkpoints store the rotary frequencies, which follow from rope_theta.
     return {name: path for name, path in files.items() if not name.endswith("rotary_emb.inv_freq")}
@@ -204,7 +205,9 @@ def _json_object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise PinError(f"{path} cannot be read: {error}", remedy="download it again") from error
+        raise PinError(
+            f"{path} cannot be read: {words_of(error)}", remedy="download it again"
+        ) from error
     if not isinstance(value, dict):
         raise PinError(f"{path} does not hold a JSON object", remedy="download it again")
     return value

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from groundstation.given_envelope import taken_apart
 from shared.auth.profiles import INTERVAL_BYTES, KEY_ID_BYTES, Profile
 from shared.auth.tags import interval_of
 from shared.codec import CODEC
 from shared.digest import sha256
-from shared.envelope import Envelope, parse_envelope
+from shared.envelope import Envelope
 from shared.seeds.coins import SeedSource, seed_from_bytes
 from shared.wire import pieces
 
@@ -136,7 +137,7 @@ def inspect_envelope(data: bytes, profile: Profile = Profile.ED25519) -> Inspect
         MalformedMessage: the bytes are no envelope.
         UnsupportedVersion: a version or feature that this program does not know.
     """
-    envelope = parse_envelope(data, profile)
+    envelope = taken_apart(data, profile)
     split = INTERVAL_BYTES if profile is Profile.TESLA else 0
     named = [
         ("key id", data[:KEY_ID_BYTES]),

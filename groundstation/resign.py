@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from groundstation.given_envelope import taken_apart
 from shared.auth.keys import SigningKey
 from shared.auth.profiles import Profile
-from shared.envelope import check_baseline, check_pin, parse_envelope, sign
+from shared.envelope import check_baseline, check_pin, sign
 from shared.wire import pieces
 
 
@@ -37,7 +38,7 @@ def resign(
         WrongPin: it was authored for another model or codec.
         WrongBaseline: it was authored for another tree.
     """
-    message = replace(parse_envelope(data, was).message, counter=counter)
+    message = replace(taken_apart(data, was).message, counter=counter)
     check_pin(message, pin)
     check_baseline(message, baseline)
     return sign(b"".join(part for _, part in pieces(message)), pin, baseline, key, identity)

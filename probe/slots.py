@@ -23,7 +23,7 @@ from probe.naming import Names, check_kept, check_names
 from probe.records import Config, Swap
 from probe.staging import build
 from probe.store import storing
-from shared.errors import InputError, StoreError, Unstageable
+from shared.errors import InputError, StoreError, Unstageable, words_of
 from shared.tree import Tree, read_tree
 
 SLOTS = ("a", "b", "c", "d", "e", "f", "g", "h")
@@ -276,7 +276,7 @@ def _inode(folder: Path) -> int | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StoreError(f"cannot look at {folder}: {error}") from error
+        raise StoreError(f"cannot look at {folder}: {words_of(error)}") from error
 
 
 def check_places(root: Path, state: Path) -> None:

@@ -28,7 +28,7 @@ from probe.pending import Pending
 from probe.records import Config, Journal, Ledger, Record, encode
 from probe.sealing import Sealing, read_record
 from shared.digest import sha256
-from shared.errors import StoreError
+from shared.errors import StoreError, words_of
 
 INBOX = "inbox"
 """Name of the folder of what a listener has received (``probe.inbox``)."""
@@ -171,7 +171,7 @@ def storing(
     except OSError as error:
         known = explain(error) if explain else None
         raise known or StoreError(
-            f"cannot {attempt}: {error}",
+            f"cannot {attempt}: {words_of(error)}",
             remedy="see to the disk and its permissions; the next command recovers what was begun",
         ) from error
 

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from shared.errors import InputError
+from shared.errors import InputError, words_of
 
 MAX_DATAGRAM_BYTES = 65_536
 CHUNK_BYTES = 4096
@@ -134,7 +134,7 @@ class Serial:
         try:
             self._line: Any = serial.Serial(device, baud, timeout=0, write_timeout=1)
         except (OSError, ValueError) as error:  # SerialException is an OSError
-            raise InputError(f"cannot open {device}: {error}") from error
+            raise InputError(f"cannot open {device}: {words_of(error)}") from error
         self._lost: type[Exception] = serial.SerialException
 
     def receive(self, timeout_s: float) -> bytes | None:

@@ -49,6 +49,14 @@ class RehydrationError(Exception):
         }
 
 
+def words_of(error: Exception) -> str:
+    """Give what an error of the system or of a library says, as it belongs into a sentence.
+
+    Of an ``OSError`` that is neither its number nor the path, which the sentence names already.
+    """
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
 # --- the user's input -------------------------------------------------------------------------
 
 

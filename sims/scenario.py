@@ -15,7 +15,7 @@ from typing import Any
 from shared.auth.profiles import Profile
 from shared.ccsds.stack import Stack
 from shared.digest import sha256
-from shared.errors import InputError
+from shared.errors import InputError, words_of
 from sims.cargo import ENCODINGS, OURS
 from sims.consistency import problem
 from sims.faults import Faults
@@ -91,7 +91,9 @@ def read_scenario(path: Path) -> Scenario:
     try:
         text = path.read_text("utf-8")
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}", expected="a TOML file") from error
+        raise InputError(
+            f"cannot read {path}: {words_of(error)}", expected="a TOML file"
+        ) from error
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also of numbers and tables beyond measure

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from groundstation.inspect import inspect_envelope
+from groundstation.job import read_file
 from shared.auth.profiles import Profile
-from shared.errors import InputError
 from shared.terminal import print_json, reports_errors
 
 
@@ -22,11 +22,7 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Show what an envelope holds, field by field; no key and no model needed."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from error
-    inspection = inspect_envelope(data, profile)
+    inspection = inspect_envelope(read_file(file), profile)
     if as_json:
         print_json(inspection.as_dict())
     else:

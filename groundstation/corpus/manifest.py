@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from groundstation.corpus.selection import language_of
-from shared.errors import InputError
+from shared.errors import InputError, words_of
 
 ARCHIVES = ("wheel", "sdist", "git", "trees")
 SPLITS = ("train", "validation", "test", "later")
@@ -82,7 +82,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path.name} is no CSV text: {error}") from error
+        raise InputError(f"{path.name} is no CSV text: {words_of(error)}") from error
     for number, record in enumerate(records, start=2):
         if None in record or None in record.values():
             raise InputError(

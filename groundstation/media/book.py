@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from groundstation.media.gate import Verdict
 from shared.digest import from_hex, to_hex
-from shared.errors import InputError, RehydrationError
+from shared.errors import InputError, RehydrationError, words_of
 from shared.files import replace_file
 from shared.media.message import Record, decode_record, encode_record
 
@@ -113,7 +113,7 @@ def read_book(path: Path) -> Book:
         ) from None
     except (ValueError, KeyError, TypeError, RehydrationError) as error:
         raise InputError(
-            f"{path} is no book of prompts: {error}",
+            f"{path} is no book of prompts: {words_of(error)}",
             expected=f"a file of format {FORMAT}, as `media encode` writes",
             remedy="encode the family again",
         ) from None

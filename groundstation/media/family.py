@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shared.errors import InputError
+from shared.errors import InputError, words_of
 from shared.media.prompt import Attribute
 
 PICTURES: Final = frozenset(
@@ -157,7 +157,9 @@ def _from_table(folder: Path, table: Path) -> list[Member]:
         with table.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table} cannot be read: {error}", expected="a CSV file") from None
+        raise InputError(
+            f"{table} cannot be read: {words_of(error)}", expected="a CSV file"
+        ) from None
     members = []
     for number, row in enumerate(rows, 2):
         values = {

@@ -15,7 +15,7 @@ from groundstation.media.family import MOST_TOLD, PICTURES, is_picture
 from groundstation.media.grouping import Likeness, group
 from groundstation.media.images import pillow, reading_of
 from groundstation.media.worth import Prices, QuickFit, Worth, quick_fit, worth
-from shared.errors import InputError
+from shared.errors import InputError, words_of
 from shared.media.fixed import U8
 from shared.terminal import Report
 
@@ -172,8 +172,9 @@ def read_requests(path: Path) -> dict[str, float]:
             rows = list(csv.DictReader(file))
         counts = {row["file"]: float(row["requests"]) for row in rows}
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
+        kind = "" if isinstance(error, OSError) else f"{type(error).__name__} "
         raise InputError(
-            f"{path} does not tell requests: {type(error).__name__} {error}",
+            f"{path} does not tell requests: {kind}{words_of(error)}",
             expected="a CSV with the columns file and requests",
             remedy="count the requests of the access log by path",
         ) from None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from shared.errors import InputError
+from shared.errors import InputError, words_of
 from shared.files import replace_file
 
 NAME: Final = "checkpoint.pt"
@@ -46,7 +46,7 @@ def read_checkpoint(folder: Path, identity: str) -> Mapping[str, Any] | None:
         found = state["identity"]
     except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(
-            f"{path} cannot be read: {error}", remedy="begin in another folder"
+            f"{path} cannot be read: {words_of(error)}", remedy="begin in another folder"
         ) from error
     if found != identity:
         raise InputError(

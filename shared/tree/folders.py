@@ -10,7 +10,7 @@ import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from shared.errors import InputError
+from shared.errors import InputError, words_of
 from shared.tree.entries import Entry, Mode, Tree, path_bytes, path_text
 
 
@@ -55,7 +55,7 @@ def write_tree(tree: Tree, folder: Path) -> None:
         for path, entry in tree.items():
             _write_entry(os.path.join(root, path_bytes(path)), entry)  # noqa: PTH118 - bytes paths
     except OSError as error:
-        raise InputError(f"cannot write the tree into {folder}: {error}") from error
+        raise InputError(f"cannot write the tree into {folder}: {words_of(error)}") from error
 
 
 def _walk(root: bytes, below: bytes, skipped: Collection[bytes]) -> Iterator[tuple[bytes, Entry]]:
@@ -76,7 +76,7 @@ def _walk(root: bytes, below: bytes, skipped: Collection[bytes]) -> Iterator[tup
             else:
                 yield path, _read_entry(item.path)
     except OSError as error:
-        raise InputError(f"cannot read {os.fsdecode(here)}: {error}") from error
+        raise InputError(f"cannot read {os.fsdecode(here)}: {words_of(error)}") from error
 
 
 def _read_entry(path: bytes) -> Entry:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from shared.errors import InputError
+from shared.errors import InputError, words_of
 from shared.files import replace_file
 from shared.terminal import print_json, reports_errors
 from sims.hil.certify import certify
@@ -109,7 +109,10 @@ def _probe(
 def _write_files(folder: Path, suite: Suite, as_json: bool) -> None:
     if folder.exists():
         raise InputError(f"{folder} is there already", expected="a new folder")
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {words_of(error)}") from error
     write_setup(folder)
     (folder / "messages").mkdir()
     for case in suite.cases:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from shared.errors import InputError
+from shared.errors import InputError, words_of
 from sims.hil.weather import Impairment, Stream, Weather
 
 QUIET_S = 0.02
@@ -186,7 +186,7 @@ def device(path: str, baud: int) -> Iterator[socket.socket]:
     try:
         port = pyserial.Serial(path, baud, timeout=0, write_timeout=0)
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot open {path}: {error}") from error
+        raise InputError(f"cannot open {path}: {words_of(error)}") from error
     ground, near = socket.socketpair()
     near.setblocking(False)
     clear = Weather()

@@ -22,7 +22,7 @@ from probe.setup import Setup, initialise
 from probe.telemetry import Event
 from probe.update import Regenerator
 from shared.auth.keys import to_text, trusted
-from shared.errors import InputError
+from shared.errors import InputError, words_of
 from shared.files import replace_file
 from shared.prompts.pinned import PinnedModel
 from shared.regenerate import Regenerated, regenerate
@@ -97,7 +97,7 @@ def load_suite(folder: Path = FOLDER) -> Suite:
         cases = tuple(Case(**{**each, "events": tuple(each["events"])}) for each in value["cases"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no conformance suite: {error}",
+            f"{path} is no conformance suite: {words_of(error)}",
             expected=f"format {FORMAT}",
             remedy="leave --suite out to take the one that comes with this package",
         ) from error

@@ -13,7 +13,7 @@ from groundstation.media.cold.proof import reason_to_stay
 from groundstation.media.cold.returned import ArchiveDamaged
 from groundstation.media.second import second_reader
 from shared.digest import sha256
-from shared.errors import InputError
+from shared.errors import InputError, words_of
 from shared.terminal import Report
 
 
@@ -159,7 +159,7 @@ def secured(path: Path, disk: Disk) -> Archive:
         disk.sync(path)
         disk.sync_folder(path.parent)
     except OSError as error:
-        raise InputError(f"{path} cannot be made durable: {error}") from error
+        raise InputError(f"{path} cannot be made durable: {words_of(error)}") from error
     archive = open_archive(path)
     archive.check_frame()
     if archive.damage:

@@ -39,7 +39,7 @@ from groundstation.media.cold.shards import Layout, protected
 from groundstation.media.family import Member
 from groundstation.media.gate import Gate
 from shared.digest import sha256
-from shared.errors import InputError
+from shared.errors import InputError, words_of
 from shared.media.generator import read_generator
 from shared.media.render import Renderer
 from shared.terminal import Report
@@ -125,7 +125,8 @@ def write_archive(
         disk.sync_folder(out.parent)
     except OSError as error:
         raise InputError(
-            f"{out} cannot be written: {error}", remedy="see to room and rights on the disk"
+            f"{out} cannot be written: {words_of(error)}",
+            remedy="see to room and rights on the disk",
         ) from error
     finally:
         for left in (spool, draft):
