@@ -29,7 +29,7 @@ from probe.options import (
     show,
 )
 from probe.rotating import rotate
-from probe.selftest import judge
+from probe.selftest import judge_in_time
 from probe.setup import DEFAULT_IGNORE, Setup, initialise
 from probe.update import apply, read_envelope, regenerate, verify
 from shared.auth.profiles import DISCLOSURE_BYTES
@@ -195,7 +195,7 @@ def apply_command(
         done = apply(
             probe, data, regenerator(probe.config, budget, tell, low_memory=low_memory), time.time
         )
-    tested = judge(state, time.time)
+    tested = judge_in_time(state, time.time, lambda told: typer.echo(told, err=True))
     facts = {
         **report.of_applied(done),
         **report.of_usage(done),

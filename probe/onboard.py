@@ -21,6 +21,7 @@ from probe.transaction import Outcome, change_trees, recover
 from probe.trial import confirmed, on_trial, overdue
 from shared.digest import sha256
 from shared.errors import Refusal, StoreError
+from shared.memory import came_of_lack
 from shared.tree import Tree
 
 Clock = Callable[[], float]
@@ -228,7 +229,9 @@ def _previous_is_whole(probe: Probe) -> bool:
     ledger = probe.store.ledger()
     try:
         found = probe.slots.slot_tree(ledger.previous_slot).digest.hex()
-    except StoreError:
+    except StoreError as error:
+        if came_of_lack(error):  # it is not the tree that is damaged
+            raise
         return False
     return bool(ledger.previous_slot) and found == ledger.previous
 

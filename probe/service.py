@@ -28,7 +28,7 @@ from probe.receiver import Receiver, failing
 from probe.records import Config
 from probe.room import Guest, makes_way
 from probe.routing import STEPS, Dealt, deal
-from probe.selftest import judge
+from probe.selftest import AGAIN_S, judge
 from probe.space import free_bytes
 from probe.standing import Standing
 from probe.telemetry import Event, Telemetry
@@ -85,6 +85,8 @@ class Service:
         self._parked: list[Waiting] = []
         self._refused_by_disk: dict[Waiting, Patience] = {}
         """Of the parked, those that a disk refused, by the monotonic clock."""
+        self._test_again: Patience | None = None
+        """When a self-test is due that could not be run, by the monotonic clock."""
         self._remembered = Remembered()
         self._guests: dict[Waiting, Guest] = {}
         """What the parked are, oldest first."""
@@ -320,16 +322,24 @@ class Service:
             self._emit(Telemetry(Event.READY, counter=ledger.counter, digest=tree))
             self._judge()
             return
+        if self._test_again and time.monotonic() >= self._test_again.due_s:
+            self._judge()
         self._retry()
         self._retry_disk()
 
     def _judge(self) -> None:
-        """Run the self-test of a tree on trial, if there is one."""
+        """Run the self-test of a tree on trial, if there is one.
+
+        What keeps it from being run or its verdict from being written is not the tree's fault.
+        """
         try:
             tested = judge(self._doing.state, self._doing.clock)
         except RehydrationError as error:
-            self._emit(refused_by_disk(error))
+            again = self._test_again = refused(self._test_again, time.monotonic(), AGAIN_S)
+            told = refused_by_disk(error)
+            self._emit(replace(told, reason=f"{told.reason} ({again})"))
             return
+        self._test_again = None
         if tested and tested.entry:
             reason = f"{tested.entry.operation.value}: {tested.verdict}"
             tree = bytes.fromhex(tested.entry.new_tree)[:8]
