@@ -16,7 +16,7 @@ from probe.pending import Pending
 from probe.records import Config, Journal, Ledger, decode, encode, sequence_of
 from probe.seal import NAMES, Seal, announced, check_files, check_hardware, settled
 from shared.digest import sha256
-from shared.errors import StoreError
+from shared.errors import StoreError, words_of
 from shared.private import keep_private
 
 R = TypeVar("R")
@@ -182,7 +182,7 @@ def read_record(path: Path, kind: type[R]) -> R:
             remedy="run probe init, or name the right folder with --state",
         ) from error
     except OSError as error:
-        raise StoreError(f"cannot read {path}: {error}") from error
+        raise StoreError(f"cannot read {path}: {words_of(error)}") from error
     except ValueError as error:
         raise StoreError(
             f"{path} is damaged ({error})",
