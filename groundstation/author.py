@@ -17,6 +17,7 @@ from groundstation.greedy_search import search_greedy
 from groundstation.journal import Journalled, open_journal
 from groundstation.moves import CLASSICAL, Order
 from groundstation.plan import Options, options
+from groundstation.probe_limits import ProbeLimits, check_files, check_options
 from groundstation.reuse import ReusingModel
 from groundstation.score import Counted, cost, settle
 from groundstation.search import Move, Searched, search
@@ -24,10 +25,10 @@ from groundstation.seed_choice import SeedEffort, with_seed
 from groundstation.workers import Workers, open_workers
 from shared.diff import unified_diff
 from shared.digest import sha256
-from shared.errors import DigestMismatch, InputError, RegenerationError
+from shared.errors import BudgetExceeded, DigestMismatch, InputError, RegenerationError
 from shared.prompts.model import LanguageModel
 from shared.recipe import PATCH_DIGEST_BYTES, Recipe
-from shared.regenerate import regenerate
+from shared.regenerate import Budget, regenerate
 from shared.seeds.coins import SeedSource
 from shared.terminal import Report, silent
 from shared.tree import Tree, changes
@@ -53,6 +54,7 @@ class Effort:
         order: of the settings that are tried.
         tell_interrupt: told how many prompts were scored when Ctrl-C ends the search, which then
             sends the best so far; None lets Ctrl-C end it all.
+        limits: of the probe, by which a patch is refused before it is searched; None for none.
     """
 
     seed_source: SeedSource | None = None
@@ -68,6 +70,7 @@ class Effort:
     journal: Path | None = None
     order: Order = field(default_factory=Order)
     tell_interrupt: Callable[[int], None] | None = None
+    limits: ProbeLimits | None = None
 
 
 def author(
@@ -93,7 +96,8 @@ def author(
         InputError: there is nothing to send, or the wanted seed source cannot reach the patch.
         DigestMismatch: the message leads to another patch or to none: a defect, of this program or
             of the machine, and nothing was handed out.
-        BudgetExceeded: to check the message takes more than a probe allows unless told otherwise.
+        BudgetExceeded: to check the message takes more than a probe allows unless told otherwise;
+            with ``effort.limits`` that is an InputError.
     """
     effort = effort or Effort()
     started = clock()
@@ -104,7 +108,11 @@ def author(
             remedy="name the changed tree with --target, or a patch that changes something",
         )
     reusing = model if isinstance(model, ReusingModel) else ReusingModel(model)
+    if effort.limits is not None:
+        check_files(base, target, effort.limits)
     choices = tuple(options(change, model.vocabulary) for change in changes(base, target))
+    if effort.limits is not None:
+        check_options(choices, model.vocabulary, effort.limits)
     problem = Problem(base, choices)
 
     def stops(scored: int) -> bool:
@@ -118,7 +126,7 @@ def author(
     if effort.check:
         report("checking", 0, 1)
         # by the model itself: what is remembered from scoring would only confirm itself
-        _check(recipe, base, target, patch, model)
+        _check(recipe, base, target, patch, model, effort.limits)
         report("checking", 1, 1)
     tally = final.counter.tally
     return Authored(
@@ -184,7 +192,14 @@ def _settled(
     return final, (*found.moves, Move(CLASSICAL, "codecs", "", before, after))
 
 
-def _check(recipe: Recipe, base: Tree, target: Tree, patch: bytes, model: LanguageModel) -> None:
+def _check(
+    recipe: Recipe,
+    base: Tree,
+    target: Tree,
+    patch: bytes,
+    model: LanguageModel,
+    limits: ProbeLimits | None,
+) -> None:
     """Regenerates a message as the probe will.
 
     Raises:
@@ -192,7 +207,17 @@ def _check(recipe: Recipe, base: Tree, target: Tree, patch: bytes, model: Langua
     """
     why = "another patch comes of it"
     try:
-        again = regenerate(recipe, base, lambda: model)
+        budget = None if limits is None else Budget(limits.max_tokens)
+        again = regenerate(recipe, base, lambda: model, budget)
+    except BudgetExceeded as error:
+        if limits is None:
+            raise
+        raise InputError(
+            f"to check the message: {error.found}",
+            expected=error.expected,
+            remedy="send it in several messages; or allow more, here and on board, with "
+            "--max-tokens",
+        ) from error
     except (RegenerationError, InputError) as error:  # InputError: of a tree or path that it wrote
         why, again = error.found, None
     if again is None or again.patch != patch or again.target != target:

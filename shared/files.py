@@ -41,6 +41,11 @@ _UNLINKABLE = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EAC
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
+def readable(text: str) -> bytes:
+    """Encode a text for people in UTF-8; bytes of file names that are none are escaped."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def replace_file(path: Path, data: bytes, *, durable: bool, mode: int | None = None) -> None:
     """Write a file, or put another in its place.
 

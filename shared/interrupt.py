@@ -3,7 +3,7 @@
 Outside a command, that is while modules are imported, options are read and the interpreter ends,
 nothing is at work that could be lost: the process ends at once.  Inside, ``KeyboardInterrupt`` is
 raised as usual, so that what is at work can clear up or keep what is done.  Where it is raised in
-code that cannot pass it on (a callback of C, a ``__del__``), the process ends at once, as by a kill.
+code that cannot pass it on (a callback of C, a ``__del__``), the process ends at once.
 
 This module imports nothing of ours and nothing heavy: it is what every program begins with.
 """
@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
@@ -32,6 +33,8 @@ def run_program(load: Callable[[], Callable[[], object]]) -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end_now)
     guard_module()
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files may be no UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         load()()
     except KeyboardInterrupt:

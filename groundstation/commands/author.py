@@ -30,6 +30,7 @@ from groundstation.job import open_model, read_trees
 from groundstation.keys import load_private_key, signing_key
 from groundstation.moves import Order
 from groundstation.outgoing import check_outgoing, write_outgoing
+from groundstation.probe_limits import ProbeLimits, check_envelope, check_files
 from groundstation.send import Sent, send
 from groundstation.workers import Workers
 from shared.auth.identity import check_identity
@@ -133,6 +134,12 @@ def author(
         ),
     ] = None,
     identity: Identity = "",
+    max_envelope_bytes: Annotated[
+        int, typer.Option(min=1, help="Longest envelope that the probe takes: as its `init`.")
+    ] = ProbeLimits.max_envelope_bytes,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Tokens that the probe lets its model take: as its `apply`.")
+    ] = ProbeLimits.max_tokens,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Find the prompt and seed that make the probe's model write a patch; sign them.
@@ -147,6 +154,8 @@ def author(
     check_outgoing(out, [key], force=force, inputs=[None if str(patch) == "-" else patch])
     number = message_counter(key, counter)
     trees = read_trees(base, target, patch, strip)
+    limits = ProbeLimits(max_envelope_bytes, max_tokens)
+    check_files(*trees, limits)
     pinned = open_model(model)
     past = None if no_history else Past(history or default_history())
     beside = None if is_stream(out) else out  # nothing to go on from beside /dev/stdout
@@ -165,10 +174,13 @@ def author(
             journal=journal,
             order=past.order(pinned.digest) if past else Order(),
             tell_interrupt=_tell_interrupt,
+            limits=limits,
         )
         authored = find_recipe(*trees, pinned, effort=effort, report=report)
     signer = signing_key(private, time.time() if sent_at is None else sent_at)
     sent = send(authored, number, signer, identity)
+    sizes = [(file.path, file.bits) for file in authored.files]
+    check_envelope(len(sent.envelope), sizes, limits)
     write_outgoing(out, sent.envelope, [key], number)
     if journal is not None:
         with contextlib.suppress(OSError):

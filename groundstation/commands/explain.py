@@ -23,7 +23,7 @@ from groundstation.job import open_model, read_file, read_trees
 from groundstation.reuse import ReusingModel
 from groundstation.send import send
 from shared.errors import InputError
-from shared.files import check_writable, replace_file
+from shared.files import check_writable, readable, replace_file
 from shared.terminal import Report, print_json, progress, reports_errors
 from shared.tree import Tree, read_tree
 
@@ -88,7 +88,7 @@ def explain(
             found = _author_and_explain(trees, model, effort, report)
     costliest = dearest(found, most)
     if html is not None:
-        replace_file(html, as_page(found, costliest).encode(), durable=False)
+        replace_file(html, readable(as_page(found, costliest)), durable=False)
     if as_json:
         print_json(as_dict(found, costliest))
     else:

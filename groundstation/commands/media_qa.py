@@ -24,6 +24,7 @@ from groundstation.media.images import pillow
 from groundstation.media.page import quality_page
 from shared.digest import to_hex
 from shared.errors import InputError
+from shared.files import readable
 from shared.media.render import Renderer
 from shared.terminal import progress, reports_errors
 
@@ -81,7 +82,10 @@ def qa(
             remedy="check FOLDER",
         )
     if page is not None:
-        write_new(page, quality_page(book.family, checked, gate, shown).encode())
+        write_new(
+            page,
+            readable(quality_page(book.family, checked, gate, shown)),
+        )
     entries = {item.entry.key: item.entry for item in checked}
     failed = [item.entry.key for item in checked if not item.passed]
     extra: dict[str, object] = {"failed": failed} | ({"html": str(page)} if page else {})

@@ -22,6 +22,7 @@ from groundstation.media.survey import (
 from groundstation.media.survey_page import survey_page
 from groundstation.media.worth import Prices
 from shared.errors import InputError
+from shared.files import readable
 from shared.terminal import print_json, progress, reports_errors
 
 PRICES = Prices()
@@ -80,7 +81,7 @@ def survey(
         inventory = take_inventory(folder, report)
         families = find_families(inventory, counts, prices, likeness, report)
     if page is not None:
-        write_new(page, survey_page(inventory, families, top).encode())
+        write_new(page, readable(survey_page(inventory, families, top)))
     if as_json:
         print_json(_as_dict(inventory, families))
     else:

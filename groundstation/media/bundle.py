@@ -82,8 +82,9 @@ def write_bundle(loaded: Loaded, records: Mapping[str, Record]) -> bytes:
         "generator_bytes": len(file),
         "pictures": [[name, len(data)] for name, data in encoded.items()],
     }
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
-    packed = zlib.compress(text, 9)
+    # names of files may be no UTF-8: Python's escape of such a byte is JSON's, too
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False)
+    packed = zlib.compress(text.encode("utf-8", "backslashreplace"), 9)
     head = _HEAD.pack(MAGIC, VERSION, len(packed))
     body = b"".join((head, packed, file, *encoded.values()))
     return body + sha256(body)

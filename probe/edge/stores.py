@@ -171,7 +171,7 @@ def number_of(batch: Batch, numbers: Mapping[bytes, int]) -> tuple[int, bool]:
             f"the batch is for the generator {batch.generator.hex()[:16]}...",
             expected="one that the edge has: "
             + (", ".join(f"{digest.hex()[:16]}..." for digest in numbers) or "none yet"),
-            remedy="publish it with the generator's file: --with-generator",
+            remedy="send its file along: `groundstation media publish --with-generator`",
         )
     if len(numbers) >= MAX_GENERATORS:
         raise StoreError(f"the store has {len(numbers)} generators", expected="fewer")

@@ -74,7 +74,7 @@ def _read_hunk(cursor: Cursor) -> Hunk:
         raise cursor.refusal(
             "a hunk that changes nothing",
             expected="lines that start with '-' or '+'",
-            remedy="make the patch without --word-diff and other options that change its form",
+            remedy="leave out git diff --word-diff and other options that change its form",
             line_number=at,
         )
     # a heading names the line before an empty range, and the first line of any other

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from engines import browse, element, in_browser, in_node, node
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from groundstation.cli import app
@@ -57,6 +60,15 @@ def test_all_of_it_comes_back(
     assert (found.family, found.known_as, found.records) == ("pocket", loaded.digest, records)
     again = write_generator(found.generator.generator, Coder.LZMA)
     assert again == write_generator(pocket)
+
+
+@given(raw=st.lists(st.binary(min_size=1, max_size=12), min_size=4, max_size=4, unique=True))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_names_come_back_whatever_bytes_they_are(
+    raw: list[bytes], loaded: Loaded, records: dict[str, Record]
+) -> None:
+    named = dict(zip(map(os.fsdecode, raw), records.values(), strict=True))
+    assert read_bundle(write_bundle(loaded, named)).records == named
 
 
 def test_damage_is_refused(whole: bytes) -> None:
