@@ -106,7 +106,11 @@ class Receiver:
                 self._again(kept)
             self._report()
             while not self._stop.is_set():
-                data = self._transport.receive(POLL_S)
+                try:
+                    data = self._transport.receive(POLL_S)
+                except Exception:
+                    self._attend(b"")  # what came before counts as before an orderly end
+                    raise
                 if data is not None:
                     self._attend(data)
                 self._look_after()

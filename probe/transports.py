@@ -34,7 +34,11 @@ class Transport(Protocol):
     source: str
 
     def receive(self, timeout_s: float) -> bytes | None:
-        """What came, b"" at the end of all input, None if nothing came in time."""
+        """What came, b"" at the end of all input, None if nothing came in time.
+
+        Raises:
+            InputError, OSError: the line has failed.
+        """
 
     def send(self, data: bytes) -> None:
         """Send telemetry; what cannot be sent is dropped, since nobody may be listening."""
@@ -114,7 +118,11 @@ class Udp:
 
 
 class Serial:
-    """A serial line by pyserial.
+    """A serial line by pyserial.  It has no end: one that is gone has failed.
+
+    Args:
+        device: of the line.
+        baud: its speed, bit/s.
 
     Raises:
         InputError: pyserial is not installed, or the device cannot be opened.
@@ -135,16 +143,25 @@ class Serial:
             self._line: Any = serial.Serial(device, baud, timeout=0, write_timeout=1)
         except (OSError, ValueError) as error:  # SerialException is an OSError
             raise InputError(f"cannot open {device}: {words_of(error)}") from error
+        self._device = device
         self._lost: type[Exception] = serial.SerialException
 
     def receive(self, timeout_s: float) -> bytes | None:
-        """See ``Transport``; a line that is lost is the end of input."""
+        """See ``Transport``.
+
+        Raises:
+            InputError: the line is lost: unplugged, hung up, or taken by another program.
+        """
         try:
             if not select.select([self._line.fileno()], [], [], timeout_s)[0]:
                 return None
             return bytes(self._line.read(CHUNK_BYTES)) or None
-        except (OSError, self._lost):
-            return b""
+        except (OSError, self._lost) as error:
+            raise InputError(
+                f"the serial line {self._device} is lost: {error}",
+                expected="a line that stays",
+                remedy="plug it in again, see that no other program reads it, and start again",
+            ) from error
 
     def send(self, data: bytes) -> None:
         """See ``Transport``."""

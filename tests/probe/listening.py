@@ -67,9 +67,10 @@ def listen(
     stack: Stack = STACK,
     *,
     at_once: bool = False,
+    said: list[Telemetry] | None = None,
 ) -> list[Telemetry]:
-    """Run a service over a line until its end; the telemetry."""
-    said: list[Telemetry] = []
+    """Run a service over a line until its end; the telemetry, as it comes in ``said`` if given."""
+    said = [] if said is None else said
     disk = files or Quick()
     doing = Doing(world.state, disk, lambda: NOW_S, lambda *_: regenerator, said.append)
     with open_inbox(world.state, disk) as inbox:

@@ -185,12 +185,15 @@ def test_a_stat_that_fails_is_a_store_error(world: World, monkeypatch: pytest.Mo
             raise OSError(5, "Input/output error", str(path))
         return real(path, **options)
 
-    monkeypatch.setattr(Path, "exists", failing)
-    with open_store(world.state, Quick()) as store:
+    with open_store(world.state, Quick()) as store, monkeypatch.context() as amid:
+        amid.setattr(Path, "exists", failing)
         with pytest.raises(StoreError, match="Input/output error"):
             store.journal()
         with pytest.raises(StoreError, match="Input/output error"):
             store.pending()
+    monkeypatch.setattr(Path, "exists", failing)
+    with pytest.raises(StoreError, match="Input/output error"), open_store(world.state, Quick()):
+        pass
 
 
 def test_a_disk_error_that_nobody_named_parks_the_message(
