@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -178,6 +179,7 @@ def encode(
     checked_out(out)
     with progress(quiet=as_json) as report:
         book = encode_pictures(members, loaded, Gate(score, block), report)
+    book = replace(book, left_out={**family.passed_over, **book.left_out})
     write_book(book, out)
     report_book(book, loaded, as_json, {"book": str(out)})
     if book.left_out:

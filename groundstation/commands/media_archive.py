@@ -30,7 +30,7 @@ from groundstation.media.cold.restored import (
     remove_originals,
     restore_all,
 )
-from groundstation.media.cold.written import write_archive
+from groundstation.media.cold.written import nameable, write_archive
 from groundstation.media.family import pictures_below, read_family
 from groundstation.media.files import checked_out, generator_file, named_values, readable, selected
 from groundstation.media.gate import Gate
@@ -85,7 +85,8 @@ def archive(
     The archive is written, synced, read again and every picture restored from it, before it gets
     its name; without --delete-originals nothing else is touched. If --delete-originals was
     interrupted, the same command goes on. A second reader, not the one that archived, compares
-    before an original goes. Exit code 3 if one had to stay, or could not be read at all.
+    before an original goes. Exit code 3 if one had to stay, or could not be read at all,
+    a folder among them, or bears a name that no archive holds; each is named.
     """
     checked_out(out)
     if out.exists() and not delete_originals:
@@ -99,7 +100,9 @@ def archive(
         if not there:
             named = generator is not None or table_file is not None
             family = read_family(folder, table_file) if named else pictures_below(folder)
-            members, left_out = readable(selected(family, rows))
+            members, unopened = readable(folder, selected(family, rows))
+            members, unnamed = nameable(folder, members)
+            left_out = {**family.passed_over, **unopened, **unnamed}
             write_archive(
                 folder,
                 members,

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from groundstation.media.walk import is_text, walk
 from shared.errors import InputError, words_of
+from shared.files import readable
 from shared.media.prompt import Attribute
 
-PICTURES: Final = frozenset(
-    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jxl", ".png", ".tif", ".tiff", ".webp"}
-)
 MAX_VALUES: Final = 4096
 MOST_TOLD: Final = 8
 
@@ -44,11 +43,13 @@ class Family:
         name: of the family.
         attributes: in the order in which they were first named.
         members: in the order of the table, or by file name.
+        passed_over: what is not among them though it lies there, and why, by name.
     """
 
     name: str
     attributes: tuple[Attribute, ...]
     members: tuple[Member, ...]
+    passed_over: Mapping[str, str] = field(default_factory=dict)
 
     def choices(self, members: Iterable[Member]) -> list[list[int]]:
         """The positions of the members' values, a row each."""
@@ -80,18 +81,24 @@ def read_family(folder: Path, table: Path | None = None, name: str | None = None
             f"{folder} is no folder", expected="a folder of pictures", remedy="check the path"
         )
     found = table or folder / "catalogue.csv"
+    passed_over: Mapping[str, str] = {}
     if table is not None or found.is_file():
         members = _from_table(folder, found)
     else:
-        paths = sorted(p for p in folder.iterdir() if is_picture(p))
-        members = [Member(path, values_in_name(path.stem)) for path in paths]
+        paths = walk(folder, below=False).paths
+        members = [Member(p, values_in_name(p.stem)) for p in paths if is_text(p.name)]
+        passed_over = {
+            path.name: "its name is no UTF-8, and attributes are text; rename it"
+            for path in paths
+            if not is_text(path.name)
+        }
     if len(members) < 2:
         raise InputError(
-            f"{folder} has {len(members)} pictures",
+            f"{folder} has {len(members)} pictures{_because(passed_over)}",
             expected="at least two of one family",
             remedy="name the folder that holds the pictures",
         )
-    return Family(name or folder.resolve().name, _attributes(members), tuple(members))
+    return Family(name or name_of(folder), _attributes(members), tuple(members), passed_over)
 
 
 def without(family: Family, names: Collection[str]) -> Family:
@@ -110,7 +117,7 @@ def without(family: Family, names: Collection[str]) -> Family:
             remedy="see to those that were left out: "
             + "; ".join(f"{name}: {why}" for name, why in _told(names)),
         )
-    return Family(family.name, _attributes(members), members)
+    return Family(family.name, _attributes(members), members, family.passed_over)
 
 
 def _told(names: Collection[str]) -> list[tuple[str, str]]:
@@ -122,17 +129,25 @@ def pictures_below(folder: Path) -> Family:
     """All pictures in a folder and below it, as a family of which nothing is known.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or the folder cannot be listed.
     """
-    paths = sorted(p for p in folder.rglob("*") if is_picture(p))
-    if not paths:
-        raise InputError(f"{folder} has no pictures", remedy="name the folder that holds them")
-    return Family(folder.resolve().name, (), tuple(Member(path, {}) for path in paths))
+    found = walk(folder, below=True)
+    if not found.paths:
+        raise InputError(
+            f"{folder} has no pictures{_because(found.closed)}",
+            remedy="name the folder that holds them",
+        )
+    members = tuple(Member(path, {}) for path in found.paths)
+    return Family(name_of(folder), (), members, found.closed)
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a path has a picture's name and is no folder; a broken link is to be told of."""
-    return path.suffix.lower() in PICTURES and not path.is_dir()
+def name_of(folder: Path) -> str:
+    """What a family is called after its folder; bytes that are no UTF-8 are escaped."""
+    return readable(folder.resolve().name).decode()
+
+
+def _because(passed_over: Mapping[str, str]) -> str:
+    return "".join(f"; {name}: {why}" for name, why in _told(passed_over))
 
 
 def values_in_name(stem: str) -> dict[str, str]:
@@ -168,7 +183,7 @@ def _from_table(folder: Path, table: Path) -> list[Member]:
             if key is not None and key not in ("file", "sha256")
         }
         path = folder / (row.get("file") or "")
-        if not row.get("file") or None in row or None in values.values() or not path.is_file():
+        if not row.get("file") or None in row or None in values.values() or _missing(path):
             raise InputError(
                 f"line {number} of {table} names no picture or lacks a value",
                 expected="the columns file (a name in the folder) and one for each attribute",
@@ -176,6 +191,14 @@ def _from_table(folder: Path, table: Path) -> list[Member]:
             )
         members.append(Member(path, values))
     return members
+
+
+def _missing(path: Path) -> bool:
+    """Whether there is no such file; of one that may not be looked at, its reader tells."""
+    try:
+        return not path.is_file()
+    except OSError:
+        return False
 
 
 def _attributes(members: Sequence[Member]) -> tuple[Attribute, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from groundstation.media.family import Family, Member
+from groundstation.media.walk import within
 from shared.errors import InputError
 from shared.files import check_writable, replace_file
 from shared.media.generator import Loaded, read_generator
@@ -71,23 +72,24 @@ def selected(family: Family, rows: str | None) -> Sequence[Member]:
     return family.members[first - 1 : last]
 
 
-def readable(members: Sequence[Member]) -> tuple[list[Member], dict[str, str]]:
-    """The members whose files can be opened, and why the others cannot, by file name.
+def readable(folder: Path, members: Sequence[Member]) -> tuple[list[Member], dict[str, str]]:
+    """The members whose files can be opened, and why the others cannot, by name in the folder.
 
     Raises:
         InputError: there are some, and none of them can.
     """
     found, left_out = list[Member](), dict[str, str]()
     for member in members:
+        name = within(folder, member.path)
         try:
             if not member.path.is_file():  # to open a pipe might never end
-                left_out[member.path.name] = "it is no file"
+                left_out[name] = "it is no file"
                 continue
             with member.path.open("rb") as file:
                 file.read(1)
             found.append(member)
         except OSError as error:
-            left_out[member.path.name] = f"it cannot be read: {error.strerror}"
+            left_out[name] = f"it cannot be read: {error.strerror}"
     if members and not found:
         name, why = next(iter(left_out.items()))
         raise InputError(f"no picture can be read; {name}: {why}", remedy="check the rights")

@@ -70,7 +70,7 @@ def learners(family: Family, members: Sequence[Member], report: Report) -> Learn
             left_out[member.path.name] = error.found
     report("looking", len(members), len(members))
     rest = [member for member in members if member.path.name not in left_out]
-    return Learners(without(family, left_out), rest, left_out)
+    return Learners(without(family, left_out), rest, {**family.passed_over, **left_out})
 
 
 def refuse_larger(size_bytes: int, family: Family, allowed: bool, kept: Collection[Path]) -> None:

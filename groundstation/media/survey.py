@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from groundstation.media.describe import SIDE, Shapes, edges, outline, thumbnail
-from groundstation.media.family import MOST_TOLD, PICTURES, is_picture
+from groundstation.media.family import MOST_TOLD
 from groundstation.media.grouping import Likeness, group
 from groundstation.media.images import pillow, reading_of
+from groundstation.media.walk import PICTURES, walk, within
 from groundstation.media.worth import Prices, QuickFit, Worth, quick_fit, worth
 from shared.errors import InputError, words_of
 from shared.media.fixed import U8
@@ -30,7 +31,8 @@ class Inventory:
         shapes: width, height and channels.
         thumbnails: ``[pictures, 64, 64, 3]``.
         outlines: ``[pictures, 64, 64]``.
-        unreadable: names of files that cannot be opened, and why.
+        unreadable: names of files that cannot be opened and, with a slash behind them, of folders
+            that cannot be listed, and why.
         beyond: names of pictures that show more than a generator draws, and what; not among the
             others.
     """
@@ -82,15 +84,16 @@ def take_inventory(folder: Path, report: Report) -> Inventory:
     """Reads every picture in a folder and below it, whatever the format.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or the folder cannot be listed.
     """
-    paths = sorted(p for p in folder.rglob("*") if is_picture(p))
+    found = walk(folder, below=True)
+    paths = found.paths
     names, sizes, shapes, small, outlines = [], [], [], [], []
-    unreadable, beyond = dict[str, str](), dict[str, str]()
+    unreadable, beyond = dict(found.closed), dict[str, str]()
     pillow()
     for number, path in enumerate(paths):
         report("reading", number, len(paths))
-        name = path.relative_to(folder).as_posix()
+        name = within(folder, path)
         try:
             reading, size = reading_of(path), path.stat().st_size
         except (InputError, OSError) as error:

@@ -36,8 +36,9 @@ from groundstation.media.cold.locator import (
 from groundstation.media.cold.opened import Archive
 from groundstation.media.cold.returned import ArchiveDamaged
 from groundstation.media.cold.shards import Layout, protected
-from groundstation.media.family import Member
+from groundstation.media.family import Member, name_of
 from groundstation.media.gate import Gate
+from groundstation.media.walk import within
 from shared.digest import sha256
 from shared.errors import InputError, words_of
 from shared.media.generator import read_generator
@@ -107,7 +108,7 @@ def write_archive(
         parts = (generator or b"") if renderer else b"", common
         before = sum(Layout(len(part)).stored_bytes for part in parts if part)
         index = Index(
-            family=loaded.name if loaded else folder.resolve().name,
+            family=loaded.name if loaded else name_of(folder),
             keep=keep,
             gate=gate,
             created=created,
@@ -210,9 +211,27 @@ def _apart(kept: Kept, taken: set[str]) -> Picture:
     return replace(picture, restored_as=longer)
 
 
+def nameable(folder: Path, members: Sequence[Member]) -> tuple[list[Member], dict[str, str]]:
+    """The members that an archive can name, and why it cannot name the others.
+
+    Raises:
+        InputError: there are some, and none of them can be named.
+    """
+    found, left_out = list[Member](), dict[str, str]()
+    for member in members:
+        try:
+            _name(folder, member)
+            found.append(member)
+        except InputError as error:
+            left_out[within(folder, member.path)] = f"it stays where it is: {error}"
+            refusal = error
+    if members and not found:
+        raise refusal
+    return found, left_out
+
+
 def _name(folder: Path, member: Member) -> str:
-    path = member.path
-    name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+    name = within(folder, member.path)
     if not is_safe(name):
         raise InputError(
             f"the picture {name!r} cannot be archived under its name",
