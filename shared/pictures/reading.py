@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +30,14 @@ with contextlib.suppress(ImportError):  # of the extra `media`; a probe has none
 MAX_PIXELS: Final = 1 << 26
 _ORIENTATION: Final = 0x112
 _TURNED_BY_PILLOW: Final = frozenset({"TIFF", "JXL"})
+_OF_EXIF: Final = (
+    "Corrupt EXIF",
+    "Possibly corrupt EXIF",
+    "Metadata Warning",
+    "Truncated File",
+    "Tag ",
+)
+"""How Pillow's words begin where it passes over tags; in a TIFF they are those of the picture."""
 _TOLD_BY_PILLOW: Final = frozenset({"AVIF"})
 """Where the container has rotations of its own, which Pillow puts into Exif terms."""
 
@@ -84,10 +94,14 @@ def read_bytes(data: bytes, name: str = "the picture") -> Reading:
         data: of the file.
         name: what messages call it.
     """
+    said_by: list[warnings.WarningMessage] = []
     try:
         facts = _facts(data)
         _bounded(facts.width, facts.height)  # some decoders decode as they open
-        return _opened(data, facts)
+        with warnings.catch_warnings(record=True) as said_by:
+            warnings.simplefilter("always")
+            reading = _opened(data, facts)
+        return _warned(reading, said_by)
     except NotUnderstood as error:
         raise Unreadable(f"{name}: {error}", remedy="leave it out, or keep it as a file") from None
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -95,11 +109,30 @@ def read_bytes(data: bytes, name: str = "the picture") -> Reading:
     except BaseException as error:  # decoders raise whatever they like, Rust's panics among it
         said = str(error).strip() or "no reason is given"
         if isinstance(error, UnidentifiedImageError):
-            said = "no decoder here knows it"
+            said = "; ".join(["no decoder here knows it", *_words(said_by)])
         raise Unreadable(
             f"{name} is no picture that can be opened: {type(error).__name__}, {said}",
             remedy="leave it out, or convert it to PNG first",
         ) from None
+
+
+def _words(said: Sequence[warnings.WarningMessage]) -> list[str]:
+    return sorted({" ".join(str(one.message).split()) for one in said})
+
+
+def _warned(reading: Reading, said: Sequence[warnings.WarningMessage]) -> Reading:
+    """With what a decoder warned of as facts: it has passed over something, and says what.
+
+    Of Exif that is metadata, which an archive keeps and pixels do not need; all else may show.
+    """
+    if not said:
+        return reading
+    facts, words = reading.facts, _words(said)
+    exif = [one for one in words if one.startswith(_OF_EXIF) and facts.container != "TIFF"]
+    beyond = tuple(f"the decoder warns: {one}" for one in words if one not in exif)
+    if exif:
+        facts = replace(facts, metadata=tuple(sorted({*facts.metadata, "damaged Exif"})))
+    return replace(reading, facts=facts, lacks=(*reading.lacks, *beyond))
 
 
 def _facts(data: bytes) -> Facts:
