@@ -7,7 +7,8 @@ step.  After a crash the same disclosure may be handed in again: it goes on wher
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from probe import checks
@@ -91,8 +92,16 @@ def waits(probe: Probe, data: bytes) -> bool:
     return checks.waits(data, _record(probe))
 
 
-def take_in(probe: Probe, data: bytes, clock: Clock) -> Held:
-    """Hold a message, if it came in time.
+def take_in(
+    probe: Probe, data: bytes, clock: Clock, draw: Callable[[int], bytes] = os.urandom
+) -> Held:
+    """Hold a message, if it came in time and there is room, or the draw makes some.
+
+    Args:
+        probe: the open probe; its notes tell what made way.
+        data: the envelope.
+        clock: Unix time, seconds.
+        draw: so many random bytes, which nobody foresees.
 
     Raises:
         Refusal: of the family of the check that failed; nothing is held.
@@ -105,16 +114,20 @@ def take_in(probe: Probe, data: bytes, clock: Clock) -> Held:
     check_counter(envelope.message, record.counter, record.limits)
     chain = next(key for key in keys if isinstance(key, Commitment))
     stored = probe.store.pending()
+    before = _fresh(stored, record.counter)
     after = hold(
-        _fresh(stored, record.counter),
+        before,
         data,
         chain,
         interval=interval_of(envelope.signature),
         counter=envelope.message.counter,
         now_ms=_milliseconds(clock),
+        lot=draw(8),
     )
     if after != stored:
         probe.store.write(after)
+    if gone := len(set(before.messages) - set(after.messages)):
+        probe.notes.append(f"{gone} of the messages that wait for a key made way: no room")
     return next(held for held in after.messages if held.data == data)
 
 

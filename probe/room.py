@@ -12,9 +12,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
-from probe.standing import Standing
 from shared.digest import sha256
+
+
+class Standing(IntEnum):
+    """How much a message has to be said for it, least first."""
+
+    HOPELESS = 0
+    """Refused now, and nothing that may still come would change that."""
+    UNPROVEN = 1
+    """It may be authentic: for another tree, or once a key is disclosed."""
+    AUTHENTIC = 2
+    """Signed by a trusted key for this model and tree, under a counter that is free."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ place, may be the second of two honest messages that overtook the first.
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import IntEnum
 
 from probe import checks
+from probe.room import Standing
 from probe.rotating import check
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.auth.rotation import is_rotation
@@ -18,16 +18,7 @@ from shared.envelope import parse_envelope, profile_named
 from shared.errors import BadSignature, Refusal, UnsupportedVersion, WrongBaseline
 from shared.recipe import Kind
 
-
-class Standing(IntEnum):
-    """How much a message has to be said for it, least first."""
-
-    HOPELESS = 0
-    """Refused now, and nothing that may still come would change that."""
-    UNPROVEN = 1
-    """It may be authentic: for another tree, or once a key is disclosed."""
-    AUTHENTIC = 2
-    """Signed by a trusted key for this model and tree, under a counter that is free."""
+__all__ = ["Standing", "group", "standing"]
 
 
 def standing(data: bytes, record: checks.Record | None) -> Standing:

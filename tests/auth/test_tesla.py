@@ -218,9 +218,15 @@ def closes(pending: Pending, data: bytes) -> bool:
     return False
 
 
-def take(pending: Pending, interval: int, now_ms: int, data: bytes | None = None) -> Pending:
+def take(
+    pending: Pending,
+    interval: int,
+    now_ms: int,
+    data: bytes | None = None,
+    lot: bytes = b"middling",
+) -> Pending:
     data = message(interval) if data is None else data
-    return hold(pending, data, ROOT, interval=interval, counter=interval, now_ms=now_ms)
+    return hold(pending, data, ROOT, interval=interval, counter=interval, now_ms=now_ms, lot=lot)
 
 
 def in_time(interval: int) -> int:
@@ -310,7 +316,11 @@ def test_room_is_bounded_and_twice_is_once() -> None:
         pending = take(pending, 3, in_time(3), b"forged %d" % number)
     assert take(pending, 3, in_time(3), b"forged 7") == pending
     with pytest.raises(Refusal, match="no room"):
-        take(pending, 3, in_time(3))
+        take(pending, 3, in_time(3), lot=bytes(8))
+    drawn = take(pending, 3, in_time(3), lot=b"the best")
+    assert message(3) in {held.data for held in drawn.messages}
+    assert b"forged 0" in {held.data for held in drawn.messages}
+    assert len(drawn.messages) == 16
     large = take(Pending(), 3, in_time(3), bytes(2**20 - 4))
     assert take(large, 3, in_time(3), b"1234")
     with pytest.raises(Refusal, match="no room"):

@@ -26,6 +26,7 @@ PLAN = Schedule(
     light_min_ms=20_000,
     light_max_ms=21_500,
 )
+LOT = b"middling"
 CHAIN = make_chain(PLAN, bytes(range(8)), bytes(range(16)))
 ROOT = CHAIN.commitment
 KEYS = [ROOT.root]
@@ -118,10 +119,12 @@ def test_room_taken_while_the_clock_was_ahead_comes_back() -> None:
     for number in range(16):  # by a clock that is 9,000 intervals ahead
         forged = b"forged %d" % number
         now = true_arrival(9_005)
-        pending = hold(pending, forged, ROOT, interval=9_005, counter=number, now_ms=now)
+        pending = hold(pending, forged, ROOT, interval=9_005, counter=number, now_ms=now, lot=LOT)
+    now = true_arrival(9_005)
     with pytest.raises(Refusal, match="no room"):
-        hold(pending, b"more", ROOT, interval=9_005, counter=99, now_ms=true_arrival(9_005))
-    after = hold(pending, b"honest", ROOT, interval=5, counter=5, now_ms=true_arrival(5))
+        hold(pending, b"more", ROOT, interval=9_005, counter=99, now_ms=now, lot=bytes(8))
+    now = true_arrival(5)
+    after = hold(pending, b"honest", ROOT, interval=5, counter=5, now_ms=now, lot=bytes(8))
     assert [held.data for held in after.messages] == [b"honest"]
 
 
@@ -203,7 +206,7 @@ def tagged(covered: bytes, interval: int | None) -> bytes:
 
 def taken(pending: Pending, data: bytes, interval: int, now: int) -> Pending:
     try:
-        return hold(pending, data, ROOT, interval=interval, counter=1, now_ms=now)
+        return hold(pending, data, ROOT, interval=interval, counter=1, now_ms=now, lot=LOT)
     except Refusal:
         return pending
 
