@@ -15,18 +15,17 @@ from dataclasses import replace
 
 from probe.assembly import Assembly, Kept, settled, take
 from probe.batch import Waiting
+from probe.faults import Clock, Faults
 from probe.inbox import Inbox
 from probe.lane import MOST_BYTES, Lane, Triage
 from probe.standing import Standing
 from probe.transports import Transport
-from probe.units import Framing, Units, told
+from probe.units import Framing, Units
 from shared.ccsds.stack import Stack
 from shared.errors import RehydrationError, StoreError
 from shared.memory import came_of_lack
 
 POLL_S = 0.2
-TELL_S = 1.0
-"""How often it is said at most that strangers' messages make way."""
 
 Fault = Callable[[str], None]
 
@@ -40,8 +39,9 @@ class Receiver:
         stack: the frames' layers, where there are any.
         inbox: where they are put.
         max_bytes: longest message that is handed on whole.
-        fault: told what of one input was dropped, and when the disk refuses; called from the
-            thread.
+        fault: told what was dropped, and when the disk refuses, once a second at most; called from
+            the thread.
+        clock: seconds from any fixed moment, for that.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Receiver:
         inbox: Inbox,
         max_bytes: int,
         fault: Fault,
+        clock: Clock = time.monotonic,
     ) -> None:
         self.triage = Triage(os.urandom(16))
         self.messages = Lane(most_bytes=max(MOST_BYTES, 2 * max_bytes))
@@ -61,12 +62,9 @@ class Receiver:
         self._stack = stack
         self._inbox = inbox
         self._max_bytes = max_bytes
-        self._tell = fault
-        self._faults: list[str] = []
+        self._faults = Faults(fault, clock)
         self._assembly = Assembly()
         self._order = 0
-        self._made_way = 0
-        self._told_s = 0.0
         """Of messages."""
         self._came = 0
         """How many segments have come; by their own count, since its rhythm tells them apart."""
@@ -99,13 +97,21 @@ class Receiver:
 
     def _run(self) -> None:
         try:
-            before, segments = self._before
+            self._read()
+        except Exception as error:  # the line itself, or what tells of faults
+            self.failure = error
+        finally:
+            self.ended.set()
+
+    def _read(self) -> None:
+        before, segments = self._before
+        try:
             for waiting in before:
                 self._hand_on(waiting)
             for kept in segments:
                 self._again(kept)
-            self._report()
             while not self._stop.is_set():
+                self._faults.report()
                 try:
                     data = self._transport.receive(POLL_S)
                 except Exception:
@@ -113,34 +119,22 @@ class Receiver:
                     raise
                 if data is not None:
                     self._attend(data)
-                self._look_after()
+                self._attempt(self._inbox.keep)  # what the budget allows by now
                 if data == b"":
                     break
-        except Exception as error:  # the line itself, or what tells of faults
-            self.failure = error
         finally:
-            self.ended.set()
+            self._faults.report(at_once=True)
 
     def _attend(self, data: bytes) -> None:
         """Deal with one input, b"" for its end; a defect costs the input and not the line."""
         try:
             self._dispose(self._framing.feed(data) if data else self._framing.end())
         except Exception as error:
-            self._faults.append(f"what came is dropped: {failing(error)}")
-        self._report()
-
-    def _look_after(self) -> None:
-        """Write what the budget allows by now, and say how many have made way."""
-        self._attempt(self._inbox.keep)
-        now_s = time.monotonic()
-        if self._made_way and now_s >= self._told_s + TELL_S:
-            self._faults.append(f"{self._made_way} messages made way: too many that prove nothing")
-            self._made_way, self._told_s = 0, now_s
-        self._report()
+            self._faults.note([f"what came is dropped: {failing(error)}"])
 
     def _dispose(self, units: Units) -> None:
-        """Deal with what one input held; its faults are one report."""
-        self._faults += units.faults
+        """Deal with what one input held."""
+        self._faults.note(units.faults)
         for message in units.messages:
             self._message(message)
         while not self._accepted.empty():
@@ -152,23 +146,18 @@ class Receiver:
             self._attempt(lambda kept=kept: self._inbox.put_segment(kept))  # type: ignore[misc]
             self._take(kept)
 
-    def _report(self) -> None:
-        if self._faults:
-            self._tell(told(self._faults))
-            self._faults.clear()
-
     def _again(self, kept: Kept) -> None:
         """Take in what was put away in an earlier session, under the same rule."""
         try:
             self._take(kept)
         except Exception as error:
-            self._faults.append(f"a segment from before is passed over: {failing(error)}")
+            self._faults.note([f"a segment from before is passed over: {failing(error)}"])
 
     def _take(self, kept: Kept) -> None:
         taken = take(self._assembly, kept, self._stack)
         self._assembly = taken.assembly
         if taken.fault:
-            self._faults.append(taken.fault)
+            self._faults.note([taken.fault])
         made = [self._message(message) for message in taken.messages]
         self._attempt(lambda: self._inbox.replace(taken.gone, made))
 
@@ -191,7 +180,7 @@ class Receiver:
 
     def _make_way(self, gone: Iterable[Waiting]) -> None:
         for waiting in gone:
-            self._made_way += 1
+            self._faults.note(["a message made way: too many that prove nothing"])
             self._attempt(lambda waiting=waiting: self._inbox.drop_message(waiting))  # type: ignore[misc]
 
     def _attempt(self, action: Callable[[], bool | None]) -> bool:
@@ -199,7 +188,7 @@ class Receiver:
         try:
             return action() is not False
         except StoreError as error:
-            self._faults.append(str(error))
+            self._faults.note([str(error)])
             return False
 
 

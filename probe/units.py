@@ -9,8 +9,6 @@ Three framings behind one interface, ``Framing``:
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,9 +17,6 @@ from shared.ccsds.stack import Stack
 from shared.ccsds.stream import Found, FrameStream
 from shared.ccsds.tc_frame import FrameType
 from shared.errors import Refusal
-
-KINDS_TOLD = 3
-"""Kinds of faults that one report spells out."""
 
 SLIP_END, SLIP_ESC, SLIP_ESC_END, SLIP_ESC_ESC = 0xC0, 0xDB, 0xDC, 0xDD
 
@@ -172,11 +167,3 @@ class Ccsds:
         if self._stack.map_id is None:
             return Segment(SequenceFlags.UNSEGMENTED, 0, field)
         return decode_segment(field)
-
-
-def told(faults: Sequence[str]) -> str:
-    """One report of all faults of one input: each kind once with its count, the rest counted."""
-    kinds = Counter(faults).most_common()
-    said = [f"{reason} ({count} times)" if count > 1 else reason for reason, count in kinds]
-    more = sum(count for _, count in kinds[KINDS_TOLD:])
-    return " | ".join([*said[:KINDS_TOLD], *([f"and {more} other faults"] if more else [])])

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from probe.faults import told
 from probe.model import budget_of, regenerator
 from probe.onboard import open_probe
-from probe.units import told
 from probe.update import read_envelope
 from shared.ccsds.stack import Stack
 from shared.envelope import Limits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 
 from powercut import Quick
@@ -68,8 +69,12 @@ def listen(
     *,
     at_once: bool = False,
     said: list[Telemetry] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> list[Telemetry]:
-    """Run a service over a line until its end; the telemetry, as it comes in ``said`` if given."""
+    """Run a service over a line until its end; the telemetry, as it comes in ``said`` if given.
+
+    ``clock`` is the receiver's, by which it tells of faults.
+    """
     said = [] if said is None else said
     disk = files or Quick()
     doing = Doing(world.state, disk, lambda: NOW_S, lambda *_: regenerator, said.append)
@@ -79,7 +84,7 @@ def listen(
             said.append(Telemetry(Event.FRAMES, reason=reason))
 
         frames = framing or Datagrams()
-        receiver = Receiver(line, frames, stack, inbox, 1 << 20, fault)  # type: ignore[arg-type]
+        receiver = Receiver(line, frames, stack, inbox, 1 << 20, fault, clock)  # type: ignore[arg-type]
         if at_once:  # all is read before anything is dealt with
             receiver._thread = AtOnce(receiver._run)  # type: ignore[assignment]
         Service(doing, inbox, receiver).run()
