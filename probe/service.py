@@ -22,15 +22,14 @@ from probe.filesystem import Filesystem
 from probe.holding import Attempts
 from probe.inbox import Inbox
 from probe.onboard import Clock, Probe, open_probe
+from probe.parking import Parking, refused_by_disk
 from probe.patience import Patience, Remembered, refused
 from probe.picture import Gallery
 from probe.receiver import Receiver, failing
 from probe.records import Config
-from probe.room import Guest, makes_way
-from probe.routing import STEPS, Dealt, deal
+from probe.routing import Dealt, deal
 from probe.selftest import AGAIN_S, judge
 from probe.space import free_bytes
-from probe.standing import Standing
 from probe.telemetry import Event, Telemetry
 from probe.update import Regenerator, on_record
 from probe.usage import peak_memory_kib
@@ -39,12 +38,8 @@ from shared.errors import Defect, InputError, OutOfMemory, RehydrationError, Sto
 from shared.memory import blaming_memory
 from shared.terminal import Report
 
-MAX_PARKED = 1024
-"""Messages of strangers; they have room for as many bytes as on the way here."""
 IDLE_S = 1.0
 PROGRESS_S = 1.0
-DISK_S = 60.0
-"""From the first attempt to the second where a disk refused; it doubles each time."""
 BUSY_S = 30.0
 """How long another command may hold the state folder before a message is parked."""
 
@@ -80,16 +75,11 @@ class Service:
 
     def __init__(self, doing: Doing, inbox: Inbox, receiver: Receiver) -> None:
         self._doing = doing
-        self._inbox = inbox
         self._receiver = receiver
-        self._parked: list[Waiting] = []
-        self._refused_by_disk: dict[Waiting, Patience] = {}
-        """Of the parked, those that a disk refused, by the monotonic clock."""
+        self._parking = Parking(inbox, receiver, self._emit)
         self._test_again: Patience | None = None
         """When a self-test is due that could not be run, by the monotonic clock."""
         self._remembered = Remembered()
-        self._guests: dict[Waiting, Guest] = {}
-        """What the parked are, oldest first."""
         self._attempts = Attempts()
         self._sequence = -1
         self._told_s = 0.0
@@ -137,10 +127,10 @@ class Service:
         """Whether the message is done with, one way or the other."""
         dealt = self._attempt(waiting.data)
         if dealt.later:
-            dealt = self._park(waiting, dealt)
+            dealt = self._parking.put(waiting, dealt)
         done = not dealt.later
         if done:
-            self._drop(waiting)
+            self._parking.drop(waiting)
         event = Event.PARKED if dealt.later else dealt.telemetry.event
         self._emit(replace(dealt.telemetry, event=event))
         self._note(dealt)
@@ -190,63 +180,6 @@ class Service:
             told = dealt.telemetry
             self._emit(Telemetry(Event.STORAGE, counter=told.counter, reason=note))
 
-    def _park(self, waiting: Waiting, dealt: Dealt) -> Dealt:
-        """Keep a message for later; what to say of it."""
-        # A ground that hears nothing sends again: copies must not take the room of others.
-        parked = next((one for one in self._parked if one.data == waiting.data), None)
-        kept = parked or waiting
-        if dealt.telemetry.step == STEPS[StoreError]:
-            before = self._refused_by_disk.get(kept)
-            patience = refused(before, time.monotonic(), DISK_S)
-            self._refused_by_disk[kept] = patience
-            reason = f"{dealt.telemetry.reason} ({patience})"
-            dealt = replace(dealt, telemetry=replace(dealt.telemetry, reason=reason))
-        else:
-            self._refused_by_disk.pop(kept, None)
-        if parked is not None:
-            if parked != waiting:
-                self._drop(waiting)
-            return dealt
-        self._parked.append(waiting)
-        self._guests[waiting] = self._guest(waiting, dealt)
-        if not waiting.stored and not self._store(waiting):
-            reason = f"{dealt.telemetry.reason} (in memory for now)"
-            dealt = replace(dealt, telemetry=replace(dealt.telemetry, reason=reason))
-        # Anybody can have messages parked that name another tree.
-        most_bytes = self._receiver.messages.most_bytes
-        while (one := makes_way(list(self._guests.values()), MAX_PARKED, most_bytes)) is not None:
-            given_up = next(parked for parked in self._parked if parked.order == one.order)
-            # Said before it is done: what is said to be parked is on disk.
-            reason = f"more than {MAX_PARKED} messages are parked: one is given up"
-            self._emit(Telemetry(Event.REFUSED, digest=sha256(given_up.data)[:8], reason=reason))
-            self._leave(given_up)
-        return dealt
-
-    def _guest(self, waiting: Waiting, dealt: Dealt) -> Guest:
-        """What a parked message is.  Where a signature was found to fit, it keeps its place."""
-        guest = self._receiver.triage.guest(waiting)
-        if dealt.authentic:
-            return replace(guest, standing=Standing.AUTHENTIC)
-        return guest
-
-    def _leave(self, waiting: Waiting) -> None:
-        self._parked.remove(waiting)
-        self._refused_by_disk.pop(waiting, None)
-        self._guests.pop(waiting, None)
-        self._drop(waiting)
-
-    def _store(self, waiting: Waiting) -> bool:
-        """Put a parked message on disk that was not when it came; whether it is there now.
-
-        A stranger's goes there when the inbox may write for strangers.
-        """
-        authentic = self._guests[waiting].standing is Standing.AUTHENTIC
-        try:
-            return self._inbox.put_message(waiting, authentic=authentic)
-        except StoreError as error:
-            self._emit(refused_by_disk(error, sha256(waiting.data)[:8]))
-            return False
-
     def _learn(self, probe: Probe) -> None:
         """Tell those who look at messages first what there is to know."""
         ledger, pending = probe.store.ledger(), probe.store.pending()
@@ -255,23 +188,16 @@ class Service:
     def _retry(self) -> None:
         """Try parked messages as long as that changes anything."""
         tried = None
-        while self._parked and (sequence := self._now()) is not None and sequence != tried:
+        parked = self._parking.messages
+        while parked and (sequence := self._now()) is not None and sequence != tried:
             if self._sequence_of_parked == sequence:
                 return
             tried = self._sequence_of_parked = sequence
-            self._try([one for one in self._parked if self._may_do(one)])
-
-    def _may_do(self, waiting: Waiting) -> bool:
-        """Whether a parked message is worth an attempt: most belong to strangers."""
-        if waiting in self._refused_by_disk:
-            return True
-        return self._receiver.triage.guest(waiting).standing is not Standing.UNPROVEN
+            self._try(self._parking.worth())
 
     def _retry_disk(self) -> None:
         """Try those again that a disk refused a while ago."""
-        now_s = time.monotonic()
-        due = [one for one, wait in self._refused_by_disk.items() if now_s >= wait.due_s]
-        if self._try(due, say=True):
+        if self._try(self._parking.due(), say=True):
             self._retry()
 
     def _try(self, messages: Sequence[Waiting], *, say: bool = False) -> bool:
@@ -279,11 +205,11 @@ class Service:
         for waiting in list(messages):
             dealt = self._attempt(waiting.data)
             if dealt.later:
-                dealt = self._park(waiting, dealt)
+                dealt = self._parking.put(waiting, dealt)
                 if say:
                     self._emit(replace(dealt.telemetry, event=Event.PARKED))
                 continue
-            self._leave(waiting)
+            self._parking.leave(waiting)
             self._emit(dealt.telemetry)
             self._note(dealt)
             if dealt.telemetry.event is Event.APPLIED:
@@ -346,12 +272,6 @@ class Service:
             counter = tested.entry.counter
             self._emit(Telemetry(Event.SETTLED, counter=counter, digest=tree, reason=reason))
 
-    def _drop(self, waiting: Waiting) -> None:
-        try:
-            self._inbox.drop_message(waiting)
-        except StoreError as error:
-            self._emit(refused_by_disk(error))
-
     def _progress(self, stage: str, done: int, total: int) -> None:
         del total
         now_s = time.monotonic()
@@ -364,11 +284,6 @@ class Service:
 
     def _emit(self, telemetry: Telemetry) -> None:
         self._doing.emit(completed(telemetry, self._doing))
-
-
-def refused_by_disk(error: RehydrationError, digest: bytes = bytes(8)) -> Telemetry:
-    """What is said when the disk refuses, perhaps of one message."""
-    return Telemetry(Event.STORAGE, exit_code=error.exit_code, digest=digest, reason=str(error))
 
 
 def completed(telemetry: Telemetry, doing: Doing) -> Telemetry:

@@ -27,7 +27,7 @@ from world import BASE, TARGET, THIRD, World
 
 import probe.assembly
 import probe.inbox
-import probe.service
+import probe.parking
 from probe.assembly import Kept
 from probe.filesystem import Filesystem, durable_write
 from probe.inbox import open_inbox
@@ -79,7 +79,7 @@ COUNTS: Counter[tuple[str, str]] = Counter()
 
 
 def begin(world: World, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe.service, "MAX_PARKED", scene.room[0])
+    monkeypatch.setattr(probe.parking, "MAX_PARKED", scene.room[0])
     monkeypatch.setattr(probe.assembly, "MAX_PIECES", scene.room[1])
     if scene.before:
         listen(world, Line(list(scene.before)), scene.framing())

@@ -464,7 +464,7 @@ def test_an_authentic_message_is_kept_among_more_forgeries_than_there_is_room_fo
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second came first, and FIRST waits for the end of a trial: both keep their places."""
-    monkeypatch.setattr("probe.service.MAX_PARKED", 8)
+    monkeypatch.setattr("probe.parking.MAX_PARKED", 8)
     monkeypatch.setattr("probe.lane.MOST_MESSAGES", 8)
     world.initialise(renew=True, trial_s=1e12)
     zeroth = envelope(classical(BASE, BASE.replace({"empty": None})), 2)
@@ -507,7 +507,7 @@ def test_the_inbox_does_not_count_against_the_quota(world: World) -> None:
 def test_a_message_that_the_quota_refuses_is_parked_and_applied_when_there_is_room(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("probe.service.MAX_PARKED", 8)
+    monkeypatch.setattr("probe.parking.MAX_PARKED", 8)
     world.initialise(renew=True, max_disk_bytes=1 << 12)
     said = listen(world, Line([FIRST, *FORGED[:100]]))
     parked = next(one for one in said if one.event is Event.PARKED)

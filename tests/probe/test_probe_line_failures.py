@@ -203,6 +203,7 @@ def test_a_disk_error_that_nobody_named_parks_the_message(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is the disk's fault: the message is tried again, not refused."""
+    import probe.parking
     import probe.service
 
     real = probe.service.deal
@@ -214,7 +215,7 @@ def test_a_disk_error_that_nobody_named_parks_the_message(
         return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(probe.service, "deal", deal)
-    monkeypatch.setattr(probe.service, "DISK_S", 0.0)
+    monkeypatch.setattr(probe.parking, "DISK_S", 0.0)
     said = listen(world, Line([FIRST]))
     assert events(said) == ["ready", "parked", "applied"]
     assert (said[1].exit_code, world.tree()) == (StoreError.exit_code, TARGET)

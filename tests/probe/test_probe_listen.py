@@ -176,7 +176,7 @@ def test_a_full_disk_parks_the_message_and_not_the_next(world: World) -> None:
 def test_forgeries_do_not_push_out_a_message_that_a_full_disk_keeps_waiting(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("probe.service.MAX_PARKED", 16)
+    monkeypatch.setattr("probe.parking.MAX_PARKED", 16)
     disk = FullSlots()
     forged = [SECOND[:-1] + bytes([SECOND[-1] ^ number]) for number in range(1, 40)]
     said = listen(world, Line([FIRST, *forged]), files=disk)
@@ -190,7 +190,7 @@ def test_a_disk_that_has_room_again_is_tried_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a restart, and though nothing else has come."""
-    monkeypatch.setattr("probe.service.DISK_S", 0.0)
+    monkeypatch.setattr("probe.parking.DISK_S", 0.0)
 
     class FullOnce(FullSlots):
         def copy_file(self, source: Path, path: Path) -> tuple[str, ...]:

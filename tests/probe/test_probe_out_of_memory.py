@@ -97,7 +97,7 @@ def test_apply_says_that_memory_is_short_and_changes_nothing(
 def test_a_listener_keeps_the_message_and_tries_again(
     world: World, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("probe.service.DISK_S", 0.0)
+    monkeypatch.setattr("probe.parking.DISK_S", 0.0)
     monkeypatch.setattr("listening.regenerator", Starved(error))
     said = listen(world, Line([FIRST]))
     assert events(said) == ["ready", "parked", "applied"]

@@ -214,7 +214,7 @@ def test_patience_in_words() -> None:
 def test_what_a_disk_refuses_is_regenerated_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("probe.service.DISK_S", 0.0)
+    monkeypatch.setattr("probe.parking.DISK_S", 0.0)
     followed = []
 
     class Stubborn(Quick):
