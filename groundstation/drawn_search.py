@@ -27,11 +27,13 @@ from shared.errors import InputError
 from shared.exact.kernels import usable_cores
 from shared.files import replace_file
 from shared.terminal import Report, silent
+from shared.untrusted import json_value, read_at_most
 
 FIRST_RANGE = 1 << 14
 """Seeds in the first range; each next one is twice as large, up to ``largest_range``."""
 
 SAVE_SECONDS = 1.0
+_MAX_STATE_BYTES = 1 << 12
 """Time between two writes of the state file, and so the work that a killed search repeats."""
 
 Clock = Callable[[], float]
@@ -82,7 +84,7 @@ class StateFile:
     def load(self) -> int:
         """Where to go on; 0 where there is no file, a damaged one, or one of another search."""
         try:
-            state = json.loads(self.path.read_bytes())
+            state = json_value(read_at_most(self.path, _MAX_STATE_BYTES))
         except (OSError, ValueError):
             return 0
         if not isinstance(state, dict) or state.get("intervals") != self.intervals:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from groundstation.sources import SourceModel
 from groundstation.specialise.adapter import Adapter, read_adapter
 from groundstation.weights import fetch_weights
 from shared.errors import InputError, PinError
-from shared.exact.manifest import ARITHMETIC, FORMAT
+from shared.exact.manifest import ARITHMETIC, FORMAT, MAX_MANIFEST_BYTES
 from shared.exact.pin import MANIFEST_NAME, Pin, cache_home, load_pin, pins_home
 from shared.terminal import Report, silent
+from shared.untrusted import json_value, read_at_most
 
 ADAPTERS = Path(__file__).parent / "adapters"
 
@@ -118,9 +118,9 @@ def _older_version(folder: Path) -> str | None:
     Such a pin stays, under a name with its digest: a probe that has not been updated needs it.
     """
     try:
-        data = (folder / MANIFEST_NAME).read_bytes()
-        facts = json.loads(data)
-    except (OSError, ValueError, RecursionError):
+        data = read_at_most(folder / MANIFEST_NAME, MAX_MANIFEST_BYTES)
+        facts = json_value(data)
+    except (OSError, ValueError):
         return None
     if not isinstance(facts, dict) or (facts.get("format"), facts.get("arithmetic")) == (
         FORMAT,

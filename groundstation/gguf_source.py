@@ -15,9 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundstation.sources import (
+    MAX_SIZE,
     SourceModel,
     TokenizerFacts,
+    checked_shape,
     missing_package,
+    real_number,
+    size_number,
     unsupported,
 )
 from groundstation.tokenizer_json import PRE_TOKENIZERS, byte_level_bpe
@@ -25,6 +29,7 @@ from shared.errors import PinError, words_of
 from shared.exact.bounds import Shape
 from shared.exact.manifest import FAMILIES, MAX_POSITIONS, Source
 from shared.exact.pin import file_sha256
+from shared.untrusted import PARSING_FAULTS
 
 _LAYER_TENSORS = {
     "attn_norm": "attn_norm.weight",
@@ -54,7 +59,7 @@ def read_gguf(path: Path) -> SourceModel:
     try:
         reader = reader_class(path)
         facts = {key: field.contents() for key, field in reader.fields.items()}
-    except (OSError, ValueError, KeyError, IndexError, OverflowError, UnicodeDecodeError) as error:
+    except (OSError, *PARSING_FAULTS) as error:
         raise PinError(
             f"{path.name} is not a readable GGUF file: {words_of(error)}",
             expected="a complete GGUF file of version 2 or 3",
@@ -66,6 +71,7 @@ def read_gguf(path: Path) -> SourceModel:
         unsupported(f"its architecture is {family}", " or ".join(FAMILIES))
     shape = _shape(facts, family, tensors)
     names = _names(shape, family, tensors)
+    epsilon = f"{family}.attention.layer_norm_rms_epsilon"
     embedding = "token_embd.weight"
     if "head" in names and _same_matrix(tensors[embedding], tensors["output.weight"]):
         # The head's copy is the finer one in llama.cpp's mixtures, and its errors cost more.
@@ -75,8 +81,8 @@ def read_gguf(path: Path) -> SourceModel:
         name=path.stem.lower(),
         family=family,
         shape=shape,
-        rms_eps=float(_required(facts, f"{family}.attention.layer_norm_rms_epsilon")),
-        rope_theta=float(facts.get(f"{family}.rope.freq_base", 10000.0)),
+        rms_eps=real_number(epsilon, _required(facts, epsilon)),
+        rope_theta=real_number("rope.freq_base", facts.get(f"{family}.rope.freq_base", 10000.0)),
         tied="head" not in names,
         tokenizer=_tokenizer(facts, shape.vocab),
         source=Source(path.name, file_sha256(path)),
@@ -122,6 +128,8 @@ def _halves_apart(values: NDArray[np.float32], heads: int) -> NDArray[np.float32
     Args:
         values: float32 [heads * head_dim, dim].
     """
+    if values.ndim != 2 or values.shape[0] % (2 * heads):
+        unsupported(f"a matrix of queries or keys has the shape {values.shape}", "whole heads")
     rows, columns = values.shape
     pairs = values.reshape(heads, rows // heads // 2, 2, columns)
     return pairs.swapaxes(1, 2).reshape(rows, columns)
@@ -132,7 +140,7 @@ def _dequantised(tensor: Any, rows: slice = slice(None)) -> NDArray[np.float32]:
 
     try:
         values: NDArray[np.float32] = dequantize(tensor.data[rows], tensor.tensor_type)
-    except (NotImplementedError, ValueError) as error:
+    except PARSING_FAULTS as error:
         raise PinError(
             f"the tensor {tensor.name} has type {tensor.tensor_type.name}: {error}",
             expected="a quantisation that the gguf package can undo",
@@ -151,9 +159,9 @@ def _same_matrix(one: Any, other: Any) -> bool:
 
 def _shape(facts: Mapping[str, Any], family: str, tensors: Mapping[str, Any]) -> Shape:
     """The sizes, after refusing every key of the architecture that would change the arithmetic."""
-    dim = int(_required(facts, f"{family}.embedding_length"))
-    heads = int(_required(facts, f"{family}.attention.head_count"))
-    head_dim = int(facts.get(f"{family}.attention.key_length", dim // heads))
+    dim = size_number("embedding_length", _required(facts, f"{family}.embedding_length"))
+    heads = size_number("head_count", _required(facts, f"{family}.attention.head_count"))
+    head_dim = facts.get(f"{family}.attention.key_length", dim // heads)
     neutral: dict[str, object] = {
         "rope.dimension_count": head_dim,
         "attention.value_length": head_dim,
@@ -179,15 +187,19 @@ def _shape(facts: Mapping[str, Any], family: str, tensors: Mapping[str, Any]) ->
             unsupported(f"{key} is {facts[key]}", f"{neutral.get(name, 'no such key')}")
     if "token_embd.weight" not in tensors:
         raise PinError("the file has no token_embd.weight", remedy="download the file again")
-    return Shape(
-        vocab=int(tensors["token_embd.weight"].shape[1]),
+    embedding = [int(size) for size in tensors["token_embd.weight"].shape]
+    if len(embedding) != 2:
+        unsupported(f"token_embd.weight has the shape {embedding}", "two dimensions")
+    positions = _required(facts, f"{family}.context_length")
+    return checked_shape(
+        vocab=embedding[1],
         dim=dim,
-        layers=int(_required(facts, f"{family}.block_count")),
+        layers=_required(facts, f"{family}.block_count"),
         heads=heads,
-        kv_heads=int(facts.get(f"{family}.attention.head_count_kv", heads)),
+        kv_heads=facts.get(f"{family}.attention.head_count_kv", heads),
         head_dim=head_dim,
-        mlp_dim=int(_required(facts, f"{family}.feed_forward_length")),
-        max_positions=min(MAX_POSITIONS, int(_required(facts, f"{family}.context_length"))),
+        mlp_dim=_required(facts, f"{family}.feed_forward_length"),
+        max_positions=min(MAX_POSITIONS, size_number("context_length", positions, MAX_SIZE)),
     )
 
 
@@ -210,11 +222,13 @@ def _tokenizer(facts: Mapping[str, Any], rows: int) -> TokenizerFacts:
     kind, splitting = facts.get("tokenizer.ggml.model"), facts.get("tokenizer.ggml.pre")
     if kind != "gpt2":
         unsupported(f"its tokenizer is {kind}", "byte-level BPE (gpt2)")
-    if splitting not in PRE_TOKENIZERS:
+    if not isinstance(splitting, str) or splitting not in PRE_TOKENIZERS:
         unsupported(f"its tokenizer splits like {splitting}", ", ".join(PRE_TOKENIZERS))
-    tokens = list(_required(facts, "tokenizer.ggml.tokens"))
-    kinds = list(_required(facts, "tokenizer.ggml.token_type"))
-    merges = [str(pair).split(" ") for pair in _required(facts, "tokenizer.ggml.merges")]
+    tokens, kinds, pairs = (
+        _list(facts, f"tokenizer.ggml.{name}", kind)
+        for name, kind in (("tokens", str), ("token_type", int), ("merges", str))
+    )
+    merges = [pair.split(" ") for pair in pairs]
     if len(tokens) != len(kinds) or len(set(tokens)) != len(tokens):
         raise PinError("the tokens of the GGUF file are not distinct, or their types are missing")
     ordinary: dict[str, int] = {}
@@ -238,6 +252,13 @@ def _required(facts: Mapping[str, Any], key: str) -> Any:
     if key not in facts:
         raise PinError(f"the GGUF file has no {key}", remedy="choose a complete GGUF file")
     return facts[key]
+
+
+def _list(facts: Mapping[str, Any], key: str, kind: type) -> list[Any]:
+    found = _required(facts, key)
+    if not isinstance(found, list) or not all(type(each) is kind for each in found):
+        raise PinError(f"{key} of the GGUF file is no list of {kind.__name__}")
+    return found
 
 
 def _licence(facts: Mapping[str, Any]) -> str | None:

@@ -8,7 +8,6 @@ that would change the arithmetic of a pin is refused.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,15 +16,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.sources import SourceModel, missing_package, unsupported
-from groundstation.tokenizer_json import from_tokenizer_json
+from groundstation.sources import (
+    MAX_SIZE,
+    SourceModel,
+    checked_shape,
+    missing_package,
+    real_number,
+    size_number,
+    unsupported,
+)
+from groundstation.tokenizer_json import MAX_TOKENIZER_BYTES, from_tokenizer_json
 from shared.errors import PinError, words_of
 from shared.exact.bounds import Shape
-from shared.exact.manifest import FAMILIES, MAX_POSITIONS, Source
+from shared.exact.manifest import FAMILIES, MAX_LAYERS, MAX_POSITIONS, Source
 from shared.exact.pin import file_sha256
+from shared.untrusted import PARSING_FAULTS, json_value, read_at_most
 
 _CONFIG, _TOKENIZER = "config.json", "tokenizer.json"
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_MAX_JSON_BYTES = 1 << 24
+_MAX_SHARDS = 1024
 _LAYER_TENSORS = {
     "attn_norm": "input_layernorm.weight",
     "mlp_norm": "post_attention_layernorm.weight",
@@ -47,6 +57,8 @@ _NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "quantization_config": (),
 }
 """Settings with the values that a pin can reproduce; absent or None is fine as well."""
+_UNUSED = ("num_labels", "id2label", "label2id")
+"""Of classifiers: transformers would list as many labels as a file says."""
 
 
 def read_folder(folder: Path) -> SourceModel:
@@ -59,7 +71,8 @@ def read_folder(folder: Path) -> SourceModel:
     config = _config(folder)
     family = str(config.model_type)
     files = _weight_files(folder)
-    shape, theta = _shape(config), _theta(config)
+    shape = _shape(config)
+    theta, rms_eps = _theta(config), real_number("rms_norm_eps", config.rms_norm_eps)
     tied = bool(config.tie_word_embeddings)
     names = _names(shape, family, tied, files)
     digests = "".join(
@@ -74,10 +87,10 @@ def read_folder(folder: Path) -> SourceModel:
         name=folder.resolve().name.lower(),
         family=family,
         shape=shape,
-        rms_eps=float(config.rms_norm_eps),
+        rms_eps=rms_eps,
         rope_theta=theta,
         tied=tied,
-        tokenizer=from_tokenizer_json((folder / _TOKENIZER).read_bytes(), rows=shape.vocab),
+        tokenizer=from_tokenizer_json(_tokenizer_bytes(folder / _TOKENIZER), rows=shape.vocab),
         source=Source(_WEIGHTS, hashlib.sha256(digests.encode()).hexdigest()),
         licence=None,
         weight=weight,
@@ -105,42 +118,54 @@ def _config(folder: Path) -> Any:
     except ImportError as error:
         raise missing_package(error) from error
     logging.set_verbosity_error()
+    # what transformers makes a list of, or does not concern a language model, before it gets it
+    raw = {key: value for key, value in raw.items() if key not in _UNUSED}
+    if "num_hidden_layers" in raw:
+        size_number("num_hidden_layers", raw["num_hidden_layers"], MAX_LAYERS)
     try:
         config = {"llama": LlamaConfig, "qwen2": Qwen2Config}[family].from_dict(raw)
-    except (ValueError, TypeError, KeyError) as error:
-        raise PinError(f"{folder / _CONFIG} is not usable: {error}") from error
+    except Exception as error:  # the library raises nothing narrower
+        raise PinError(
+            f"{folder / _CONFIG} is not usable: {type(error).__name__} {error}",
+            remedy="save the model again with save_pretrained",
+        ) from error
     for key, allowed in _NEUTRAL.items():
         value = getattr(config, key, None)
         if value is not None and value not in allowed:
             unsupported(f"{key} is {value}", f"{allowed[0]}" if allowed else f"no {key}")
-    layer_types = set(getattr(config, "layer_types", None) or ())
-    if layer_types - {"full_attention"}:
-        unsupported(f"it has layers of {sorted(layer_types)}", "full attention in every layer")
+    layer_types = getattr(config, "layer_types", None) or ()
+    if odd := [each for each in layer_types if each != "full_attention"]:
+        unsupported(f"it has layers of {odd[0]!r}", "full attention in every layer")
     return config
 
 
 def _theta(config: Any) -> float:
     """The base of the rotary wavelengths, if positions are not scaled in any way."""
-    rope = dict(getattr(config, "rope_parameters", None) or {})
+    found = getattr(config, "rope_parameters", None) or {}
+    if not isinstance(found, Mapping):
+        unsupported(f"its rotary positions are {found!r}", "rope_type default")
+    rope = dict(found)
     kind = rope.pop("rope_type", "default")
     theta = rope.pop("rope_theta", None)
     rest = {key: value for key, value in rope.items() if value not in (None, 1.0)}
     if kind != "default" or rest or theta is None:
         unsupported(f"its rotary positions are {config.rope_parameters}", "rope_type default")
-    return float(theta)
+    return real_number("rope_theta", theta)
 
 
 def _shape(config: Any) -> Shape:
-    heads = config.num_attention_heads
-    return Shape(
+    heads = size_number("num_attention_heads", config.num_attention_heads)
+    dim = size_number("hidden_size", config.hidden_size)
+    positions = size_number("max_position_embeddings", config.max_position_embeddings, MAX_SIZE)
+    return checked_shape(
         vocab=config.vocab_size,
-        dim=config.hidden_size,
+        dim=dim,
         layers=config.num_hidden_layers,
         heads=heads,
         kv_heads=config.num_key_value_heads or heads,
-        head_dim=getattr(config, "head_dim", None) or config.hidden_size // heads,
+        head_dim=getattr(config, "head_dim", None) or dim // heads,
         mlp_dim=config.intermediate_size,
-        max_positions=min(MAX_POSITIONS, config.max_position_embeddings),
+        max_positions=min(MAX_POSITIONS, positions),
     )
 
 
@@ -151,9 +176,7 @@ def _weight_files(folder: Path) -> dict[str, Path]:
     if (folder / _WEIGHTS).is_file():
         paths = [folder / _WEIGHTS]
     elif (folder / _INDEX).is_file():
-        shards = _json_object(folder / _INDEX).get("weight_map", {})
-        # A name with a slash would lead out of the folder.
-        paths = [folder / Path(name).name for name in sorted(set(shards.values()))]
+        paths = [folder / name for name in _shards(folder / _INDEX)]
     else:
         raise PinError(
             f"{folder} has neither {_WEIGHTS} nor {_INDEX}",
@@ -165,7 +188,7 @@ def _weight_files(folder: Path) -> dict[str, Path]:
             for path in paths:
                 opened = stack.enter_context(safe_open(path, framework="pt"))
                 files |= dict.fromkeys(opened.keys(), path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise PinError(
             f"the weights in {folder} cannot be read: {words_of(error)}",
             remedy="download them again",
@@ -174,12 +197,44 @@ def _weight_files(folder: Path) -> dict[str, Path]:
     return {name: path for name, path in files.items() if not name.endswith("rotary_emb.inv_freq")}
 
 
+def _shards(index: Path) -> list[str]:
+    """The names of the files that an index lists."""
+    shards = _json_object(index).get("weight_map")
+    found = list(shards.values()) if isinstance(shards, dict) else []
+    # A name with a slash would lead out of the folder.
+    if not found or not all(isinstance(name, str) and Path(name).name == name for name in found):
+        raise PinError(
+            f"{index} does not name the files of the weights",
+            expected="a weight_map with names of files in the same folder",
+            remedy="download it again",
+        )
+    names = sorted(set(found))
+    if len(names) > _MAX_SHARDS:
+        raise PinError(f"{index} names {len(names)} files", expected=f"at most {_MAX_SHARDS}")
+    return names
+
+
+def _tokenizer_bytes(path: Path) -> bytes:
+    try:
+        return read_at_most(path, MAX_TOKENIZER_BYTES)
+    except (OSError, ValueError) as error:
+        raise PinError(
+            f"{path} cannot be read: {words_of(error)}", remedy="download it again"
+        ) from error
+
+
 def _tensor(path: Path, name: str) -> NDArray[np.float32]:
     import torch
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(path, framework="pt") as opened:
-        tensor = opened.get_tensor(name)
+    try:
+        with safe_open(path, framework="pt") as opened:
+            tensor = opened.get_tensor(name)
+    except (OSError, SafetensorError, *PARSING_FAULTS) as error:
+        raise PinError(
+            f"the tensor {name} in {path} cannot be read: {words_of(error)}",
+            remedy="download it again",
+        ) from error
     if not tensor.is_floating_point():
         unsupported(f"{name} holds {tensor.dtype}", "floating-point weights, not quantised ones")
     values: NDArray[np.float32] = tensor.to(torch.float32).numpy()
@@ -203,7 +258,7 @@ def _names(shape: Shape, family: str, tied: bool, files: Mapping[str, Path]) -> 
 
 def _json_object(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_bytes())
+        value = json_value(read_at_most(path, _MAX_JSON_BYTES))
     except (OSError, ValueError) as error:
         raise PinError(
             f"{path} cannot be read: {words_of(error)}", remedy="download it again"

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from shared.errors import PinError
 from shared.exact.bounds import Shape
-from shared.exact.manifest import Source
+from shared.exact.manifest import MAX_DIMENSION, MAX_LAYERS, MAX_POSITIONS, Source
+
+MAX_SIZE = 1 << 31
+"""Of a size that a pin does not take over, such as the context that a model was made for."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,46 @@ def unsupported(what: str, expected: str) -> NoReturn:
         f"this model cannot be pinned: {what}",
         expected=expected,
         remedy="choose a Llama- or Qwen2-family model without this feature",
+    )
+
+
+def size_number(name: str, value: object, most: int = MAX_DIMENSION) -> int:
+    """A size that a file gives, before anything is made of that size.
+
+    Raises:
+        PinError: it is no whole number from 1 to ``most``.
+    """
+    if type(value) is not int or not 1 <= value <= most:
+        unsupported(f"its {name} is {repr(value)[:80]}", f"a whole number from 1 to {most}")
+    return value
+
+
+def real_number(name: str, value: object) -> float:
+    """A finite number above nought that a file gives.
+
+    Raises:
+        PinError: it is none.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e300:
+        return float(value)
+    unsupported(f"its {name} is {repr(value)[:80]}", "a number above nought")
+
+
+def checked_shape(**sizes: object) -> Shape:
+    """The shape of a model from what its file says, bounded before its tensors are listed.
+
+    Args:
+        sizes: the fields of ``Shape``.
+
+    Raises:
+        PinError: one is no size that a pin can have.
+    """
+    limits = {"layers": MAX_LAYERS, "max_positions": MAX_POSITIONS}
+    return Shape(
+        **{
+            name: size_number(name, value, limits.get(name, MAX_DIMENSION))
+            for name, value in sizes.items()
+        }
     )
 
 

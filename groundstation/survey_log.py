@@ -19,6 +19,7 @@ from shared.digest import sha256
 from shared.errors import InputError
 from shared.exact.pin import cache_home
 from shared.files import append_whole
+from shared.untrusted import json_value
 
 FORMAT = "rehydration-survey/1"
 
@@ -113,7 +114,7 @@ def _known(path: Path, file: FileIO, settings: Mapping[str, Any]) -> dict[str, A
 
 def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = json_value(line)
     except ValueError:
         value = None
     if not isinstance(value, dict) or not isinstance(value.get("commit", ""), str):

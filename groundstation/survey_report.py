@@ -20,6 +20,15 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+_KINDS: Mapping[str, Any] = {
+    **dict.fromkeys(("commit", "date", "subject", "outcome", "note", "seed_source"), str),
+    **dict.fromkeys(("zstd_dict_bytes", "zstd_dict_total_bytes"), int | None),
+    "codecs": dict | None,
+    "work_s": int | float,
+}
+"""What the fields of a record are that are no whole numbers."""
+
+
 @dataclass(frozen=True)
 class CommitCost:
     """What one commit would have cost.
@@ -81,6 +90,11 @@ class CommitCost:
         """
         known = {field.name for field in fields(cls)}
         kept = {key: value for key, value in record.items() if key in known}
+        for name, value in kept.items():
+            if not isinstance(value, _KINDS.get(name, int)):
+                raise TypeError(f"{name} is {value!r}")
+        if not all(type(count) is int for count in (record.get("codecs") or {}).values()):
+            raise TypeError(f"codecs is {record['codecs']!r}")
         return cls(**kept | {"outcome": Outcome(record["outcome"])})
 
     def as_dict(self) -> dict[str, object]:

@@ -16,7 +16,12 @@ from tokenizers import Tokenizer, pre_tokenizers
 
 from groundstation.sources import TokenizerFacts, unsupported
 from shared.errors import PinError
+from shared.untrusted import PARSING_FAULTS, json_value
 
+MAX_TOKENIZER_BYTES = 1 << 26
+"""Of a tokenizer.json; those of a quarter of a million tokens have half of that."""
+
+_MAX_GAPS = 1 << 16
 _BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _WORDS = r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -77,6 +82,8 @@ def byte_level_bpe(
     """
     vocabulary = dict(tokens) | dict(added)
     ids = sorted(vocabulary.values())
+    if not all(type(number) is int for number in ids):
+        raise PinError("a token's id is no whole number", expected="a number for each token")
     alphabet = set(pre_tokenizers.ByteLevel.alphabet())
     if strange := sorted(t for t in tokens if t not in added and not set(t) <= alphabet):
         unsupported(f"the token {strange[0]!r} is not byte-level", "a byte-level BPE tokenizer")
@@ -111,6 +118,8 @@ def byte_level_bpe(
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=True)
     _check(text, vocabulary)
     usable = ids[-1] + 1
+    if usable - len(ids) > _MAX_GAPS:  # each would be listed in the manifest
+        raise PinError(f"{usable - len(ids)} ids have no token", expected=f"at most {_MAX_GAPS}")
     special = set(range(usable)) - set(ids) | set(added.values())
     return TokenizerFacts(text.encode("ascii") + b"\n", tuple(sorted(special)), usable)
 
@@ -122,17 +131,21 @@ def from_tokenizer_json(data: bytes, *, rows: int) -> TokenizerFacts:
         PinError: it is not byte-level BPE, or rewrites text in a way that cannot be left out.
     """
     try:
-        document = json.loads(data)
-        model, normalizer = document["model"], document["normalizer"]
-        added = {entry["content"]: entry["id"] for entry in document["added_tokens"]}
-        kind, vocabulary, merges = model["type"], model["vocab"], model["merges"]
-        pre_tokenizer = document["pre_tokenizer"]
-    except (ValueError, TypeError, KeyError) as error:
+        return _from_document(json_value(data, most_bytes=MAX_TOKENIZER_BYTES), rows)
+    except PARSING_FAULTS as error:
         raise PinError(
             f"tokenizer.json is not usable: {error!r}",
             expected="a file of the tokenizers library",
             remedy="save the tokenizer again with AutoTokenizer(...).save_pretrained(folder)",
         ) from error
+
+
+def _from_document(document: Any, rows: int) -> TokenizerFacts:
+    """The pinned form; any of ``PARSING_FAULTS`` where the document is none of a tokenizer."""
+    model, normalizer = document["model"], document["normalizer"]
+    added = {entry["content"]: entry["id"] for entry in document["added_tokens"]}
+    kind, vocabulary, merges = model["type"], model["vocab"], model["merges"]
+    pre_tokenizer = document["pre_tokenizer"]
     affixes = model.get("continuing_subword_prefix"), model.get("end_of_word_suffix")
     if kind != "BPE" or model.get("byte_fallback") or any(affixes) or model.get("dropout"):
         unsupported(f"its tokenizer is {kind} with affixes or byte fallback", "byte-level BPE")

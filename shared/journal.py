@@ -19,11 +19,12 @@ from typing import Any
 
 from shared.errors import InputError
 from shared.files import append_whole
+from shared.untrusted import PARSING_FAULTS, json_value
 
 Take = Callable[[Any], None]
 """Takes a parsed line; raises ValueError, TypeError, KeyError or AttributeError if it is no use."""
 
-_NO_USE = (ValueError, TypeError, KeyError, AttributeError, InputError)
+_NO_USE = (InputError, *PARSING_FAULTS)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Journal:
             try:
                 if not line.endswith(b"\n"):
                     break
-                (take if end else begins)(json.loads(line))
+                (take if end else begins)(json_value(line))
             except _NO_USE:
                 break
             end += len(line)

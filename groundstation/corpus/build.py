@@ -25,9 +25,12 @@ from groundstation.corpus.texts import TextStore
 from shared.errors import DownloadError, InputError
 from shared.files import make_folder, replace_file
 from shared.terminal import Report, silent
+from shared.untrusted import PARSING_FAULTS, json_value
 
 _FORMAT = "corpus drawing 2"
 """Counts up when the same settings would draw or describe something else."""
+
+_MAX_KEPT_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -221,10 +224,10 @@ def _candidate(patch: FilePatch, store: TextStore) -> Candidate:
 def _read(path: Path, store: TextStore) -> Drawing | None:
     """A kept drawing, unless it is damaged or a text of it is gone: then it is drawn again."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = json_value(path.read_bytes(), most_bytes=_MAX_KEPT_BYTES)
         candidates = tuple(Candidate(**each) for each in found["candidates"])
         made = Drawing(candidates, found["licence"], found["leaks"], tuple(found["notes"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *PARSING_FAULTS):
         return None
     has_all = all(each.old in store and each.new in store for each in made.candidates)
     return made if has_all else None

@@ -19,8 +19,12 @@ from shared.digest import from_hex, to_hex
 from shared.errors import InputError, RehydrationError, words_of
 from shared.files import replace_file
 from shared.media.message import Record, decode_record, encode_record
+from shared.untrusted import PARSING_FAULTS, json_value, read_at_most
 
 FORMAT: Final = "rehydration-prompts/1"
+
+MAX_BOOK_BYTES: Final = 1 << 28
+"""Of a file; records may be whole pictures."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def read_book(path: Path) -> Book:
         InputError: it is none, or damaged.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json_value(read_at_most(path, MAX_BOOK_BYTES), most_bytes=MAX_BOOK_BYTES)
         if value["format"] != FORMAT:
             raise ValueError(f"its format is {value['format']!r}")
         entries = [_entry(item) for item in value["entries"]]
@@ -111,7 +115,7 @@ def read_book(path: Path) -> Book:
         raise InputError(
             f"{path} cannot be read: {error.strerror}", remedy="check the path"
         ) from None
-    except (ValueError, KeyError, TypeError, RehydrationError) as error:
+    except (RehydrationError, *PARSING_FAULTS) as error:
         raise InputError(
             f"{path} is no book of prompts: {words_of(error)}",
             expected=f"a file of format {FORMAT}, as `media encode` writes",

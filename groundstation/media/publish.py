@@ -5,7 +5,6 @@ Source: RFC 9457 (problem details), in which an edge says why it refuses.
 
 from __future__ import annotations
 
-import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from shared.media.batch import Batch, sign_batch
 from shared.media.generator import Loaded
 from shared.media.message import encode_record
 from shared.media.names import normal_name
+from shared.untrusted import json_value
 
 TIMEOUT_S: Final = 300.0
 _MAX_ANSWER: Final = 1 << 20
@@ -158,7 +158,7 @@ def _asked(request: urllib.request.Request, edge: str) -> Mapping[str, object]:
     opener = urllib.request.build_opener(_NoRedirects)
     try:
         with opener.open(request, timeout=TIMEOUT_S) as answer:
-            value = json.loads(answer.read(_MAX_ANSWER))
+            value = json_value(answer.read(_MAX_ANSWER))
     except urllib.error.HTTPError as error:
         raise _refusal(error, edge) from None
     except (OSError, ValueError) as error:
@@ -175,7 +175,7 @@ def _asked(request: urllib.request.Request, edge: str) -> Mapping[str, object]:
 
 def _refusal(error: urllib.error.HTTPError, edge: str) -> EdgeRefused:
     try:
-        value = json.loads(error.read(_MAX_ANSWER))
+        value = json_value(error.read(_MAX_ANSWER))
         found, expected, remedy = (value[key] for key in ("found", "expected", "remedy"))
         said = f"{edge} refuses ({value['title']}): {found}"
     except (OSError, ValueError, KeyError, TypeError):

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from groundstation.sources import SourceModel
 from shared.errors import PinError
 from shared.exact.manifest import Source
+from shared.untrusted import PARSING_FAULTS, json_value
 
 FORMAT: Final = "rehydration-adapter/1"
 LIMIT: Final = 127
@@ -138,7 +139,7 @@ class Adapter:
             size = int.from_bytes(data[4:8], "big")
             if data[:4] != _MAGIC or len(data) < 8 + size:
                 raise ValueError("it does not begin as an adapter does")
-            head = json.loads(data[8 : 8 + size])
+            head = json_value(data[8 : 8 + size])
             if head["format"] != FORMAT:
                 raise ValueError(f"its format is {head['format']!r}, not {FORMAT!r}")
             place, matrices = 8 + size, {}
@@ -150,7 +151,7 @@ class Adapter:
             if found.to_bytes() != data:
                 raise ValueError("its head is not in canonical form")
             return found
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except PARSING_FAULTS as error:
             raise PinError(
                 f"this file is no adapter: {error}",
                 expected="a file that `groundstation specialise` has written",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from groundstation.suggest.choosing import Choice, Suggested
 from groundstation.suggest.proposals import Edit, Kind, Proposal
 from shared.errors import InputError
 from shared.tree import Tree
+from shared.untrusted import PARSING_FAULTS, json_value
 
 FORMAT = "rehydration-suggest/1"
 
@@ -118,7 +118,7 @@ def read_plan(data: bytes) -> Plan:
         InputError: it is none.
     """
     try:
-        report = json.loads(data)
+        report = json_value(data)
         if report["format"] != FORMAT:
             raise InputError(f"the format is {report['format']!r}", expected=FORMAT)
         records: Sequence[dict[str, Any]] = report["proposals"]
@@ -128,7 +128,7 @@ def read_plan(data: bytes) -> Plan:
             tuple(_proposal(record) for record in records),
             sum(bool(record["chosen"]) for record in records),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except PARSING_FAULTS as error:
         raise InputError(
             "this is no list of proposals",
             expected="what `groundstation suggest --json` has printed",

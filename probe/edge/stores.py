@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from shared.envelope import NO_COUNTER
 from shared.errors import StoreError, WrongPin
 from shared.media.batch import Batch
+from shared.untrusted import json_value
 
 PROMPT_HEAD: Final = 0x10
 """First byte of a record that has a prompt (``shared.media.message``)."""
@@ -142,7 +143,7 @@ def facts_from_bytes(data: bytes | None) -> Facts:
     if data is None:
         return Facts()
     try:
-        value = json.loads(data)
+        value = json_value(data)
         if all(type(value[field.name]) is int for field in fields(Facts)):
             return Facts(**value)
     except (ValueError, KeyError, TypeError):

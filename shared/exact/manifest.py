@@ -23,12 +23,16 @@ from shared.exact.bounds import (
     check_bounds,
     rest_bytes,
 )
+from shared.untrusted import json_value
 
 FORMAT = "rehydration-pin/2"
 ARITHMETIC = "exact/2"
 FAMILIES = ("llama", "qwen2")
+MAX_MANIFEST_BYTES = 1 << 20
 MAX_POSITIONS = 8192
 """Rows of the rotary tables: longer contexts than this are not worth their computing time."""
+MAX_LAYERS = 1024
+"""No model has more; what a manifest makes readers list is bounded by it."""
 MAX_DIMENSION = 1 << 24
 """No width, count or vocabulary is larger; keeps arithmetic on sizes far from overflow."""
 
@@ -199,6 +203,8 @@ def _problem(manifest: Manifest) -> str | None:
     for name, size in asdict(shape).items():
         if not 1 <= size <= MAX_DIMENSION:
             return f"{name} is {size}"
+    if shape.layers > MAX_LAYERS:
+        return f"layers is {shape.layers}, above {MAX_LAYERS}"
     if shape.max_positions > MAX_POSITIONS:
         return f"max_positions is {shape.max_positions}, above {MAX_POSITIONS}"
     if not (0 < manifest.rms_eps < 1 and 1 <= manifest.rope_theta < 1e12):
@@ -215,8 +221,8 @@ def _problem(manifest: Manifest) -> str | None:
 
 def _parsed(data: bytes) -> dict[str, Any]:
     try:
-        facts = json.loads(data.decode("ascii"))
-    except (ValueError, RecursionError) as error:
+        facts = json_value(data, most_bytes=MAX_MANIFEST_BYTES)
+    except ValueError as error:
         raise PinError(f"the manifest is not JSON: {error}", remedy=_REPIN) from error
     if not isinstance(facts, dict):
         raise PinError("the manifest is not a JSON object", remedy=_REPIN)

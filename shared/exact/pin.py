@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 
 from shared.errors import PinError
 from shared.exact.bounds import EXP_ONE, TURN_ONE, Shape
-from shared.exact.manifest import Manifest, Source, layout
+from shared.exact.manifest import MAX_MANIFEST_BYTES, Manifest, Source, layout
 from shared.exact.tensorfile import map_tensors
 
 __all__ = ["Pin", "Manifest", "Shape", "Source", "load_pin", "pins_home", "resolve_pin"]
@@ -31,7 +31,6 @@ __all__ = ["Pin", "Manifest", "Shape", "Source", "load_pin", "pins_home", "resol
 MANIFEST_NAME = "manifest.json"
 MODEL_NAME = "model.safetensors"
 TOKENIZER_NAME = "tokenizer.json"
-MAX_MANIFEST_BYTES = 1 << 20
 
 _RESTORE = "copy the pin again, or pin the model again"
 

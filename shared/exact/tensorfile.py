@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from shared.errors import PinError
 from shared.exact.manifest import TensorSpec
+from shared.untrusted import PARSING_FAULTS, json_value
 
 DTYPES = {"F64": "<f8", "I64": "<i8", "I32": "<i4", "I8": "|i1", "U8": "|u1"}
 ALIGNMENT_BYTES = 64
@@ -135,13 +136,13 @@ def _compare(path: Path, header: bytes, specs: Mapping[str, TensorSpec], actual_
 def _difference(header: bytes, specs: Mapping[str, TensorSpec]) -> str:
     """The first difference in words; the header may be anything."""
     try:
-        entries = json.loads(header[8:])
+        entries = json_value(header[8:])
         found = {
             name: TensorSpec(entry["dtype"], tuple(entry["shape"]))
             for name, entry in entries.items()
             if name != "__metadata__"
         }
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except PARSING_FAULTS:
         return "the header is damaged or cut off"
     for name in sorted(found.keys() | specs.keys()):
         if found.get(name) != specs.get(name):

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from shared.digest import sha256
 from shared.errors import PinError
+from shared.untrusted import json_value
 
 MAGIC: Final = b"RHMG"
 VERSION: Final = 1
@@ -104,8 +105,8 @@ def _header(body: bytes) -> tuple[dict[str, Any], int]:
         raise _damaged(f"the generator's header has {size} bytes", f"at most {MAX_HEADER_BYTES}")
     text = body[_SIZE.size : _SIZE.size + size]
     try:
-        header = json.loads(text)
-    except (ValueError, RecursionError):
+        header = json_value(text, most_bytes=MAX_HEADER_BYTES)
+    except ValueError:
         raise _damaged("the generator's header is no JSON") from None
     if not isinstance(header, dict) or _canonical(header) != text:
         raise _damaged("the generator's header is not in its one form", "canonical JSON")

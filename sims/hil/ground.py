@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import select
 import socket
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from shared.ccsds.link import send
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import FrameType
 from shared.errors import Refusal, Replayed
+from shared.untrusted import PARSING_FAULTS, json_value
 from sims.hil.messages import Item
 
 STACK = Stack(type=FrameType.AD, max_frame_bytes=64)
@@ -97,11 +97,11 @@ class Ear:
 
 def _line(line: bytes) -> Said | None:
     try:
-        told = json.loads(line)
+        told = json_value(line)
         event, code = Event[str(told["event"]).upper()], int(told["exit_code"])
         digest, step = bytes.fromhex(told["digest"]), int(told["step"])
         return Said(event, code, digest, step, str(told["reason"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except PARSING_FAULTS:
         return None
 
 

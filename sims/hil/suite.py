@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +27,7 @@ from shared.files import replace_file
 from shared.prompts.pinned import PinnedModel
 from shared.regenerate import Regenerated, regenerate
 from shared.tree import Tree, write_tree
+from shared.untrusted import PARSING_FAULTS, json_value, read_at_most
 from shared.wire import Message
 from sims.hil.messages import HOSTILE, KEY, LIMITS, VALID, Item, first_tree, items
 from sims.hil.tiny import tiny_pin
@@ -35,6 +36,7 @@ FORMAT: Final = "rehydration-conformance/1"
 FOLDER: Final = Path(__file__).parent / "conformance"
 SEED: Final = 1
 VALID_CASES: Final = 8
+_MAX_MANIFEST_BYTES: Final = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -91,17 +93,31 @@ def load_suite(folder: Path = FOLDER) -> Suite:
     """
     path = folder / "manifest.json"
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json_value(read_at_most(path, _MAX_MANIFEST_BYTES))
         if value["format"] != FORMAT:
             raise ValueError(f"format {value['format']!r}")
-        cases = tuple(Case(**{**each, "events": tuple(each["events"])}) for each in value["cases"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        cases = tuple(map(_case, value["cases"]))
+    except (OSError, *PARSING_FAULTS) as error:
         raise InputError(
             f"{path} is no conformance suite: {words_of(error)}",
             expected=f"format {FORMAT}",
             remedy="leave --suite out to take the one that comes with this package",
         ) from error
     return Suite(folder, cases)
+
+
+def _case(item: Mapping[str, Any]) -> Case:
+    """A case of a manifest; its file must be one of the suite's folder."""
+    case = Case(**{**item, "events": tuple(item["events"])})
+    texts = (case.name, case.file, case.kind, case.digest, *case.events)
+    if not all(isinstance(text, str) for text in texts) or Path(case.file).name != (
+        case.file or None
+    ):
+        raise ValueError(f"the case {case.name!r} names the file {case.file!r}")
+    if not type(case.step) is type(case.exit_code) is int:
+        raise ValueError(f"the case {case.name!r} has step {case.step!r}")
+    bytes.fromhex(case.digest)
+    return case
 
 
 def write_setup(folder: Path) -> PinnedModel:

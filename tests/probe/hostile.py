@@ -2,7 +2,7 @@
 
 The tests run a few hundred mutations of each.  For as many as wanted:
 
-    python tests/probe/hostile.py --executions 2000000
+    PYTHONPATH=.:tests python tests/probe/hostile.py --executions 2000000
 
 A finding is an exception that is not of ``shared.errors``; it is written to ``tests/probe/corpus``,
 whose files are tests from then on.
@@ -16,10 +16,10 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
+from mutations import Parser, attempt, mutate
 from tinypin import tiny_pin
 from world import BASE, KEY, PIN, TARGET, classical, envelope
 
@@ -40,7 +40,6 @@ from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import FrameType, decode_frame
 from shared.diff import apply_patch, unified_diff
 from shared.envelope import Limits, parse_envelope
-from shared.errors import RehydrationError
 from shared.exact.manifest import Manifest
 from shared.exact.pin import Pin, load_pin
 from shared.prompts.pinned import PinnedModel
@@ -52,14 +51,6 @@ STACK = Stack(type=FrameType.AD, max_frame_bytes=40)
 OLD = b"the old file, of which a delta takes what stays\n" * 9
 MESSAGE = encode_message(classical(BASE, TARGET), 7)
 BUDGET = Budget(max_tokens=200, max_seconds=5.0)
-
-
-@dataclass(frozen=True)
-class Parser:
-    """Something that reads bytes from outside, and valid samples."""
-
-    read: Callable[[bytes], object]
-    samples: tuple[bytes, ...]
 
 
 class Hostile:
@@ -155,40 +146,6 @@ PATCHES = (
     b"diff --git a/x b/x\nnew file mode 100644\nGIT binary patch\nliteral 99999999999\nzcmV\n\n",
 )
 """Patches that try to leave the tree, write through a link, or count too far."""
-
-
-def mutate(data: bytes, other: bytes, choose: random.Random) -> bytes:
-    """One sample, changed in a few ways."""
-    changed = bytearray(data)
-    for _ in range(choose.choice([1, 1, 2, 5])):
-        at = choose.randint(0, len(changed))
-        match choose.randrange(7):
-            case 0 if changed:
-                changed[at % len(changed)] ^= 1 << choose.randrange(8)
-            case 1 if changed:
-                changed[at % len(changed)] = choose.choice([0, 1, 0x7F, 0x80, 0xFF])
-            case 2:
-                del changed[at : at + choose.randint(1, 9)]
-            case 3:
-                changed[at:at] = choose.randbytes(choose.randint(1, 9))
-            case 4:
-                del changed[at:]
-            case 5:
-                changed[at:at] = other[at : at + choose.randint(1, 30)]
-            case _:
-                changed[at : at + 4] = choose.choice([b"\xff" * 4, b"-1", b"99999999", b"../../"])
-    return bytes(changed)
-
-
-def attempt(parser: Parser, data: bytes) -> Exception | None:
-    """What a parser does with bytes; None if that is what it promises."""
-    try:
-        parser.read(data)
-    except RehydrationError:
-        return None
-    except Exception as error:
-        return error
-    return None
 
 
 def main() -> None:

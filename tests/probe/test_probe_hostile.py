@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hostile import CORPUS, PATCHES, Hostile, Parser, attempt, mutate
+from hostile import CORPUS, PATCHES, Hostile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mutations import Parser, attempt, mutate
 from powercut import Quick
 from world import BASE, World, classical, envelope, regenerator
 

@@ -47,6 +47,8 @@ def unpacked(data: bytes, common: bytes, size: int) -> bytes:
     Raises:
         ValueError: the bytes are none, or give a file of another size.
     """
+    if size > MAX_BYTES:
+        raise ValueError(f"it claims {size} bytes, more than {MAX_BYTES}")
     prefix = zstandard.ZstdCompressionDict(common, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
     reader = zstandard.ZstdDecompressor(
         dict_data=prefix, format=zstandard.FORMAT_ZSTD1_MAGICLESS, max_window_size=2 * MAX_BYTES

@@ -17,6 +17,7 @@ from groundstation.media.cold.common import MAX_BYTES
 from groundstation.media.gate import Gate
 from shared.errors import InputError
 from shared.media.container import MAX_BODY_BYTES
+from shared.untrusted import PARSING_FAULTS, json_value
 
 FORMAT: Final = "rehydration-archive/1"
 ABOUT: Final = (
@@ -167,21 +168,11 @@ def decode_index(data: bytes) -> Index:
         text = inflater.decompress(data, MAX_INDEX_BYTES)
         if not inflater.eof or inflater.unused_data:
             raise ValueError(f"it has more than {MAX_INDEX_BYTES} bytes, or bytes follow it")
-        # counted in the text, before Python makes an object of each
-        if sum(map(text.count, (b"[", b"{"))) > _MAX_OBJECTS:
-            raise ValueError(f"it has more than {_MAX_OBJECTS} objects and lists")
-        value = json.loads(text)
+        value = json_value(text, most_bytes=MAX_INDEX_BYTES, most_objects=_MAX_OBJECTS)
         if value["format"] != FORMAT:
             raise ValueError(f"its format is {value['format']!r}")
         return _index(value)
-    except (
-        zlib.error,
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+    except PARSING_FAULTS as error:
         raise InputError(
             f"the archive's index cannot be read: {type(error).__name__} {error}",
             expected=f"an index of format {FORMAT}",

@@ -11,7 +11,7 @@ import numpy as np
 
 from groundstation.media.cold.common import packed
 from groundstation.media.cold.index import DIGEST_BYTES, Keep, Kind, Picture
-from groundstation.media.cold.returned import MIDDLE
+from groundstation.media.cold.returned import MAX_PACKED_BYTES, MIDDLE
 from groundstation.media.encode import encode_original
 from groundstation.media.fallback import smallest_file
 from groundstation.media.family import Member
@@ -68,14 +68,14 @@ def keep_picture(
     shared = [_shared(original, name, common)] if common else []
     why = "" if keep is Keep.EXACT else must_stay_whole(original, keep, drop_metadata)
     if why:
-        kept = _smallest([_file(original, name, original), _packed(original, name), *shared])
+        kept = _smallest([_file(original, name, original), *_packed(original, name), *shared])
         return replace(kept, picture=replace(kept.picture, why=why))
     if keep is Keep.QUALITY:
         ways = [_within_gate(member, original, name, renderer, gate), *shared]
         return _smallest(ways)
     ways = [_file(original, name, original), *shared]
     if keep is Keep.EXACT:
-        ways.append(_packed(original, name))
+        ways += _packed(original, name)
     else:
         ways += _same_pixels(member, original, name, renderer)
     return _smallest(ways)
@@ -177,9 +177,12 @@ def _shared(original: bytes, name: str, common: bytes) -> Kept:
     return Kept(_picture(original, name, Kind.SHARED, stored, sha256(original)), stored)
 
 
-def _packed(original: bytes, name: str) -> Kept:
+def _packed(original: bytes, name: str) -> list[Kept]:
+    """The original packed, or nothing where readers would not unpack it."""
+    if len(original) > MAX_PACKED_BYTES:
+        return []
     stored = lzma.compress(original, lzma.FORMAT_XZ, preset=_XZ_PRESET)
-    return Kept(_picture(original, name, Kind.PACKED, stored, sha256(original)), stored)
+    return [Kept(_picture(original, name, Kind.PACKED, stored, sha256(original)), stored)]
 
 
 def _picture(original: bytes, name: str, kind: Kind, stored: bytes, result: bytes) -> Picture:

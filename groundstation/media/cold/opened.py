@@ -6,7 +6,6 @@ that what stands behind a gap is found too.
 
 from __future__ import annotations
 
-import lzma
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +39,7 @@ from shared.errors import InputError, RehydrationError
 from shared.media.generator import read_generator
 from shared.media.pixels import pixel_digest
 from shared.media.render import Renderer
+from shared.untrusted import PARSING_FAULTS
 
 
 class Archive:
@@ -161,6 +161,8 @@ class Archive:
         return _section_bytes(self.index.generator_bytes)
 
     def _section(self, what: str, place: int, size: int, digest: bytes) -> bytes:
+        if size > self.size_bytes:  # nothing is made of what cannot be there
+            raise ArchiveDamaged(f"the {what} of {size} bytes is lost")
         found = recovered(list(self._near(place, Layout(size).stored_bytes)), size)
         self._note(what, size, found.bad[:1])
         if found.data is None or sha256(found.data) != digest:
@@ -187,7 +189,7 @@ class Archive:
                 common = self.common if picture.kind is Kind.SHARED else b""
                 data = file_again(picture, stored, common)
                 found, digest = Restored(picture, data), sha256(data)
-        except (RehydrationError, ValueError, lzma.LZMAError) as error:
+        except (RehydrationError, *PARSING_FAULTS) as error:
             reason = error.found if isinstance(error, RehydrationError) else str(error)
             raise ArchiveDamaged(
                 f"{picture.name} is lost: {reason}", remedy="restore it from another copy"
@@ -202,6 +204,8 @@ class Archive:
     def _stored(self, picture: Picture) -> bytes:
         if picture.kind is Kind.PROMPT or not picture.size_bytes:
             return b""
+        if picture.size_bytes > self.size_bytes:
+            raise ArchiveDamaged(f"its {picture.size_bytes} bytes are missing")
         for data in self._near(self.body + picture.offset, picture.size_bytes):
             if sha256(data)[:DIGEST_BYTES] == picture.check:
                 return data
@@ -248,7 +252,9 @@ class Archive:
 
     def _at(self, offset: int, size: int) -> bytes:
         """So many bytes; zeros stand for those before the start, fewer come at the end."""
-        before = min(max(0, -offset), size)
+        if not -size < offset < self.size_bytes:  # a locator or an index may say anything
+            return b""
+        before = max(0, -offset)
         self._file.seek(max(0, offset))
         return bytes(before) + self._file.read(size - before)
 

@@ -19,6 +19,8 @@ from shared.media.render import Renderer
 
 MIDDLE: Final = 128
 """Added to a residual, so that small ones of both signs are near each other."""
+MAX_PACKED_BYTES: Final = 1 << 29
+"""Of a file that is kept packed; .xz can claim seven thousand times its size."""
 
 
 class ArchiveDamaged(RehydrationError):  # noqa: N818 - named for what happened
@@ -89,6 +91,8 @@ def drawn_again(picture: Picture, stored: bytes, renderer: Renderer) -> U8:
 
 
 def _inflated(data: bytes, picture: Picture) -> bytes:
+    if picture.original_bytes > MAX_PACKED_BYTES:
+        raise ValueError(f"it claims {picture.original_bytes} bytes, more than {MAX_PACKED_BYTES}")
     unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ)
     file = unpacker.decompress(data, picture.original_bytes + 1)
     if len(file) != picture.original_bytes:
