@@ -16,9 +16,9 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.drawn_page import draw, page
-from benchmarks.drawn_results import Cut, Measured, Rate, Trial
-from benchmarks.drawn_targets import Target, load_targets
+from benchmarks.drawn.page import draw, page
+from benchmarks.drawn.results import Cut, Measured, Rate, Trial
+from benchmarks.drawn.targets import Target, load_targets
 from groundstation.drawn import (
     SEEDS,
     Interval,
@@ -37,7 +37,7 @@ from shared.seeds.interval import IntervalEncoder
 from shared.seeds.philox import word
 from shared.terminal import progress
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 RESULT = HERE / "DRAWN.md"
 PICTURE = HERE.parent / "docs" / "images" / "drawn-seeds.svg"
 PROCESSES = (1, 2)

@@ -1,6 +1,6 @@
 """Targets of ``benchmarks.drawn``: token intervals of real edits, under the pinned SmolLM2.
 
-``python -m benchmarks.drawn_targets`` writes them anew.  Each of the smallest patches of the corpus
+``python -m benchmarks.drawn.targets`` writes them anew.  Each of the smallest patches of the corpus
 gives one target: the run of its tokens whose -log2 P is nearest to what is wanted of it.
 """
 
@@ -27,7 +27,7 @@ from shared.prompts.pinned import PinnedModel
 from shared.seeds.coins import SeedSource
 from shared.terminal import progress
 
-TARGETS = Path(__file__).parent / "drawn_targets.json"
+TARGETS = Path(__file__).parents[1] / "drawn_targets.json"
 COUNT = 20
 LEAST_BITS, MOST_BITS = 16.5, 27.5
 NEAR_BITS = 0.5

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.drawn_results import Measured, Trial
+from benchmarks.drawn.results import Measured, Trial
 
 EULER = 0.5772156649015329
 """The mean of log2 N for a geometric N of a large mean 1/P is log2(1/P) - EULER / ln 2."""

@@ -1,0 +1,1 @@
+"""Measures how fast drawn seeds are found."""
