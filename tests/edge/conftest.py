@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from edge_world import ask, batch, redis_server, trust_file
 
-from benchmarks.edge_stack import Running, edge_server
+from benchmarks.edge.stack import Running, edge_server
 from probe.edge.places import open_store
 from probe.edge.stores import Store
 

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from benchmarks.edge_stack import Catalogue, catalogue, family, program
+from benchmarks.edge.stack import Catalogue, catalogue, family, program
 from shared.auth.keys import SigningKey
 from shared.media.batch import Batch, sign_batch
 

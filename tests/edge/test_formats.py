@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.edge_stack import environment
+from benchmarks.edge.stack import environment
 from probe.edge.formats import (
     Quality,
     choose,
@@ -89,7 +89,7 @@ def test_the_bytes_depend_on_nothing_but_pixels_and_options() -> None:
     name, prompt = next(iter(jar.prompts.items()))
     pixels = jar.renderer(prompt)
     code = (
-        "import hashlib; from benchmarks.edge_stack import catalogue, family; "
+        "import hashlib; from benchmarks.edge.stack import catalogue, family; "
         "from probe.edge.formats import Quality, encoded; "
         f"jar = catalogue(family(40, 4), 60, 'jars/{{:02d}}.webp'); p = jar.prompts[{name!r}]; "
         "print([hashlib.sha256(encoded(jar.renderer(p), f)).hexdigest() "

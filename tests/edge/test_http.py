@@ -14,7 +14,7 @@ from edge_world import BROWSER, KEY, STRANGER, Reply, ask, batch, jars, records,
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.edge_stack import Running, catalogue, edge_server, family, samples
+from benchmarks.edge.stack import Running, catalogue, edge_server, family, samples
 from groundstation.media.correct import codes_of, quantised, waves_of
 from shared.media.batch import MAX_BATCH_BYTES, Batch, sign_batch
 from shared.media.message import encode_record, image_record, prompt_record

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks.edge_stack import environment
+from benchmarks.edge.stack import environment
 
 LIBRARIES = {"httpx", "lmdb", "prometheus_client", "redis", "starlette", "uvicorn", "PIL"}
 

@@ -17,8 +17,8 @@ import pytest
 from edge_world import BROWSER, KEY, Reply, ask, batch, jars, needed, records, trust_file
 from PIL import Image
 
-from benchmarks.edge_client import Ask, Seen, crowd
-from benchmarks.edge_stack import nginx, samples, start_edge
+from benchmarks.edge.client import Ask, Seen, crowd
+from benchmarks.edge.stack import nginx, samples, start_edge
 from probe.edge.formats import Quality, encoded
 from shared.digest import sha256
 from shared.media.batch import Batch, sign_batch

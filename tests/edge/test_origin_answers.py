@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.edge_stack import Running, edge_server, nginx
+from benchmarks.edge.stack import Running, edge_server, nginx
 from probe.edge.active import PICTURES, SVG, picture_type
 from probe.edge.asking import upstream_accept
 from probe.edge.formats import Quality, goes_as_it_is, liking, ranges

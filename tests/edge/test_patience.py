@@ -19,7 +19,7 @@ from edge_world import ask, batch, origin, trust_file
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.edge_stack import Running, edge_server, environment, samples
+from benchmarks.edge.stack import Running, edge_server, environment, samples
 from probe.edge.logs import CHARACTERS, LINES, WINDOW_S, Short, Sparing
 from probe.edge.patience import Patience, Reason, Seen, dispensable, verdict, written
 from probe.edge.serve import allow_connections

@@ -16,7 +16,7 @@ from edge_world import ask, batch, jars, origin, records, trust_file
 from PIL import Image
 from typer.testing import CliRunner
 
-from benchmarks.edge_stack import Running, edge_server, environment
+from benchmarks.edge.stack import Running, edge_server, environment
 from groundstation.cli import app as ground
 from groundstation.media.book import Book, Entry, write_book
 from groundstation.media.gate import Verdict

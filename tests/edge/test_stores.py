@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from edge_world import KEY, ask, batch, jars, records, redis_server, trust_file
 
-from benchmarks.edge_stack import environment, samples, start_edge
+from benchmarks.edge.stack import environment, samples, start_edge
 from probe.edge.accepting import Policy, accept
 from probe.edge.drawing import Renderers
 from probe.edge.lmdb_store import LmdbStore

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from edge_world import Origin, Reply, ask, batch, origin, records, trust_file
 
-from benchmarks.edge_stack import Running, edge_server, samples
+from benchmarks.edge.stack import Running, edge_server, samples
 from probe.edge.upstream import Upstream
 from shared.errors import InputError
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from PIL import Image
 
-from benchmarks.edge_stack import (
+from benchmarks.edge.stack import (
     Catalogue,
     Running,
     await_answer,

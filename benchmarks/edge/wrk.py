@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.edge_stack import program
+from benchmarks.edge.stack import program
 
 SCRIPT: Final = """
 local bit = require "bit"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks.edge_load import Spread
-from benchmarks.edge_result import Load, Result
+from benchmarks.edge.load import Spread
+from benchmarks.edge.result import Load, Result
 
 WAYS = {
     "nginx": "out of nginx's cache, or waited for there (it looks every 500 ms)",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.edge_load import Spread
-from benchmarks.edge_wrk import Measured
+from benchmarks.edge.load import Spread
+from benchmarks.edge.wrk import Measured
 
 
 @dataclass(frozen=True)

@@ -22,20 +22,20 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from benchmarks.edge_client import Ask, Seen, crowd
-from benchmarks.edge_load import ACCEPTS, Judge, Spread, mixed, spreads, step_spread, zipf
-from benchmarks.edge_page import page
-from benchmarks.edge_result import Load, Result
-from benchmarks.edge_scene import STRANGER, Inventory, Scene, Script, inventory, scene
-from benchmarks.edge_stack import Catalogue, catalogue, family, program
-from benchmarks.edge_wrk import Measured, wrk
+from benchmarks.edge.client import Ask, Seen, crowd
+from benchmarks.edge.load import ACCEPTS, Judge, Spread, mixed, spreads, step_spread, zipf
+from benchmarks.edge.page import page
+from benchmarks.edge.result import Load, Result
+from benchmarks.edge.scene import STRANGER, Inventory, Scene, Script, inventory, scene
+from benchmarks.edge.stack import Catalogue, catalogue, family, program
+from benchmarks.edge.wrk import Measured, wrk
 from groundstation.media.files import open_generator
 from shared.digest import sha256
 from shared.errors import InputError
 from shared.media.generator import Generator
 from shared.terminal import reports_errors
 
-OUT = Path(__file__).with_name("EDGE.md")
+OUT = Path(__file__).parents[1] / "EDGE.md"
 KEYS = 5_000
 LATE = 1_000
 """Keys that are published in the middle of the load."""

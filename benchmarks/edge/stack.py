@@ -30,7 +30,7 @@ from shared.media.prompt import Attribute, Grammar, Prompt
 from shared.media.render import Renderer
 from shared.media.transform import ZIGZAG, forward_blocks, to_blocks
 
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = Path(__file__).parents[2]
 NGINX_CONF: Final = ROOT / "docs" / "edge-nginx.conf"
 PARTS: Final = ("lid", "body", "foot")
 _STEP: Final = 2400

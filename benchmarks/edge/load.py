@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from benchmarks.edge_client import Ask, Seen
-from benchmarks.edge_stack import Catalogue
+from benchmarks.edge.client import Ask, Seen
+from benchmarks.edge.stack import Catalogue
 from probe.edge.formats import Format, Quality, encoded
 from shared.digest import sha256
 from shared.media.fixed import U8

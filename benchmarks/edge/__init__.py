@@ -1,0 +1,1 @@
+"""Measures an edge behind nginx, under load and through restarts."""
