@@ -57,7 +57,7 @@ def _report(runs: Sequence[Run]) -> Iterator[str]:
     yield "old text, which nobody can decode; and `ppmd-primed`, a message that decodes."
     yield "The weights of loci and of line counts (`shared/prompts/loci_tables.py`) and of"
     yield "what is recalled (`recall.py`) were fitted to releases of other packages"
-    yield "(`benchmarks/fit_loci.py`, `fit_recall.py`)."
+    yield "(`benchmarks/fit/hunk_places.py`, `fit_recall.py`)."
     yield f"Machine: {platform.machine()}, Python {platform.python_version()}."
     for run in runs:
         yield from _section(run, runs)

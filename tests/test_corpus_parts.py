@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tree_pairs import PATIENT
 
-from benchmarks.fit_releases import benchmark_packages
+from benchmarks.fit.releases import benchmark_packages
 from groundstation.corpus.build import Candidate, Drawing, assemble
 from groundstation.corpus.exclusion import NEVER, RUN, Guard, HeldOut, added_runs, tokens
 from groundstation.corpus.licences import LONGEST, licence_of

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import fit_loci
 from benchmarks.archives import ArchiveCache
-from benchmarks.choice_fit import RIDGE, Event, Stacked, fit, rounded_tables
 from benchmarks.corpus import HELDOUT, PAIRS, Pair, read_rows
-from benchmarks.fit_loci import SIZES, file_events
-from benchmarks.fit_releases import (
+from benchmarks.fit import hunk_places
+from benchmarks.fit.conditional_logit import RIDGE, Event, Stacked, fit, rounded_tables
+from benchmarks.fit.hunk_places import SIZES, file_events
+from benchmarks.fit.releases import (
     RELEASES,
     Step,
     canonical,
@@ -71,7 +71,7 @@ def test_a_malformed_list_is_refused(tmp_path: Path, step: Step) -> None:
 
 def test_other_contents_than_were_drawn_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pair = Pair("a-2-x", "c", "a", "x.c", 9, b"int x;\n", b"int y;\n")
-    monkeypatch.setattr("benchmarks.fit_releases.changed_texts", lambda *_: [pair])
+    monkeypatch.setattr("benchmarks.fit.releases.changed_texts", lambda *_: [pair])
     archives = ArchiveCache(Path())
     drawn = Step("a", "c", "sdist", "1", "2", digest([pair]))
     assert list(load_steps([drawn], archives)) == [[pair]]
@@ -128,12 +128,12 @@ def test_another_hunk_weighs_nothing_beside_no_more() -> None:
 def test_few_plain_places_stand_for_all() -> None:
     features = {"near": np.arange(5000) % 12, "gone": np.zeros(5000, dtype=np.int64)}
     features["gone"][4321] = 3
-    event = fit_loci.thinned(features, 2222, "ab12")
-    assert event.offset.size == 64 + 3 + 2 + fit_loci.PLAIN_PLACES
+    event = hunk_places.thinned(features, 2222, "ab12")
+    assert event.offset.size == 64 + 3 + 2 + hunk_places.PLAIN_PLACES
     assert event.features["near"][event.chosen] == 2222 % 12
     assert (event.features["gone"] == 3).sum() == 1
     assert np.exp(event.offset).sum() == pytest.approx(5000)
-    again = fit_loci.thinned(features, 2222, "ab12")
+    again = hunk_places.thinned(features, 2222, "ab12")
     assert again.features["near"].tolist() == event.features["near"].tolist()
 
 
@@ -179,7 +179,7 @@ def test_the_fit_is_where_the_likelihood_is_highest() -> None:
 
 
 def test_tables_in_use_have_the_fits_sizes() -> None:
-    used = fit_loci.tables_in_use()
+    used = hunk_places.tables_in_use()
     assert {
         choice: {name: len(table) for name, table in tables.items()}
         for choice, tables in used.items()
@@ -220,7 +220,7 @@ def test_the_report_says_what_was_fitted() -> None:
         found = file_events(Pair("p", "c", package, package + ".c", 9, old, new))
         assert found is not None
         files.append(found)
-    lines = list(fit_loci.report(files))
+    lines = list(hunk_places.report(files))
     assert lines[0] == "6 files of 6 packages, 12 hunks"
     assert sum(line.startswith("start ") for line in lines) == len(SIZES["start"])
     assert any(line.endswith("loci_tables.py: False") for line in lines)

@@ -5,7 +5,7 @@ product of small factors: how near it is to the last hunk (or to the head of the
 lines there look, which words they share with what earlier hunks removed and wrote.  The counts of
 removed and of written lines have factors of the same kind.  Factors are powers of 2**(1/8), added
 up as integers.  They were fitted by maximum likelihood to changes between releases of packages that
-no benchmark patch is of (``benchmarks/fit_loci.py``), and belong to the codec.
+no benchmark patch is of (``benchmarks/fit/hunk_places.py``), and belong to the codec.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the features of ``loci.py`` weigh, in eighths of an octave: part of the wire format.
 
-``python -m benchmarks.fit_loci`` prints these numbers; docs/prompts.md lists them.
+``python -m benchmarks.fit.hunk_places`` prints these numbers; docs/prompts.md lists them.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from shared.prompts.vocabulary import Vocabulary
 ORDERS = 5
 """Tokens of context at most."""
 
-# In eighths of an octave, fitted by maximum likelihood (benchmarks/fit_recall.py).
+# In eighths of an octave, fitted by maximum likelihood (benchmarks/fit/ngrams.py).
 _BY_ORDER = (-43, -35, -28, -27, -19)
 BY_CERTAINTY = -5
 _BY_SEEN = (0, 9, 12, 12)

@@ -1,6 +1,6 @@
 """Fits the weights of ``shared/prompts/recall.py`` to what the model and the old files predicted.
 
-    python -m benchmarks.fit_recall                    # fits to fit_releases.csv, prints constants
+    python -m benchmarks.fit.ngrams                    # fits to fit_releases.csv, prints constants
 
 Every token that the model has to write in changed files of other packages is one observation: its
 probability by the model, by what is recalled, and what both know of their own certainty.  The
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.archives import ArchiveCache, corpus_home, open_index
 from benchmarks.corpus import Pair
-from benchmarks.fit_releases import load_steps, read_steps
+from benchmarks.fit.releases import load_steps, read_steps
 from benchmarks.measure import trees
 from groundstation.plan import options
 from shared.errors import RehydrationError

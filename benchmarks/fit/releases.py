@@ -19,7 +19,7 @@ from benchmarks.sampling import SUFFIXES, changed_files, rank, release_steps
 from groundstation.corpus.ranking import canonical
 from shared.errors import DownloadError, InputError
 
-RELEASES = Path(__file__).with_name("fit_releases.csv")
+RELEASES = Path(__file__).parents[1] / "fit_releases.csv"
 FILES_PER_STEP = 12
 STEPS_PER_PACKAGE = 22
 

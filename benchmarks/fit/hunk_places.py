@@ -1,9 +1,9 @@
 """Fits the weights of ``shared/prompts/loci.py`` to changes between releases of other packages.
 
-    python -m benchmarks.fit_loci                      # fits to fit_releases.csv, prints tables
-    python -m benchmarks.fit_loci --draw c --archive sdist PACKAGE [PACKAGE ...]   # prints rows
+    python -m benchmarks.fit.hunk_places            # fits to fit_releases.csv, prints tables
+    python -m benchmarks.fit.hunk_places --draw c --archive sdist PACKAGE [PACKAGE ...]   # rows
 
-Four choices are fitted, each a conditional logit (``choice_fit.py``): where a hunk starts, whether
+Four choices are fitted, each a conditional logit (``conditional_logit.py``): where a hunk starts, whether
 it was the last, how many lines it removes and how many it writes.
 """
 
@@ -17,9 +17,9 @@ import numpy as np
 import typer
 
 from benchmarks.archives import ArchiveCache, corpus_home, open_index
-from benchmarks.choice_fit import Event, Floats, Ints, Stacked, fit, rounded_tables
 from benchmarks.corpus import Pair
-from benchmarks.fit_releases import draw_steps, format_steps, load_steps, read_steps
+from benchmarks.fit.conditional_logit import Event, Floats, Ints, Stacked, fit, rounded_tables
+from benchmarks.fit.releases import draw_steps, format_steps, load_steps, read_steps
 from benchmarks.sampling import rank
 from shared.lines import line_edits
 from shared.prompts.lineform import KINDS, OPENINGS

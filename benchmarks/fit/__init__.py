@@ -1,0 +1,1 @@
+"""Fits the constants of the codec to releases that nothing else uses."""
