@@ -52,7 +52,7 @@ bench: model ## Measure sizes and speed anew (two hours; a rerun goes on where i
 	$(RUN)python -m benchmarks.quality
 	$(RUN)python -m benchmarks.ordinary
 	$(RUN)python -m benchmarks.speed
-	$(RUN)python -m benchmarks.ldpc
+	$(RUN)python -m benchmarks.link.ldpc
 	$(RUN)python -m benchmarks.link
 	$(RUN)python -m benchmarks.probe_environment
 	$(RUN)python -m benchmarks.soak

@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from benchmarks import ldpc as module
-from benchmarks.ldpc import (
+from benchmarks.link import ldpc as module
+from benchmarks.link.ldpc import (
     PAGE,
     POINTS,
     Point,

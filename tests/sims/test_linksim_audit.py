@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.link import audit_unchecked, campaign_of, compare_levels, preset_scenario
-from benchmarks.link_page import Agreement
+from benchmarks.link.__main__ import audit_unchecked, campaign_of, compare_levels, preset_scenario
+from benchmarks.link.page import Agreement
 from sims.audit import Recorder, Verdict, audit, audit_cells, summed
 from sims.cli import app
 from sims.endpoints import Memo, Outcome, Spacecraft

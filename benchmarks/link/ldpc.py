@@ -1,6 +1,6 @@
 """The LDPC decoder's frame error rate against Eb/N0, beside a published one and what theory allows.
 
-``python -m benchmarks.ldpc`` decodes random codewords after BPSK in white Gaussian noise until a
+``python -m benchmarks.link.ldpc`` decodes random codewords after BPSK in white Gaussian noise until a
 hundred are wrong, and writes LDPC.md beside this file and docs/images/ldpc.svg.  It uses one core
 for about a minute and a half; seeds are fixed, so a second run counts the same errors.
 """
@@ -22,7 +22,7 @@ from rich.console import Console
 from shared.ccsds.ldpc import ITERATIONS, decode
 from shared.ccsds.ldpc_codes import LDPC_128_64, LDPC_512_256, LdpcCode
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 PAGE = HERE / "LDPC.md"
 PICTURE = HERE.parent / "docs" / "images" / "ldpc.svg"
 
@@ -180,7 +180,7 @@ def _lines(points: Sequence[Point]) -> Iterator[str]:
     yield from (
         "# Measured LDPC decoder",
         "",
-        "Written by `python -m benchmarks.ldpc`; do not edit. What it is for:",
+        "Written by `python -m benchmarks.link.ldpc`; do not edit. What it is for:",
         "[docs/link-frames.md](../docs/link-frames.md).",
         "",
         "Random codewords, BPSK, white Gaussian noise, soft bits in double precision, sum-product",

@@ -22,7 +22,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks.link_page import RATES, Agreement, Speed, page
+from benchmarks.link.page import RATES, Agreement, Speed, page
 from shared.digest import sha256
 from sims.audit import Verdict, audit_cells, audited_run, summed
 from sims.campaign import Campaign
@@ -33,7 +33,7 @@ from sims.scenario import read_scenario
 from sims.shipment import prepare
 from sims.workers import fly_all
 
-PAGE = Path(__file__).parent / "LINK.md"
+PAGE = Path(__file__).parents[1] / "LINK.md"
 MISHAPS = """
 truncate = 0.02
 lose_lock = 0.02

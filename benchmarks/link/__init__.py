@@ -1,0 +1,1 @@
+"""Measures the link: missions by the thousand, and LDPC codes."""
