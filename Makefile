@@ -57,7 +57,7 @@ bench: model ## Measure sizes and speed anew (two hours; a rerun goes on where i
 	$(RUN)python -m benchmarks.probe_environment
 	$(RUN)python -m benchmarks.soak
 	@if [ -n "$(FAMILY)" ]; then $(RUN)python -m benchmarks.media $(FAMILY); \
-		$(RUN)python -m benchmarks.media_diffusion $(FAMILY); else \
+		$(RUN)python -m benchmarks.media.diffusion $(FAMILY); else \
 		echo "pictures: make bench FAMILY=DIR, a folder with catalogue.csv"; fi
 
 cross: model ## Compute the golden digests on other processors, emulated (Debian; hours).

@@ -1,4 +1,4 @@
-"""How a survey's cost grows: ``python -m benchmarks.survey_scale`` writes SURVEY_SCALE.md.
+"""How a survey's cost grows: ``python -m benchmarks.media.survey_scale`` writes SURVEY_SCALE.md.
 
 Inventories of made figures, each of five to nine ellipses in five colourings, as PNG files of
 96 x 96 in a folder that is removed afterwards: 1,000 pictures, 10,000 and 100,000.  Which belong
@@ -25,7 +25,7 @@ from groundstation.media.worth import Prices
 from shared.media.fixed import U8
 from shared.terminal import Report, progress, reports_errors
 
-OUT = Path(__file__).with_name("SURVEY_SCALE.md")
+OUT = Path(__file__).parents[1] / "SURVEY_SCALE.md"
 SIZES = (1_000, 10_000, 100_000)
 COLOURINGS = 5
 SIDE = 96
@@ -105,7 +105,7 @@ def page(rows: list[Row]) -> str:
     table = "\n".join(lines)
     return f"""# How a survey's cost grows
 
-Written by `python -m benchmarks.survey_scale`: figures of five to nine ellipses, each in
+Written by `python -m benchmarks.media.survey_scale`: figures of five to nine ellipses, each in
 {COLOURINGS} colourings, PNG files of {SIDE} x {SIDE}. Seconds of processor time to read the
 pictures and to find their families, milliseconds of both a picture; wall time of this machine as
 busy as it was; the largest memory so far.

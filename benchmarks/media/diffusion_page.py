@@ -1,4 +1,4 @@
-"""The page of ``benchmarks.media_diffusion``."""
+"""The page of ``benchmarks.media.diffusion``."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def page(facts: Facts, loaded: Loaded, planes: Loaded, rows: Sequence[Row], gate
     gains = [f"{way.psnr_db - alone.psnr_db:+.1f} dB" for way in (picked, few, seed, still)]
     return f"""# Prompt and seed of an image generator, measured
 
-Written by `python -m benchmarks.media_diffusion`. Family `{facts.family}`, scaled to \
+Written by `python -m benchmarks.media.diffusion`. Family `{facts.family}`, scaled to \
 {made.width} x {made.height}
 pixels; the first {facts.learned_from} pictures of its table to learn from, the last {tested}, \
 which nothing has seen, to

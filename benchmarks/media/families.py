@@ -1,4 +1,4 @@
-"""How well families are found: ``python -m benchmarks.media_families FOLDER``.
+"""How well families are found: ``python -m benchmarks.media.families FOLDER``.
 
 FOLDER holds the assets of npm's ``@lobehub/fluent-emoji-3d`` (MIT): ``npm pack`` it and unpack.
 File names are code points, of which the survey reads nothing.  They give two truths:
@@ -28,7 +28,7 @@ from groundstation.media.worth import Prices
 from shared.digest import sha256
 from shared.terminal import progress, reports_errors
 
-OUT = Path(__file__).with_name("MEDIA_FAMILIES.md")
+OUT = Path(__file__).parents[1] / "MEDIA_FAMILIES.md"
 MISMATCHES = (0.2, Likeness().mismatch, 0.4)
 SHOWN = 12
 _TONE = re.compile("1f3f[b-f]")
@@ -133,7 +133,7 @@ def main(
     out.write_text(
         f"""# Families found, measured
 
-Written by `python -m benchmarks.media_families` on `@lobehub/fluent-emoji-3d` 1.1.0 from npm:
+Written by `python -m benchmarks.media.families` on `@lobehub/fluent-emoji-3d` 1.1.0 from npm:
 {len(inventory.names)} pictures, in which {wanted} names come in several skin tones. Precision and
 recall over pairs of pictures; the survey reads no name. Reading took {reading:.0f} s of one core.
 

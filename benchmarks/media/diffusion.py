@@ -1,4 +1,4 @@
-"""Prompt and seed of an image generator, measured: ``python -m benchmarks.media_diffusion FOLDER``.
+"""Prompt and seed of an image generator, measured: ``python -m benchmarks.media.diffusion FOLDER``.
 
 FOLDER holds a family (docs/media.md).  Its pictures are scaled down; the first are learned from by
 diffusion and as planes (T0), the last are drawn both ways, judged, and encoded as files.  Writes
@@ -21,7 +21,7 @@ from typing import Annotated, Final
 import numpy as np
 import typer
 
-from benchmarks.media_diffusion_page import SMALL_BOOK, Facts, Row, page
+from benchmarks.media.diffusion_page import SMALL_BOOK, Facts, Row, page
 from groundstation.media.diffusion.learn import Learned, learn
 from groundstation.media.diffusion.pictures import scaled
 from groundstation.media.diffusion.plan import Plan
@@ -41,7 +41,7 @@ from shared.media.prompt import Prompt
 from shared.media.render import Renderer
 from shared.terminal import Report, progress, reports_errors
 
-OUT: Final = Path(__file__).with_name("MEDIA_DIFFUSION.md")
+OUT: Final = Path(__file__).parents[1] / "MEDIA_DIFFUSION.md"
 SEEDS: Final = 1 << 16
 TIMED: Final = 20
 Drawn = tuple[Prompt, U8]

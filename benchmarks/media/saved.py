@@ -1,6 +1,6 @@
-"""What families of an emoji set save: ``python -m benchmarks.media_saved FOLDER``.
+"""What families of an emoji set save: ``python -m benchmarks.media.saved FOLDER``.
 
-FOLDER as for ``benchmarks.media_families``.  The survey's fifty best families, by its own estimate
+FOLDER as for ``benchmarks.media.families``.  The survey's fifty best families, by its own estimate
 and without reading a name, each kept in every way there is:
 
     files       the originals
@@ -43,7 +43,7 @@ from shared.media.prompt import Attribute
 from shared.processes import begin_worker
 from shared.terminal import Report, progress, reports_errors, silent
 
-OUT = Path(__file__).with_name("MEDIA_SAVED.md")
+OUT = Path(__file__).parents[1] / "MEDIA_SAVED.md"
 TARGET = Target(mean_score=86.0, least_score=85.0)
 CREATED = "2026-01-31T00:00:00Z"
 SHOWN = 15
@@ -164,7 +164,7 @@ def page(rows: Sequence[Row], pictures: int) -> str:
     kept = ", ".join(f"{number} are kept as `{kind}`" for kind, number in kinds.most_common())
     return f"""# What families of an emoji set save
 
-Written by `python -m benchmarks.media_saved` on `@lobehub/fluent-emoji-3d` 1.1.0 from npm,
+Written by `python -m benchmarks.media.saved` on `@lobehub/fluent-emoji-3d` 1.1.0 from npm,
 {pictures} pictures. The {len(rows)} families that the survey puts first,
 {sum(row.pictures for row in rows)} pictures in {files:,} bytes, kept in every way there is;
 everything that a way needs is counted.

@@ -1,4 +1,4 @@
-"""An archive and a bundle of a family, measured: ``python -m benchmarks.archive FOLDER``.
+"""An archive and a bundle of a family, measured: ``python -m benchmarks.media.archive FOLDER``.
 
 FOLDER holds a family (docs/media.md).  Its generator is learned from the first pictures of its
 table, then all of them are archived, restored and damaged.  Writes benchmarks/ARCHIVE.md.
@@ -35,7 +35,7 @@ from shared.media.fixed import U8
 from shared.media.generator import read_generator
 from shared.terminal import Report, progress, reports_errors
 
-OUT: Final = Path(__file__).with_name("ARCHIVE.md")
+OUT: Final = Path(__file__).parents[1] / "ARCHIVE.md"
 FLIPS: Final = {Keep.QUALITY: 200, Keep.PIXELS: 30, Keep.EXACT: 200}
 """How many; a residual takes ten times as long to restore as a prompt."""
 SEED: Final = 20260131
@@ -251,8 +251,8 @@ def _page(
     shares = "\n".join(f"| {name} | {size:,} |" for name, size in parts.items())
     return f"""# A family in cold storage, measured
 
-Written by `python -m benchmarks.archive`. Family `{family.name}`: {len(family.members)} pictures, \
-the generator learned
+Written by `python -m benchmarks.media.archive`. Family `{family.name}`: \
+{len(family.members)} pictures, the generator learned
 from the first {learned}. [docs/media-archive.md](../docs/media-archive.md) says what is what.
 
 | way | bytes | each | of originals | what comes back | SSIMULACRA2 | least | s to make | s back |

@@ -30,7 +30,7 @@ from shared.media.prompt import Prompt, encode_prompt
 from shared.media.render import KERNELS, Renderer
 from shared.terminal import Report, progress, reports_errors
 
-OUT = Path(__file__).with_name("MEDIA.md")
+OUT = Path(__file__).parents[1] / "MEDIA.md"
 FORMATS = ("AVIF", "JXL", "WEBP")
 REPEATS = 3
 
