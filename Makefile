@@ -49,9 +49,9 @@ bench: model ## Measure sizes and speed anew (two hours; a rerun goes on where i
 	@$(RUN)groundstation model fetch qwen2.5-coder-0.5b
 	-@$(RUN)python $(PIP) install -c constraints.txt -e '.[bench]' # else llama.cpp is not measured
 	$(RUN)python -m benchmarks.run
-	$(RUN)python -m benchmarks.quality
-	$(RUN)python -m benchmarks.ordinary
-	$(RUN)python -m benchmarks.speed
+	$(RUN)python -m benchmarks.models.quality
+	$(RUN)python -m benchmarks.models.ordinary
+	$(RUN)python -m benchmarks.models.speed
 	$(RUN)python -m benchmarks.link.ldpc
 	$(RUN)python -m benchmarks.link
 	$(RUN)python -m benchmarks.probe_environment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.quality import bits, code_lengths, totals
+from benchmarks.models.quality import bits, code_lengths, totals
 
 
 def test_bits_of_a_distribution_known_by_heart() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ordinary import measure, total_percent
+from benchmarks.models.ordinary import measure, total_percent
 from groundstation.catalogue import SMOLLM2, SMOLLM2_PATCH
 from groundstation.fetch import ADAPTERS, shipped_adapter
 from groundstation.weights import fetch_weights

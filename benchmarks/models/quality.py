@@ -153,7 +153,7 @@ def totals(lengths: Sequence[CodeLength]) -> tuple[float, float]:
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path(__file__).parent
+    out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path(__file__).parents[1]
     / "QUALITY.md",
 ) -> None:
     """Measure SmolLM2-135M on Python and C."""
@@ -161,7 +161,7 @@ def main(
     lines = [
         "# Measured cost of exactness",
         "",
-        "Written by `python -m benchmarks.quality` (part of `make bench`); do not edit.",
+        "Written by `python -m benchmarks.models.quality` (part of `make bench`); do not edit.",
         "Code length in bits, SmolLM2-135M, exact arithmetic against transformers float32 on the",
         "pin's own 10-bit weights, and on the weights as published.",
         "",

@@ -16,13 +16,13 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.quality import gguf_file
+from benchmarks.models.quality import gguf_file
 from shared.exact.pin import load_pin, resolve_pin
 from shared.exact.transformer import Transformer
 from shared.seeds.philox import word
 from shared.terminal import progress
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 SPEED = HERE / "SPEED.md"
 PROMPT_TOKENS = 1024
 DECODED_TOKENS = 32
@@ -159,7 +159,7 @@ def _lines(rounds: Sequence[Sequence[Timing]], missing: dict[str, str]) -> list[
     lines = [
         "# Measured speed",
         "",
-        "Written by `python -m benchmarks.speed` (part of `make bench`); do not edit.",
+        "Written by `python -m benchmarks.models.speed` (part of `make bench`); do not edit.",
         f"SmolLM2-135M, {THREADS} threads, {PROMPT_TOKENS} tokens read, then {DECODED_TOKENS}",
         f"decoded; {len(rounds)} rounds, all engines in each; medians. A ratio is the C kernel's",
         "speed in a round over the other engine's in the same round.",

@@ -1,6 +1,6 @@
 """What specialising costs elsewhere: code length of source text that nobody changes.
 
-``python -m benchmarks.ordinary`` writes ORDINARY.md.  Both pins read the same beginnings of the
+``python -m benchmarks.models.ordinary`` writes ORDINARY.md.  Both pins read the same beginnings of the
 same files, in the exact arithmetic that messages are made with.  No file is of a package that the
 specialised model was trained on.
 """
@@ -16,13 +16,13 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.quality import bits, excess_percent
+from benchmarks.models.quality import bits, excess_percent
 from shared.errors import InputError
 from shared.exact.pin import load_pin, resolve_pin
 from shared.exact.transformer import Transformer
 from shared.terminal import progress
 
-RESULT = Path(__file__).with_name("ORDINARY.md")
+RESULT = Path(__file__).parents[1] / "ORDINARY.md"
 BASE, SPECIALISED = "smollm2-135m", "smollm2-135m-patch"
 TOKENS = 1000
 """Of a text at most, each after all before it."""
@@ -109,7 +109,7 @@ def page(found: Sequence[Ordinary]) -> str:
     lines = [
         "# Ordinary source text",
         "",
-        "Written by `python -m benchmarks.ordinary` (part of `make bench`); do not edit.",
+        "Written by `python -m benchmarks.models.ordinary` (part of `make bench`); do not edit.",
         f"Code length in bits of the first {TOKENS:,} tokens of files that no patch changes, in",
         f"exact arithmetic: `{BASE}` against `{SPECIALISED}`.",
         "",

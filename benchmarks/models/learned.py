@@ -1,6 +1,6 @@
 """What the specialised model has learned: on which tokens, and of which packages.
 
-``python -m benchmarks.learned`` writes LEARNED.md.  Patches of the corpus that were not trained on
+``python -m benchmarks.models.learned`` writes LEARNED.md.  Patches of the corpus that were not trained on
 are read by the untuned network and by the one with the shipped adapter, in floating point, with the
 bits counted as in training: after mixing in what the old text suggests.
 """
@@ -31,7 +31,7 @@ from groundstation.vocabulary import vocabulary_of
 from shared.prompts.vocabulary import Vocabulary
 from shared.terminal import Report, progress
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 RESULT = HERE / "LEARNED.md"
 CORPUS = HERE.parent / "training" / "corpus.csv"
 SPLITS = {
@@ -161,7 +161,7 @@ def page(found: dict[str, Counted]) -> str:
     lines = [
         "# What specialising has learned",
         "",
-        "Written by `python -m benchmarks.learned`; do not edit. Bits of what the model writes,",
+        "Written by `python -m benchmarks.models.learned`; do not edit. Bits of what is written,",
         "after mixing in what the old text suggests, in floating point; patches of the corpus that",
         "were not trained on, drawn by digest.",
         "",

@@ -1,6 +1,6 @@
 """A mission's own history: what tuning on it before launch saves on the patches that came after.
 
-``python -m benchmarks.missions`` writes MISSIONS.md.  A mission is a package: its releases become
+``python -m benchmarks.models.missions`` writes MISSIONS.md.  A mission is a package: its releases become
 the commits of a repository, one a day, and ``groundstation specialise --repo --until`` learns those
 up to a day.  Patches of the releases after it are then authored with the untuned model, the shipped
 specialised one and the mission's own, with the usual prompt, and read back.
@@ -36,7 +36,7 @@ from shared.prompts.pinned import PinnedModel
 from shared.terminal import progress
 from shared.tree import Entry, Mode, Tree
 
-RESULT = Path(__file__).with_name("MISSIONS.md")
+RESULT = Path(__file__).parents[1] / "MISSIONS.md"
 BASE, SHIPPED = "smollm2-135m", "smollm2-135m-patch"
 FIRST_DAY = datetime(2020, 1, 1, tzinfo=UTC)
 LEARNED_SHARE = 0.7
@@ -191,7 +191,7 @@ def page(results: Sequence[Result], steps: int) -> str:
     lines = [
         "# Tuned on a mission's own history",
         "",
-        "Written by `python -m benchmarks.missions`; do not edit. Mean bytes of prompt and seed,",
+        "Written by `python -m benchmarks.models.missions`; do not edit. Bytes of prompt and seed,",
         "the usual prompt, every message read back. The releases before launch are learned in",
         f"{steps} steps from the shipped adapter on; the patches are of the releases after it.",
         "",

@@ -1,0 +1,1 @@
+"""Measures models: quality, speed, what specialising brings."""
