@@ -48,7 +48,7 @@ lock: $(VENV)/.installed ## Write requirements-probe.txt anew: what flies, exact
 bench: model ## Measure sizes and speed anew (two hours; a rerun goes on where it was stopped).
 	@$(RUN)groundstation model fetch qwen2.5-coder-0.5b
 	-@$(RUN)python $(PIP) install -c constraints.txt -e '.[bench]' # else llama.cpp is not measured
-	$(RUN)python -m benchmarks.run
+	$(RUN)python -m benchmarks.patches
 	$(RUN)python -m benchmarks.models.quality
 	$(RUN)python -m benchmarks.models.ordinary
 	$(RUN)python -m benchmarks.models.speed

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.archives import ArchiveCache, corpus_home, open_index, read_members
-from benchmarks.corpus import (
+from benchmarks.patches.pairs import (
     HELDOUT,
     PAIRS,
     PairRow,
@@ -22,7 +22,7 @@ from benchmarks.corpus import (
     load_pair,
     read_rows,
 )
-from benchmarks.sampling import draw, main, release_steps, unified_bytes
+from benchmarks.patches.sampling import draw, main, release_steps, unified_bytes
 from shared.errors import DownloadError, InputError
 
 OLD = b"".join(b"int value_%d;\n" % n for n in range(40))

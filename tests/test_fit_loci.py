@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from benchmarks.archives import ArchiveCache
-from benchmarks.corpus import HELDOUT, PAIRS, Pair, read_rows
 from benchmarks.fit import hunk_places
 from benchmarks.fit.conditional_logit import RIDGE, Event, Stacked, fit, rounded_tables
 from benchmarks.fit.hunk_places import SIZES, file_events
@@ -22,6 +21,7 @@ from benchmarks.fit.releases import (
     load_steps,
     read_steps,
 )
+from benchmarks.patches.pairs import HELDOUT, PAIRS, Pair, read_rows
 from shared.errors import DownloadError, InputError
 from shared.prompts.rewrite import Hunk
 

@@ -11,9 +11,9 @@ from tiny_codec import random_model, write_random_pin
 from typer.testing import CliRunner, Result
 
 from benchmarks.archives import ArchiveCache, corpus_home, open_index
-from benchmarks.corpus import load_pair
-from benchmarks.equivalence import same, same_c, same_python
-from benchmarks.suggest import MODEL, rows, trees
+from benchmarks.patches.equivalence import same, same_c, same_python
+from benchmarks.patches.pairs import load_pair
+from benchmarks.patches.suggest import MODEL, rows, trees
 from groundstation.author import Effort, author
 from groundstation.cli import app
 from groundstation.job import open_model

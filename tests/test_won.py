@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import won as module
-from benchmarks.corpus import HELDOUT, PAIRS, read_rows
-from benchmarks.run import fingerprint
-from benchmarks.won import earlier, won
+from benchmarks.patches import won as module
+from benchmarks.patches.__main__ import fingerprint
+from benchmarks.patches.pairs import HELDOUT, PAIRS, read_rows
+from benchmarks.patches.won import earlier, won
 from groundstation.author import Effort
 
 

@@ -14,8 +14,8 @@ from itertools import accumulate
 from pathlib import Path
 
 from benchmarks.archives import ArchiveCache, corpus_home, open_index
-from benchmarks.corpus import HELDOUT, PAIRS, Pair, load_pair, read_rows
-from benchmarks.measure import trees
+from benchmarks.patches.measure import trees
+from benchmarks.patches.pairs import HELDOUT, PAIRS, Pair, load_pair, read_rows
 from groundstation.author import Effort, author
 from groundstation.drawn import Interval
 from groundstation.retell import retell

@@ -17,10 +17,10 @@ import numpy as np
 import typer
 
 from benchmarks.archives import ArchiveCache, corpus_home, open_index
-from benchmarks.corpus import Pair
 from benchmarks.fit.conditional_logit import Event, Floats, Ints, Stacked, fit, rounded_tables
 from benchmarks.fit.releases import draw_steps, format_steps, load_steps, read_steps
-from benchmarks.sampling import rank
+from benchmarks.patches.pairs import Pair
+from benchmarks.patches.sampling import rank
 from shared.lines import line_edits
 from shared.prompts.lineform import KINDS, OPENINGS
 from shared.prompts.loci import LocusRanker

@@ -21,9 +21,9 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.archives import ArchiveCache, corpus_home, open_index
-from benchmarks.corpus import Pair
 from benchmarks.fit.releases import load_steps, read_steps
-from benchmarks.measure import trees
+from benchmarks.patches.measure import trees
+from benchmarks.patches.pairs import Pair
 from groundstation.plan import options
 from shared.errors import RehydrationError
 from shared.exact.pin import cache_home, load_pin, resolve_pin

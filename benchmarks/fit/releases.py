@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from benchmarks.archives import KINDS, ArchiveCache
-from benchmarks.corpus import HELDOUT, PAIRS, Pair, load_pair, read_rows
-from benchmarks.sampling import SUFFIXES, changed_files, rank, release_steps
+from benchmarks.patches.pairs import HELDOUT, PAIRS, Pair, load_pair, read_rows
+from benchmarks.patches.sampling import SUFFIXES, changed_files, rank, release_steps
 from groundstation.corpus.ranking import canonical
 from shared.errors import DownloadError, InputError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from benchmarks.tuned import tuned
-from benchmarks.won import won
+from benchmarks.patches.tuned import tuned
+from benchmarks.patches.won import won
 
 Row = dict[str, Any]
 
@@ -24,7 +24,7 @@ class Run:
         model: name of the pin.
         pin: its digest, hexadecimal.
         candidates: prompts tried a patch.
-        rows: one a patch, see ``benchmarks.measure.measure``.
+        rows: one a patch, see ``benchmarks.patches.measure.measure``.
         base: the model that this one was specialised from, if any.
         list: which patches.
     """
@@ -46,7 +46,7 @@ def write_report(runs: Sequence[Run], out: Path) -> None:
 def _report(runs: Sequence[Run]) -> Iterator[str]:
     yield "# Measured sizes"
     yield ""
-    yield "Written by `make bench` (`python -m benchmarks.run`); do not edit. Sizes in bytes."
+    yield "Written by `make bench` (`python -m benchmarks.patches`); do not edit. Sizes in bytes."
     yield "Every envelope was applied by the"
     yield "`probe` command in a process of its own, and the tree on disk compared with the target;"
     yield "every peer was decoded and compared too. *Payload* is prompt + seed (+ delta where the"
@@ -57,7 +57,7 @@ def _report(runs: Sequence[Run]) -> Iterator[str]:
     yield "old text, which nobody can decode; and `ppmd-primed`, a message that decodes."
     yield "The weights of loci and of line counts (`shared/prompts/loci_tables.py`) and of"
     yield "what is recalled (`recall.py`) were fitted to releases of other packages"
-    yield "(`benchmarks/fit/hunk_places.py`, `fit_recall.py`)."
+    yield "(`benchmarks/fit`)."
     yield f"Machine: {platform.machine()}, Python {platform.python_version()}."
     for run in runs:
         yield from _section(run, runs)

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.suggest``: proposals for real patches, checked, and what they save."""
+"""``python -m benchmarks.patches.suggest``: proposals for real patches, and what they save."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from benchmarks.archives import ArchiveCache, corpus_home, open_index
-from benchmarks.corpus import HELDOUT, PAIRS, Pair, PairRow, load_pair, read_rows
-from benchmarks.equivalence import same
-from benchmarks.sampling import rank
+from benchmarks.patches.equivalence import same
+from benchmarks.patches.pairs import HELDOUT, PAIRS, Pair, PairRow, load_pair, read_rows
+from benchmarks.patches.sampling import rank
 from groundstation.author import Effort, author
 from groundstation.job import open_model
 from groundstation.suggest.choosing import Suggested, suggest
@@ -24,7 +24,7 @@ from shared.prompts.model import LanguageModel
 from shared.terminal import progress
 from shared.tree import Entry, Mode, Tree
 
-REPORT = Path(__file__).parent / "SUGGEST.md"
+REPORT = Path(__file__).parents[1] / "SUGGEST.md"
 MODEL = "smollm2-135m"
 PATCHES = 14
 LARGEST_DIFF_BYTES = 2100
@@ -99,7 +99,7 @@ def report_text(results: Sequence[Measured], digest: str) -> str:
     lines = [
         "# Equivalent patches that cost fewer bytes",
         "",
-        f"Written by `python -m benchmarks.suggest`, model {MODEL} ({digest[:16]}). The first "
+        f"Written by `python -m benchmarks.patches.suggest`, {MODEL} ({digest[:16]}). The first "
         f"{len(results)} patches of `pairs.csv` and `heldout.csv` in the order of a digest of "
         f"their names, of those in Python and C with at most {LARGEST_DIFF_BYTES:,} bytes of diff; "
         f"at most {MOST} proposals counted alone a patch, docstrings not touched, one prompt.",

@@ -16,9 +16,9 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.corpus import HELDOUT, PAIRS, load_corpus
-from benchmarks.measure import Setting, measure
-from benchmarks.report import Run, write_report
+from benchmarks.patches.measure import Setting, measure
+from benchmarks.patches.pairs import HELDOUT, PAIRS, load_corpus
+from benchmarks.patches.report import Run, write_report
 from groundstation.author import Effort
 from groundstation.peers import ppmd
 from shared.errors import InputError
@@ -26,7 +26,7 @@ from shared.exact.pin import cache_home, load_pin, resolve_pin
 from shared.prompts.pinned import PinnedModel
 from shared.terminal import Report, progress
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 RESULTS = HERE / "RESULTS.md"
 LISTS = {"pairs": PAIRS, "heldout": HELDOUT}
 

@@ -3,7 +3,7 @@
 ``sha256`` of a name decides the order, and caps keep one package from filling a list.  Rows for
 packages of one's own::
 
-    python -m benchmarks.sampling --language c --archive sdist PACKAGE [PACKAGE ...]
+    python -m benchmarks.patches.sampling --language c --archive sdist PACKAGE [PACKAGE ...]
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from benchmarks.archives import KINDS, ArchiveCache, corpus_home, open_index
-from benchmarks.corpus import PairRow, format_rows
+from benchmarks.patches.pairs import PairRow, format_rows
 from groundstation.corpus.ranking import is_final, rank, unified_bytes
 
 __all__ = ["draw", "is_source", "make_row", "rank", "release_steps", "unified_bytes"]
@@ -116,7 +116,7 @@ def draw(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw rows for packages named on the command line and print them as CSV."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.patches.sampling")
     parser.add_argument("--language", choices=sorted(SUFFIXES), required=True)
     parser.add_argument("--archive", choices=KINDS, required=True)
     parser.add_argument("--per-package", type=int, default=2)

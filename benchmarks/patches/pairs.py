@@ -17,7 +17,7 @@ from benchmarks.archives import KINDS, ArchiveCache, corpus_home, open_index
 from shared.errors import DownloadError, InputError
 from shared.terminal import Report, silent
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 PAIRS = HERE / "pairs.csv"
 HELDOUT = HERE / "heldout.csv"
 

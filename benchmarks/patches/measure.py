@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from benchmarks.corpus import Pair
+from benchmarks.patches.pairs import Pair
 from groundstation.author import Effort, author
 from groundstation.candidate import Problem
 from groundstation.keys import write_key_pair

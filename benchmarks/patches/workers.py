@@ -1,4 +1,4 @@
-"""``python -m benchmarks.workers``: the same search by one process and by several.
+"""``python -m benchmarks.patches.workers``: the same search by one process and by several.
 
 Prints a table for docs/search.md.  Every way scores the same candidates and must find the same
 message; a way is timed as often as told, by turns, and the shortest time of each counts.
@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from benchmarks.archives import ArchiveCache, corpus_home, open_index
-from benchmarks.corpus import PAIRS, Pair, load_pair, read_rows
-from benchmarks.measure import trees
+from benchmarks.patches.measure import trees
+from benchmarks.patches.pairs import PAIRS, Pair, load_pair, read_rows
 from groundstation.author import Effort, author
 from groundstation.authored import Authored
 from groundstation.workers import Workers

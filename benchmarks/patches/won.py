@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-EARLIER = Path(__file__).with_name("earlier.csv")
+EARLIER = Path(__file__).parents[1] / "earlier.csv"
 """Payload and prompt of every patch by codec 2: no recall, references or hints, few prompts."""
 
 KINDS = ("settings", "hunks", "references", "hints", "classical")

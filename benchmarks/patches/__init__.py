@@ -1,0 +1,1 @@
+"""Measures bytes a patch against classical deltas."""
