@@ -54,7 +54,7 @@ bench: model ## Measure sizes and speed anew (two hours; a rerun goes on where i
 	$(RUN)python -m benchmarks.models.speed
 	$(RUN)python -m benchmarks.link.ldpc
 	$(RUN)python -m benchmarks.link
-	$(RUN)python -m benchmarks.probe_environment
+	$(RUN)python -m benchmarks.probe.environment
 	$(RUN)python -m benchmarks.soak
 	@if [ -n "$(FAMILY)" ]; then $(RUN)python -m benchmarks.media $(FAMILY); \
 		$(RUN)python -m benchmarks.media.diffusion $(FAMILY); else \

@@ -21,7 +21,7 @@ from benchmarks.cross.machines import ARCHITECTURES, PURE, foreign
 from benchmarks.cross.make_golden import KEY, patches
 from benchmarks.cross.report import Run, page
 from benchmarks.cross.userland import CODE, REPOSITORY, Userland, pinned_releases
-from benchmarks.probe_environment import ABSENT
+from benchmarks.probe.environment import ABSENT
 from demo.release import fetch_releases
 from groundstation.catalogue import QWEN, SMOLLM2_PATCH
 from shared.auth.keys import to_text

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.probe_environment import Measured, memory_lines, too_much
-from benchmarks.probe_memory import Usage, apply_once, trees
+from benchmarks.probe.environment import Measured, memory_lines, too_much
+from benchmarks.probe.memory import Usage, apply_once, trees
 from shared.tree import read_tree
 
 MEGABYTE = 10**6

@@ -1,6 +1,6 @@
 """What a probe has to carry: packages in a new environment, their size, import times, and memory.
 
-``python -m benchmarks.probe_environment`` makes a virtual environment, installs this repository
+``python -m benchmarks.probe.environment`` makes a virtual environment, installs this repository
 without any extra into it, as a probe would be, applies a patch there, and writes PROBE.md.
 """
 
@@ -21,12 +21,12 @@ from typing import Annotated, Final
 
 import typer
 
-from benchmarks.probe_memory import MODEL, Usage, apply_once
+from benchmarks.probe.memory import MODEL, Usage, apply_once
 from shared.errors import DownloadError
 from shared.terminal import progress, reports_errors
 
-REPOSITORY: Final = Path(__file__).parents[1]
-RESULT: Final = Path(__file__).with_name("PROBE.md")
+REPOSITORY: Final = Path(__file__).parents[2]
+RESULT: Final = Path(__file__).parents[1] / "PROBE.md"
 SOURCES: Final = ("shared", "probe", "groundstation", "sims", "pyproject.toml", "README.md")
 SOURCES_ALSO: Final = ("LICENSE", "MANIFEST.in", "constraints.txt")
 TOOLS: Final = frozenset({"pip", "setuptools", "wheel"})
@@ -190,7 +190,7 @@ def page(found: Measured) -> str:
     lines = [
         "# What a probe carries",
         "",
-        "Written by `python -m benchmarks.probe_environment`; do not edit. A new environment, this",
+        "Written by `python -m benchmarks.probe.environment`; do not edit. A new environment, this",
         "repository installed into it without extras, in the releases of constraints.txt; Python",
         f"{found.python}, {platform.machine()}, {platform.system()}. The model's pin comes on top.",
         "rehydration-uplink has the ground's modules too, and 7.3 MB of adapter, not for",

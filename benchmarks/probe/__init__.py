@@ -1,0 +1,1 @@
+"""Measures what a probe needs: disk, memory, time."""
