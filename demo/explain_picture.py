@@ -23,7 +23,7 @@ from groundstation.author import Effort, author
 from groundstation.explain import explain
 from groundstation.explain_dearest import dearest
 from groundstation.explain_html import as_page
-from groundstation.job import open_model
+from groundstation.inputs import open_model
 from groundstation.send import send
 from shared.errors import InputError, RehydrationError
 from shared.terminal import print_error

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from groundstation.suggest.syntax import Language, language_of, parse
+from groundstation.syntax import Language, language_of, parse
 from shared.prompts.blocks import MAX_BLOCK_LINES, text_lines
 from shared.prompts.lineform import WORD
 from shared.prompts.nearness import MAX_FILE_BYTES, MAX_FILES

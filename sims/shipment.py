@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundstation.author import Effort, author
-from groundstation.job import open_model
+from groundstation.inputs import open_model
 from shared.codec import CODEC
 from shared.diff import unified_diff
 from shared.digest import sha256

@@ -16,7 +16,7 @@ from benchmarks.patches.pairs import load_pair
 from benchmarks.patches.suggest import MODEL, rows, trees
 from groundstation.author import Effort, author
 from groundstation.cli import app
-from groundstation.job import open_model
+from groundstation.inputs import open_model
 from groundstation.suggest.choosing import Suggested, suggest
 from groundstation.suggest.finding import find
 from groundstation.suggest.plans import as_dict, plan_of, read_plan

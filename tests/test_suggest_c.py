@@ -15,7 +15,7 @@ from groundstation.suggest.c_tokens import Comment, Sort, scan
 from groundstation.suggest.comments import comment_proposals
 from groundstation.suggest.proof_c import prove_c
 from groundstation.suggest.proposals import NotProvenError, edited
-from groundstation.suggest.syntax import Language
+from groundstation.syntax import Language
 
 BODY = "int g(int other)\n{\n%s    return other;\n}\n"
 

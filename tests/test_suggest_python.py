@@ -17,7 +17,7 @@ from groundstation.suggest.proof import Judge
 from groundstation.suggest.proof_python import prove_python
 from groundstation.suggest.proposals import Kind, NotProvenError, Proposal, with_proposals
 from groundstation.suggest.python_names import python_variables
-from groundstation.suggest.syntax import Language
+from groundstation.syntax import Language
 from shared.tree import Entry, Mode, Tree
 
 PROVEN = {

@@ -15,10 +15,10 @@ from benchmarks.patches.equivalence import same
 from benchmarks.patches.pairs import HELDOUT, PAIRS, Pair, PairRow, load_pair, read_rows
 from benchmarks.patches.sampling import rank
 from groundstation.author import Effort, author
-from groundstation.job import open_model
+from groundstation.inputs import open_model
 from groundstation.suggest.choosing import Suggested, suggest
 from groundstation.suggest.proposals import with_proposals
-from groundstation.suggest.syntax import language_of
+from groundstation.syntax import language_of
 from shared.errors import RehydrationError
 from shared.prompts.model import LanguageModel
 from shared.terminal import progress

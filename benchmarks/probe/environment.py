@@ -26,7 +26,7 @@ from shared.errors import DownloadError
 from shared.terminal import progress, reports_errors
 
 REPOSITORY: Final = Path(__file__).parents[2]
-RESULT: Final = Path(__file__).parents[1] / "PROBE.md"
+RESULT: Final = Path(__file__).parents[2] / "PROBE.md"
 SOURCES: Final = ("shared", "probe", "groundstation", "sims", "pyproject.toml", "README.md")
 SOURCES_ALSO: Final = ("LICENSE", "MANIFEST.in", "constraints.txt")
 TOOLS: Final = frozenset({"pip", "setuptools", "wheel"})

@@ -26,7 +26,7 @@ from groundstation.counter import message_counter
 from groundstation.drawn import SEEDS
 from groundstation.drawn_search import Pace
 from groundstation.history import close_to_others, default_history, gains, learned_order, remember
-from groundstation.job import open_model, read_trees
+from groundstation.inputs import open_model, read_trees
 from groundstation.keys import load_private_key, signing_key
 from groundstation.moves import Order
 from groundstation.outgoing import check_outgoing, write_outgoing

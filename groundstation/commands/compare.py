@@ -14,7 +14,7 @@ from groundstation.commands.tables import cell, ratio_cell, table, wide_console
 from groundstation.compare import REFERENCE, Comparison, Way
 from groundstation.compare import compare as compare_ways
 from groundstation.compare_plot import check_plot, draw
-from groundstation.job import open_model, read_trees
+from groundstation.inputs import open_model, read_trees
 from groundstation.wire_cost import RATES_BITS_PER_S, duration, link_seconds, overhead_bytes, ratio
 from shared.terminal import print_json, progress, reports_errors
 

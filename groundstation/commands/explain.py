@@ -19,7 +19,7 @@ from groundstation.explain_dearest import dearest
 from groundstation.explain_html import as_page
 from groundstation.explain_json import as_dict
 from groundstation.explain_terminal import print_explanation
-from groundstation.job import open_model, read_file, read_trees
+from groundstation.inputs import open_model, read_file, read_trees
 from groundstation.reuse import ReusingModel
 from groundstation.send import send
 from shared.errors import InputError

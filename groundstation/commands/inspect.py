@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from groundstation.inputs import read_file
 from groundstation.inspect import inspect_envelope
-from groundstation.job import read_file
 from shared.auth.profiles import Profile
 from shared.terminal import print_json, reports_errors
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from groundstation.commands.options import Identity
 from groundstation.counter import message_counter
-from groundstation.job import read_file
+from groundstation.inputs import read_file
 from groundstation.keys import load_private_key
 from groundstation.outgoing import check_outgoing, write_outgoing
 from shared.auth.identity import check_identity

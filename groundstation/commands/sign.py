@@ -10,7 +10,7 @@ import typer
 
 from groundstation.commands.options import Identity
 from groundstation.counter import message_counter
-from groundstation.job import read_file
+from groundstation.inputs import read_file
 from groundstation.keys import load_private_key, signing_key
 from groundstation.outgoing import check_outgoing, write_outgoing
 from groundstation.resign import resign

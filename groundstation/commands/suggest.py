@@ -10,7 +10,7 @@ from rich.console import Console
 
 from groundstation.commands.patch_options import PatchFile, Strip
 from groundstation.commands.tables import table, wide_console
-from groundstation.job import open_model, read_file, read_trees
+from groundstation.inputs import open_model, read_file, read_trees
 from groundstation.suggest.choosing import Choice, Suggested
 from groundstation.suggest.choosing import suggest as find_proposals
 from groundstation.suggest.plans import Plan, as_dict, plan_of, read_plan

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from groundstation.commands.tables import cell, ratio_cell, table, wide_console
 from groundstation.git_history import parse_since
-from groundstation.job import open_model
+from groundstation.inputs import open_model
 from groundstation.survey import Care, Selection
 from groundstation.survey import survey as survey_commits
 from groundstation.survey_report import CommitCost, Outcome, Survey

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from groundstation.suggest.c_tokens import Sort, Token, tokens
 from groundstation.suggest.proposals import NotProvenError
-from groundstation.suggest.syntax import Language, parse, text, walk
+from groundstation.syntax import Language, parse, text, walk
 
 if TYPE_CHECKING:
     from tree_sitter import Node

@@ -12,7 +12,7 @@ from groundstation.suggest.c_tokens import Comment, scan
 from groundstation.suggest.proof_python import DIRECTIVE, parse_module
 from groundstation.suggest.proof_python import comments as python_comments
 from groundstation.suggest.proposals import Edit, Kind, Proposal, line_of
-from groundstation.suggest.syntax import Language
+from groundstation.syntax import Language
 
 _SHOWN = 40
 """Characters of a comment that a proposal shows."""

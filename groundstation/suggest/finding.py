@@ -14,7 +14,7 @@ from groundstation.suggest.proof import Judge
 from groundstation.suggest.proof_python import comments as python_comments
 from groundstation.suggest.proposals import Kind, NotProvenError, Proposal, edited, line_of
 from groundstation.suggest.python_names import Variable, python_variables
-from groundstation.suggest.syntax import Language, language_of
+from groundstation.syntax import Language, language_of
 from shared.tree import Tree
 
 SHORT_NAMES = ("i", "n", "x", "value", "result", "data", "name", "item")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from groundstation.suggest.added import Added
 from groundstation.suggest.proposals import Edit, Kind, Proposal, line_of
-from groundstation.suggest.syntax import Language, parse, text, walk
+from groundstation.syntax import Language, parse, text, walk
 from shared.lines import split_lines
 
 _WIDTH = 100

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from groundstation.suggest.proof_c import prove_c
 from groundstation.suggest.proof_python import prove_python
 from groundstation.suggest.proposals import Kind, NotProvenError, Proposal, with_proposals
-from groundstation.suggest.syntax import Language, language_of
+from groundstation.syntax import Language, language_of
 from shared.tree import Tree
 
 

@@ -8,7 +8,7 @@ from groundstation.suggest.c_names import CText, Local, local_variables, refuse_
 from groundstation.suggest.c_tokens import Comment, Sort, scan
 from groundstation.suggest.proof_python import DIRECTIVE
 from groundstation.suggest.proposals import NotProvenError
-from groundstation.suggest.syntax import Language
+from groundstation.syntax import Language
 
 
 def prove_c(

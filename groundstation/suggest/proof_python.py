@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from groundstation.suggest.proposals import NotProvenError
 from groundstation.suggest.python_scopes import Names, Occurrence
-from groundstation.suggest.syntax import Language, parse
+from groundstation.syntax import Language, parse
 
 LOOKS_AT_FRAMES = frozenset(
     ("locals", "vars", "dir", "eval", "exec", "globals", "_getframe", "currentframe", "stack",

@@ -10,7 +10,7 @@ from groundstation.suggest.added import Added
 from groundstation.suggest.proof_python import parse_module
 from groundstation.suggest.proposals import Edit
 from groundstation.suggest.python_scopes import Names
-from groundstation.suggest.syntax import Language, parse, text, walk
+from groundstation.syntax import Language, parse, text, walk
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tree_pairs import PATIENT, commit_history, git, histories, pairs
 
-from groundstation.job import read_trees
+from groundstation.inputs import read_trees
 from groundstation.second_reading import disagreement
 from shared.diff import unified_diff
 from shared.errors import InputError, PatchError
@@ -131,7 +131,7 @@ def test_another_tree_is_refused_with_the_line_of_its_section(
 ) -> None:
     other = PATCH.replace(b"a/f", b"a/d/g").replace(b"b/f", b"b/d/g")
     monkeypatch.setattr(  # a reader with a fault
-        "groundstation.job.apply_patch", lambda *_: MADE
+        "groundstation.inputs.apply_patch", lambda *_: MADE
     )
     with pytest.raises(PatchError, match=r"^patch line 6: git makes other files of it: 'd/g'"):
         trees(tmp_path, PATCH + other)
