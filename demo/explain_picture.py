@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from demo.release import fetch_releases
 from demo.run import MODEL
-from groundstation.author import Effort, author
+from groundstation.authoring.author import Effort, author
+from groundstation.authoring.signed import send
 from groundstation.explain import explain
 from groundstation.explain_dearest import dearest
 from groundstation.explain_html import as_page
 from groundstation.inputs import open_model
-from groundstation.send import send
 from shared.errors import InputError, RehydrationError
 from shared.terminal import print_error
 

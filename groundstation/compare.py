@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from groundstation.author import Effort, author
-from groundstation.authored import Authored
+from groundstation.authoring.author import Effort, author
+from groundstation.authoring.result import Authored
 from groundstation.drawn_search import find_seed
 from groundstation.peers import PEERS, PeerResult, measure_peers
 from groundstation.retell import Retelling, retell

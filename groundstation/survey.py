@@ -13,11 +13,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from groundstation.author import Effort, author
+from groundstation.authoring.author import Effort, author
+from groundstation.authoring.signed import send
 from groundstation.git_history import Commit, CommitTrees, TreeReader, find_commits
 from groundstation.git_objects import open_objects
 from groundstation.peers import PEERS, measure_peer
-from groundstation.send import send
 from groundstation.survey_log import SurveyLog, default_log, open_log
 from groundstation.survey_report import CommitCost, Outcome, Survey
 from groundstation.wire_cost import wire_bytes

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundstation.author import Effort, author
+from groundstation.authoring.author import Effort, author
 from groundstation.inputs import open_model
 from shared.codec import CODEC
 from shared.diff import unified_diff

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from tiny_codec import bigram_model, random_model, vocabulary
 from tree_pairs import pairs
 
-from groundstation.author import Effort, author
-from groundstation.authored import Authored
+from groundstation.authoring.author import Effort, author
+from groundstation.authoring.result import Authored
 from groundstation.plan import MAX_MODEL_BYTES, options
 from shared.diff import unified_diff
 from shared.errors import DigestMismatch, InputError

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_explain import MODEL, check
 from tiny_codec import bigram_model, vocabulary
 
-from groundstation.author import Effort, author
+from groundstation.authoring.author import Effort, author
 from groundstation.candidate import Problem
 from groundstation.definitions import Definition, Wanted, cut, offered, rank
 from groundstation.enrich import (

@@ -19,7 +19,7 @@ from tiny_codec import bigram_model, random_model, vocabulary, write_random_pin
 from tree_pairs import pairs
 from typer.testing import CliRunner
 
-from groundstation.author import Effort, author
+from groundstation.authoring.author import Effort, author
 from groundstation.cli import app
 from groundstation.explain import Explanation, explain
 from groundstation.explain_dearest import dearest, words_of

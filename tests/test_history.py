@@ -14,10 +14,8 @@ from patch_of_hunks import trees
 from tiny_codec import random_model, write_random_pin
 from typer.testing import CliRunner, Result
 
-from groundstation.author import Effort, author
-from groundstation.authored import Authored
-from groundstation.cli import app
-from groundstation.history import (
+from groundstation.authoring.author import Effort, author
+from groundstation.authoring.history import (
     APPLICATION_ID,
     Features,
     Gain,
@@ -27,6 +25,8 @@ from groundstation.history import (
     remember,
     runs,
 )
+from groundstation.authoring.result import Authored
+from groundstation.cli import app
 from groundstation.moves import Order
 from groundstation.search import Move, Tried
 from shared.codec import CODEC

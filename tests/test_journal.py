@@ -15,8 +15,8 @@ from patch_of_hunks import trees
 from tiny_codec import random_model, write_random_pin
 from typer.testing import CliRunner
 
-from groundstation.author import Effort, author
-from groundstation.authored import Authored
+from groundstation.authoring.author import Effort, author
+from groundstation.authoring.result import Authored
 from groundstation.candidate import Candidate
 from groundstation.journal import Journalled, open_journal
 from groundstation.moves import Order, first_candidate

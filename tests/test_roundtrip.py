@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tiny_codec import random_model
 from tree_pairs import pairs
 
-from groundstation.author import Effort, author
+from groundstation.authoring.author import Effort, author
 from shared.diff import unified_diff
 from shared.errors import PinError
 from shared.exact.pin import load_pin, resolve_pin

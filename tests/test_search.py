@@ -11,7 +11,7 @@ from codec_ends import read
 from patch_of_hunks import problem, trees
 from tiny_codec import random_model
 
-from groundstation.author import Effort, author
+from groundstation.authoring.author import Effort, author
 from groundstation.candidate import Candidate, stable_digest
 from groundstation.evaluate import InProcess
 from groundstation.moves import (

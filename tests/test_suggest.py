@@ -14,7 +14,7 @@ from benchmarks.archives import ArchiveCache, corpus_home, open_index
 from benchmarks.patches.equivalence import same, same_c, same_python
 from benchmarks.patches.pairs import load_pair
 from benchmarks.patches.suggest import MODEL, rows, trees
-from groundstation.author import Effort, author
+from groundstation.authoring.author import Effort, author
 from groundstation.cli import app
 from groundstation.inputs import open_model
 from groundstation.suggest.choosing import Suggested, suggest

@@ -11,7 +11,7 @@ from benchmarks.patches import won as module
 from benchmarks.patches.__main__ import fingerprint
 from benchmarks.patches.pairs import HELDOUT, PAIRS, read_rows
 from benchmarks.patches.won import earlier, won
-from groundstation.author import Effort
+from groundstation.authoring.author import Effort
 
 
 def row(name: str, payload: int, plain: float, usual: float, *moves: tuple[str, float]) -> Any:

@@ -18,8 +18,8 @@ import pytest
 from patch_of_hunks import problem, trees
 from tiny_codec import write_random_pin
 
-from groundstation.author import Effort, author
-from groundstation.authored import Authored
+from groundstation.authoring.author import Effort, author
+from groundstation.authoring.result import Authored
 from groundstation.candidate import Candidate
 from groundstation.drawn_search import find_seed
 from groundstation.evaluate import InProcess

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.archives import ArchiveCache, corpus_home, open_index
 from benchmarks.patches.measure import trees
 from benchmarks.patches.pairs import HELDOUT, PAIRS, Pair, load_pair, read_rows
-from groundstation.author import Effort, author
+from groundstation.authoring.author import Effort, author
 from groundstation.drawn import Interval
 from groundstation.retell import retell
 from groundstation.reuse import ReusingModel

@@ -21,7 +21,7 @@ from typing import Annotated
 
 import typer
 
-from groundstation.author import Effort, author
+from groundstation.authoring.author import Effort, author
 from groundstation.corpus.archives import ArchiveCache, corpus_home, open_index
 from groundstation.corpus.patch import FilePatch
 from groundstation.corpus.ranking import is_final, rank

@@ -19,7 +19,7 @@ import typer
 from benchmarks.patches.measure import Setting, measure
 from benchmarks.patches.pairs import HELDOUT, PAIRS, load_corpus
 from benchmarks.patches.report import Run, write_report
-from groundstation.author import Effort
+from groundstation.authoring.author import Effort
 from groundstation.peers import ppmd
 from shared.errors import InputError
 from shared.exact.pin import cache_home, load_pin, resolve_pin

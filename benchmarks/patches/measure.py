@@ -15,7 +15,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchmarks.patches.pairs import Pair
-from groundstation.author import Effort, author
+from groundstation.authoring.author import Effort, author
+from groundstation.authoring.signed import send
 from groundstation.candidate import Problem
 from groundstation.keys import write_key_pair
 from groundstation.moves import first_candidate
@@ -23,7 +24,6 @@ from groundstation.peers import measure_peers
 from groundstation.plan import options
 from groundstation.reuse import ReusingModel
 from groundstation.score import count
-from groundstation.send import send
 from shared.prompts.model import LanguageModel
 from shared.prompts.settings import RECALL_SHIFTS
 from shared.tree import Entry, Mode, Tree, changes, read_tree, write_tree

@@ -14,7 +14,7 @@ from benchmarks.archives import ArchiveCache, corpus_home, open_index
 from benchmarks.patches.equivalence import same
 from benchmarks.patches.pairs import HELDOUT, PAIRS, Pair, PairRow, load_pair, read_rows
 from benchmarks.patches.sampling import rank
-from groundstation.author import Effort, author
+from groundstation.authoring.author import Effort, author
 from groundstation.inputs import open_model
 from groundstation.suggest.choosing import Suggested, suggest
 from groundstation.suggest.proposals import with_proposals

@@ -14,8 +14,8 @@ import typer
 from benchmarks.archives import ArchiveCache, corpus_home, open_index
 from benchmarks.patches.measure import trees
 from benchmarks.patches.pairs import PAIRS, Pair, load_pair, read_rows
-from groundstation.author import Effort, author
-from groundstation.authored import Authored
+from groundstation.authoring.author import Effort, author
+from groundstation.authoring.result import Authored
 from groundstation.workers import Workers
 from shared.errors import InputError
 from shared.exact.kernels import usable_cores

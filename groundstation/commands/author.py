@@ -17,21 +17,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from groundstation.author import Effort
-from groundstation.author import author as find_recipe
-from groundstation.authored import Authored
+from groundstation.authoring.author import Effort
+from groundstation.authoring.author import author as find_recipe
+from groundstation.authoring.history import (
+    close_to_others,
+    default_history,
+    gains,
+    learned_order,
+    remember,
+)
+from groundstation.authoring.probe_limits import ProbeLimits, check_envelope, check_files
+from groundstation.authoring.result import Authored
+from groundstation.authoring.signed import Sent, send
 from groundstation.commands.options import Identity
 from groundstation.commands.patch_options import PatchFile, Strip
 from groundstation.counter import message_counter
 from groundstation.drawn import SEEDS
 from groundstation.drawn_search import Pace
-from groundstation.history import close_to_others, default_history, gains, learned_order, remember
 from groundstation.inputs import open_model, read_trees
 from groundstation.keys import load_private_key, signing_key
 from groundstation.moves import Order
 from groundstation.outgoing import check_outgoing, write_outgoing
-from groundstation.probe_limits import ProbeLimits, check_envelope, check_files
-from groundstation.send import Sent, send
 from groundstation.workers import Workers
 from shared.auth.identity import check_identity
 from shared.errors import InputError

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from groundstation.author import Effort
-from groundstation.author import author as find_recipe
+from groundstation.authoring.author import Effort
+from groundstation.authoring.author import author as find_recipe
+from groundstation.authoring.signed import send
 from groundstation.commands.author import Source
 from groundstation.commands.patch_options import Strip
 from groundstation.commands.tables import wide_console
@@ -21,7 +22,6 @@ from groundstation.explain_json import as_dict
 from groundstation.explain_terminal import print_explanation
 from groundstation.inputs import open_model, read_file, read_trees
 from groundstation.reuse import ReusingModel
-from groundstation.send import send
 from shared.errors import InputError
 from shared.files import check_writable, readable, replace_file
 from shared.terminal import Report, print_json, progress, reports_errors

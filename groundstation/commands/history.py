@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from groundstation.authoring.history import Gain, Run, default_history, gains, learned_order, runs
 from groundstation.commands.tables import cell, table, wide_console
-from groundstation.history import Gain, Run, default_history, gains, learned_order, runs
 from shared.terminal import print_json, reports_errors
 
 

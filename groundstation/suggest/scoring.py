@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from groundstation.author import Effort, author
+from groundstation.authoring.author import Effort, author
 from groundstation.reuse import ReusingModel, ReusingSession
 from shared.errors import RehydrationError
 from shared.prompts.model import LanguageModel, Session

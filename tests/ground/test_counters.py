@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from groundstation.authoring.history import close_to_others
 from groundstation.cli import app
 from groundstation.counter import counter_path, keep_counter, message_counter, next_counter
-from groundstation.history import close_to_others
 from groundstation.keys import write_key_pair
 from shared.private import keep_private
 from shared.wire import MAX_COUNTER
@@ -91,7 +91,7 @@ def test_a_history_that_others_can_read_is_closed_to_them(tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("umask")
 def test_a_new_history_is_private_from_the_first(tmp_path: Path) -> None:
-    from groundstation.history import _open
+    from groundstation.authoring.history import _open
 
     path = tmp_path / "deep/history.sqlite"
     with _open(path, write=True):

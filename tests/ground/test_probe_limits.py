@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tiny_codec import write_random_pin
 from typer.testing import CliRunner
 
+from groundstation.authoring.probe_limits import ProbeLimits, check_files
 from groundstation.cli import app
-from groundstation.probe_limits import ProbeLimits, check_files
 from shared.delta import MOST_FILE_BYTES
 from shared.errors import InputError
 from shared.tree import Entry, Mode, Tree, write_tree

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from groundstation.authored import Authored, file_reports
+from groundstation.authoring.probe_limits import ProbeLimits, check_files, check_options
+from groundstation.authoring.result import Authored, file_reports
 from groundstation.candidate import Candidate, Problem
 from groundstation.drawn_search import Pace
 from groundstation.evaluate import Evaluator, InProcess
@@ -17,7 +18,6 @@ from groundstation.greedy_search import search_greedy
 from groundstation.journal import Journalled, open_journal
 from groundstation.moves import CLASSICAL, Order
 from groundstation.plan import Options, options
-from groundstation.probe_limits import ProbeLimits, check_files, check_options
 from groundstation.reuse import ReusingModel
 from groundstation.score import Counted, cost, settle
 from groundstation.search import Move, Searched, search

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-from groundstation.authored import Authored
+from groundstation.authoring.result import Authored
 from groundstation.moves import SETTINGS, VALUES, Order
 from shared.codec import CODEC
 from shared.errors import InputError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from groundstation.authored import Authored
+from groundstation.authoring.result import Authored
 from shared.auth.keys import SigningKey, profile_of
 from shared.auth.profiles import Profile
 from shared.codec import CODEC
