@@ -11,7 +11,7 @@ from groundstation.commands.explain import explain
 from groundstation.commands.history import history
 from groundstation.commands.inspect import inspect
 from groundstation.commands.keys import disclose, keygen
-from groundstation.commands.media import app as media
+from groundstation.commands.media.app import app as media
 from groundstation.commands.model import app as model
 from groundstation.commands.rotate import rotate
 from groundstation.commands.sign import sign

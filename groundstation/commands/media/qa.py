@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from groundstation.commands.media_options import (
+from groundstation.commands.media.options import (
     GATE,
     BlockOption,
     FolderArgument,
@@ -15,7 +15,7 @@ from groundstation.commands.media_options import (
     JsonOption,
     ScoreOption,
 )
-from groundstation.commands.media_report import report_book
+from groundstation.commands.media.report import report_book
 from groundstation.media.book import Book, read_book
 from groundstation.media.encode import Checked, Unopened, check_file
 from groundstation.media.files import checked_out, open_generator, write_new

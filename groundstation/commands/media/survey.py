@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from groundstation.commands.media_options import JsonOption
+from groundstation.commands.media.options import JsonOption
 from groundstation.commands.tables import cell, table, wide_console
 from groundstation.media.files import checked_out, write_new
 from groundstation.media.grouping import Likeness

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from groundstation.commands.media_options import (
+from groundstation.commands.media.options import (
     GATE,
     BlockOption,
     JsonOption,

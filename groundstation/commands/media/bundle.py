@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from groundstation.commands.media_options import JsonOption
-from groundstation.commands.media_report import print_pairs
+from groundstation.commands.media.options import JsonOption
+from groundstation.commands.media.report import print_pairs
 from groundstation.media.book import read_book
 from groundstation.media.bundle import read_bundle, viewer_page, write_bundle
 from groundstation.media.files import checked_out, open_generator, write_new

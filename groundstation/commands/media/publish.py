@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from groundstation.commands.media_options import JsonOption
+from groundstation.commands.media.options import JsonOption
 from groundstation.commands.tables import wide_console
 from groundstation.counter import keep_counter, message_counter
 from groundstation.keys import load_private_key, signing_key

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from groundstation.commands.media_archive import archive, restore
-from groundstation.commands.media_author import author
-from groundstation.commands.media_bundle import bundle
-from groundstation.commands.media_diffuse import diffuse
-from groundstation.commands.media_lean import lean
-from groundstation.commands.media_options import (
+from groundstation.commands.media.archive import archive, restore
+from groundstation.commands.media.author import author
+from groundstation.commands.media.bundle import bundle
+from groundstation.commands.media.diffuse import diffuse
+from groundstation.commands.media.lean import lean
+from groundstation.commands.media.options import (
     GATE,
     BlockOption,
     FolderArgument,
@@ -27,9 +27,9 @@ from groundstation.commands.media_options import (
     ScoreOption,
     TableOption,
 )
-from groundstation.commands.media_publish import publish
-from groundstation.commands.media_qa import qa
-from groundstation.commands.media_report import (
+from groundstation.commands.media.publish import publish
+from groundstation.commands.media.qa import qa
+from groundstation.commands.media.report import (
     info_dict,
     print_left_out,
     print_pairs,
@@ -37,7 +37,7 @@ from groundstation.commands.media_report import (
     report_book,
     trained_dict,
 )
-from groundstation.commands.media_survey import survey
+from groundstation.commands.media.survey import survey
 from groundstation.commands.tables import wide_console
 from groundstation.media.book import read_book, write_book
 from groundstation.media.encode import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundstation.commands.media_options import (
+from groundstation.commands.media.options import (
     GATE,
     BlockOption,
     FolderArgument,
@@ -15,7 +15,7 @@ from groundstation.commands.media_options import (
     ScoreOption,
     TableOption,
 )
-from groundstation.commands.media_report import info_dict, print_left_out, print_pairs
+from groundstation.commands.media.report import info_dict, print_left_out, print_pairs
 from groundstation.media.family import read_family
 from groundstation.media.files import checked_out, named_values, selected, write_new
 from groundstation.media.gate import Gate

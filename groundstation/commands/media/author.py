@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from groundstation.commands.media_options import JsonOption
-from groundstation.commands.media_report import print_pairs
+from groundstation.commands.media.options import JsonOption
+from groundstation.commands.media.report import print_pairs
 from groundstation.commands.options import Identity
 from groundstation.counter import message_counter
 from groundstation.keys import load_private_key, signing_key

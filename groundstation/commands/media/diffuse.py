@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from groundstation.commands.media_options import (
+from groundstation.commands.media.options import (
     FolderArgument,
     JsonOption,
     LargerOption,
@@ -17,7 +17,7 @@ from groundstation.commands.media_options import (
     RowsOption,
     TableOption,
 )
-from groundstation.commands.media_report import info_dict, print_left_out, print_pairs
+from groundstation.commands.media.report import info_dict, print_left_out, print_pairs
 from groundstation.media.diffusion.learn import learn
 from groundstation.media.diffusion.plan import Plan
 from groundstation.media.family import read_family
