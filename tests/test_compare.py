@@ -14,9 +14,9 @@ import typer
 from taught_model import open_pin, teach
 from typer.testing import CliRunner
 
-from groundstation import compare as module
 from groundstation.commands.compare import compare as command
-from groundstation.compare import GREEDY_CANDIDATES, Comparison, Way, compare, token_bits
+from groundstation.compare import compare as module
+from groundstation.compare.compare import GREEDY_CANDIDATES, Comparison, Way, compare, token_bits
 from groundstation.peers import PEERS, measure_peers
 from groundstation.retell import retell
 from groundstation.wire_cost import duration, link_seconds, overhead_bytes, ratio, wire_bytes

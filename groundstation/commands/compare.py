@@ -11,9 +11,9 @@ from rich.table import Table
 
 from groundstation.commands.patch_options import PatchFile, Strip
 from groundstation.commands.tables import cell, ratio_cell, table, wide_console
-from groundstation.compare import REFERENCE, Comparison, Way
-from groundstation.compare import compare as compare_ways
-from groundstation.compare_plot import check_plot, draw
+from groundstation.compare.compare import REFERENCE, Comparison, Way
+from groundstation.compare.compare import compare as compare_ways
+from groundstation.compare.plot import check_plot, draw
 from groundstation.inputs import open_model, read_trees
 from groundstation.wire_cost import RATES_BITS_PER_S, duration, link_seconds, overhead_bytes, ratio
 from shared.terminal import print_json, progress, reports_errors

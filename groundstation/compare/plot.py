@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from groundstation.compare import Comparison
+from groundstation.compare.compare import Comparison
 from groundstation.wire_cost import overhead_bytes
 from shared.envelope import SIGNATURE_BYTES
 from shared.errors import InputError

@@ -1,0 +1,1 @@
+"""One patch sent in every way, classical and this one."""
