@@ -17,10 +17,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from demo.release import fetch_releases
 from demo.run import MODEL
 from groundstation.authoring.author import Effort, author
 from groundstation.authoring.signed import send
+from groundstation.corpus.release_trees import fetch_releases
 from groundstation.explain import explain
 from groundstation.explain_dearest import dearest
 from groundstation.explain_html import as_page

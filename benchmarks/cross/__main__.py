@@ -24,8 +24,8 @@ from benchmarks.cross.golden import Golden, load_golden
 from benchmarks.cross.machines import ARCHITECTURES, foreign
 from benchmarks.cross.report import Run, described, page, verdict
 from benchmarks.cross.userland import REPOSITORY, Userland, code_digest, cross_home, prepare
-from demo.release import fetch_releases
 from groundstation.catalogue import known_model
+from groundstation.corpus.release_trees import fetch_releases
 from groundstation.weights import fetch_weights
 from shared.errors import InputError
 from shared.exact.pin import cache_home, load_pin, pins_home, resolve_pin

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchmarks.cross.compute import read, receive
 from benchmarks.cross.golden import GOLDEN, Golden, Making, Reading, Sending, described
-from demo.release import fetch_releases
 from groundstation.authoring.author import Effort, author
 from groundstation.authoring.signed import send
 from groundstation.catalogue import SMOLLM2_PATCH
+from groundstation.corpus.release_trees import fetch_releases
 from shared.auth.keys import to_text
 from shared.codec import CODEC
 from shared.exact.pin import load_pin, pins_home
