@@ -21,9 +21,9 @@ from demo.run import MODEL
 from groundstation.authoring.author import Effort, author
 from groundstation.authoring.signed import send
 from groundstation.corpus.release_trees import fetch_releases
-from groundstation.explain import explain
-from groundstation.explain_dearest import dearest
-from groundstation.explain_html import as_page
+from groundstation.explain.account import explain
+from groundstation.explain.dearest import dearest
+from groundstation.explain.html import as_page
 from groundstation.inputs import open_model
 from shared.errors import InputError, RehydrationError
 from shared.terminal import print_error

@@ -21,12 +21,12 @@ from typer.testing import CliRunner
 
 from groundstation.authoring.author import Effort, author
 from groundstation.cli import app
-from groundstation.explain import Explanation, explain
-from groundstation.explain_dearest import dearest, words_of
-from groundstation.explain_json import as_dict
-from groundstation.explain_lines import Line, Piece, Token
-from groundstation.explain_shown import heat, shown, shown_pieces
-from groundstation.explain_terminal import print_explanation
+from groundstation.explain.account import Explanation, explain
+from groundstation.explain.dearest import dearest, words_of
+from groundstation.explain.json_report import as_dict
+from groundstation.explain.lines import Line, Piece, Token
+from groundstation.explain.spelling import heat, shown, shown_pieces
+from groundstation.explain.terminal import print_explanation
 from groundstation.plan import options
 from shared import delta
 from shared.diff import unified_diff
@@ -283,7 +283,7 @@ def test_seeds_that_are_not_coded(source: SeedSource) -> None:
 
 def test_labels_that_are_not_known_here_are_causes_too() -> None:
     """References and hints may come; their decisions are counted under whatever they say."""
-    from groundstation.explain_lines import by_label
+    from groundstation.explain.lines import by_label
     from groundstation.explain_record import Decided
 
     told = [

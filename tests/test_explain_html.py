@@ -17,10 +17,10 @@ from tiny_codec import random_model
 from typer.testing import CliRunner
 
 from groundstation.cli import app
-from groundstation.explain import Explanation, explain
-from groundstation.explain_dearest import dearest
-from groundstation.explain_html import as_page
-from groundstation.explain_shown import shown_line
+from groundstation.explain.account import Explanation, explain
+from groundstation.explain.dearest import dearest
+from groundstation.explain.html import as_page
+from groundstation.explain.spelling import shown_line
 from shared.exact.pin import resolve_pin
 from shared.prompts.settings import Settings
 from shared.tree import Entry, Mode, write_tree

@@ -14,12 +14,12 @@ from groundstation.authoring.signed import send
 from groundstation.commands.author import Source
 from groundstation.commands.patch_options import Strip
 from groundstation.commands.tables import wide_console
-from groundstation.explain import Explanation
-from groundstation.explain import explain as explain_envelope
-from groundstation.explain_dearest import dearest
-from groundstation.explain_html import as_page
-from groundstation.explain_json import as_dict
-from groundstation.explain_terminal import print_explanation
+from groundstation.explain.account import Explanation
+from groundstation.explain.account import explain as explain_envelope
+from groundstation.explain.dearest import dearest
+from groundstation.explain.html import as_page
+from groundstation.explain.json_report import as_dict
+from groundstation.explain.terminal import print_explanation
 from groundstation.inputs import open_model, read_file, read_trees
 from groundstation.reuse import ReusingModel
 from shared.errors import InputError

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from groundstation.explain.blank_model import Unread
 from groundstation.explain_record import Decided
-from groundstation.explain_unread import Unread
 from shared.prompts.changeset import transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.hint import LABEL as HINT

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from groundstation.explain import Explanation, FileCost, Part, verb
-from groundstation.explain_dearest import Dear, Dearest
-from groundstation.explain_json import readable_path
-from groundstation.explain_lines import HunkCost, Line, Token
-from groundstation.explain_shown import (
+from groundstation.explain.account import Explanation, FileCost, Part, verb
+from groundstation.explain.dearest import Dear, Dearest
+from groundstation.explain.json_report import readable_path
+from groundstation.explain.lines import HunkCost, Line, Token
+from groundstation.explain.spelling import (
     LEVELS_BITS,
     heat,
     in_bytes,
@@ -18,7 +18,7 @@ from groundstation.explain_shown import (
     shown_line,
     shown_pieces,
 )
-from groundstation.explain_terminal import headline, uncoded
+from groundstation.explain.terminal import headline, uncoded
 
 _WORTH_A_NUMBER = 3  # heat from which a token's bits are written beside it
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from groundstation.explain import Explanation
-from groundstation.explain_lines import Line
+from groundstation.explain.account import Explanation
+from groundstation.explain.lines import Line
 
 _WORD = re.compile(rb"[A-Za-z0-9_\x80-\xff]+|[^\sA-Za-z0-9_\x80-\xff]+|\s+")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from groundstation.explain.attribution import HUNKS, FileTold, HunkTold, Writing
 from groundstation.explain_record import Decided
-from groundstation.explain_tell import HUNKS, FileTold, HunkTold, Writing
 from shared.errors import RegenerationError
 from shared.lines import split_lines
 from shared.prompts.textform import TextForm

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from groundstation.explain_lines import HunkCost, Line, by_label, hunks_of
+from groundstation.explain.attribution import LOCI, FileTold, tell
+from groundstation.explain.lines import HunkCost, Line, by_label, hunks_of
 from groundstation.explain_record import Decided, record
-from groundstation.explain_tell import LOCI, FileTold, tell
 from groundstation.inspect import inspect_envelope
 from shared.digest import sha256
 from shared.envelope import check_baseline, check_pin

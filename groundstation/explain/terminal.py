@@ -8,11 +8,11 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from groundstation.explain import Explanation, FileCost, Part, verb
-from groundstation.explain_dearest import Dear, Dearest
-from groundstation.explain_json import readable_path
-from groundstation.explain_lines import HunkCost, Line
-from groundstation.explain_shown import (
+from groundstation.explain.account import Explanation, FileCost, Part, verb
+from groundstation.explain.dearest import Dear, Dearest
+from groundstation.explain.json_report import readable_path
+from groundstation.explain.lines import HunkCost, Line
+from groundstation.explain.spelling import (
     LEVELS_BITS,
     heat,
     in_bytes,

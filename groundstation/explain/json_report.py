@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from groundstation.explain import TEXT, Explanation, FileCost
-from groundstation.explain_dearest import Dear, Dearest
-from groundstation.explain_lines import HunkCost, Line
+from groundstation.explain.account import TEXT, Explanation, FileCost
+from groundstation.explain.dearest import Dear, Dearest
+from groundstation.explain.lines import HunkCost, Line
 
 
 def as_dict(explanation: Explanation, costliest: Dearest) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundstation.explain_lines import Line, Token
+from groundstation.explain.lines import Line, Token
 
 LEVELS_BITS = (0.5, 2.0, 4.0, 8.0)
 """Where a token's heat rises by one: up to half a bit it was expected."""

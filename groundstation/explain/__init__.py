@@ -1,0 +1,1 @@
+"""Where an envelope's bytes go, by cause, file, line and token."""
