@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from groundstation.authoring.author import Effort, author
 from groundstation.authoring.signed import send
-from groundstation.git_history import Commit, CommitTrees, TreeReader, find_commits
-from groundstation.git_objects import open_objects
+from groundstation.git.history import Commit, CommitTrees, TreeReader, find_commits
+from groundstation.git.objects import open_objects
 from groundstation.peers import PEERS, measure_peer
 from groundstation.survey_log import SurveyLog, default_log, open_log
 from groundstation.survey_report import CommitCost, Outcome, Survey

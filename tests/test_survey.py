@@ -29,8 +29,8 @@ from typer.testing import CliRunner
 from groundstation.commands.survey import survey as command
 from groundstation.commands.tables import PIPE_COLUMNS
 from groundstation.commands.tables import table as made_table
-from groundstation.git_history import TreeReader, find_commits, parse_since
-from groundstation.git_objects import open_objects
+from groundstation.git.history import TreeReader, find_commits, parse_since
+from groundstation.git.objects import open_objects
 from groundstation.peers import PEERS, measure_peer
 from groundstation.survey import Care, Selection, survey
 from groundstation.survey_log import default_log, open_log

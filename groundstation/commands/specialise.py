@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from groundstation.fetch import open_adapter, open_source
-from groundstation.git_history import parse_since
+from groundstation.git.history import parse_since
 from groundstation.sources import SourceModel
 from groundstation.specialise.adapter import Adapter
 from groundstation.specialise.course import Course, Limits

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from groundstation.commands.tables import cell, ratio_cell, table, wide_console
-from groundstation.git_history import parse_since
+from groundstation.git.history import parse_since
 from groundstation.inputs import open_model
 from groundstation.survey import Care, Selection
 from groundstation.survey import survey as survey_commits

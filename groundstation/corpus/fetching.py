@@ -12,7 +12,7 @@ from groundstation.corpus.histories import tree_name
 from groundstation.corpus.manifest import Row
 from groundstation.corpus.patch import short_digest
 from groundstation.corpus.texts import TextStore
-from groundstation.git_objects import open_objects
+from groundstation.git.objects import open_objects
 from shared.errors import DownloadError, InputError
 from shared.terminal import Report, silent
 from shared.tree import read_tree

@@ -12,8 +12,8 @@ from groundstation.corpus.patch import FilePatch
 from groundstation.corpus.ranking import rank
 from groundstation.corpus.release_pairs import Caps, Drawn
 from groundstation.corpus.selection import Limits, is_taken
-from groundstation.git_history import Commit, find_commits
-from groundstation.git_objects import RAW_CHANGES, GitObjects, open_objects
+from groundstation.git.history import Commit, find_commits
+from groundstation.git.objects import RAW_CHANGES, GitObjects, open_objects
 from shared.errors import InputError
 from shared.tree import Mode, Tree, path_text, read_tree
 

@@ -19,7 +19,7 @@ from mutations import Parser
 from tiny_models import save_checkpoint, save_gguf
 
 from groundstation.catalogue import Part
-from groundstation.git_history import Commit
+from groundstation.git.history import Commit
 from groundstation.keys import load_private_key, write_key_pair
 from groundstation.pin_model import read_source
 from groundstation.specialise.adapter import Adapter, LowRank

@@ -23,8 +23,8 @@ from groundstation.cli import app
 from groundstation.corpus.histories import draw_history
 from groundstation.corpus.release_pairs import Caps
 from groundstation.corpus.selection import Limits
-from groundstation.git_history import TreeReader, find_commits
-from groundstation.git_objects import open_objects
+from groundstation.git.history import TreeReader, find_commits
+from groundstation.git.objects import open_objects
 from groundstation.specialise.material import from_history
 from shared.errors import InputError
 
@@ -238,4 +238,4 @@ def test_git_is_run_from_one_place() -> None:
         if '"git",' in path.read_text(encoding="utf-8") and "subprocess" in path.read_text("utf-8")
     }
     # the second reads patches, in an empty repository of its own; it opens nobody's
-    assert users == {"groundstation/git_program.py", "groundstation/second_reading.py"}
+    assert users == {"groundstation/git/program.py", "groundstation/second_reading.py"}

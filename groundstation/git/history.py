@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 
-from groundstation.git_objects import GITLINK, RAW_CHANGES, GitObjects, Listing
+from groundstation.git.objects import GITLINK, RAW_CHANGES, GitObjects, Listing
 from shared.delta import MOST_FILE_BYTES
 from shared.errors import InputError
 from shared.tree import Entry, Mode, Tree

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundstation.git_program import run_git
+from groundstation.git.program import run_git
 from shared.errors import InputError
 from shared.tree import path_text
 

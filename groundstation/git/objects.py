@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from groundstation.git_program import run_git, start_git
-from groundstation.git_stand_in import find_repository, stand_in
+from groundstation.git.program import run_git, start_git
+from groundstation.git.stand_in import find_repository, stand_in
 from shared.errors import InputError
 from shared.tree import Mode, path_bytes, path_text
 
