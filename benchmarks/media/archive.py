@@ -17,13 +17,13 @@ from typing import Annotated, Final
 
 import typer
 
+from groundstation.media.archive.decode_entry import ArchiveDamaged, Restored
+from groundstation.media.archive.disk import Disk
+from groundstation.media.archive.index import Index, Keep, Kind
+from groundstation.media.archive.reader import Archive, open_archive
+from groundstation.media.archive.restore import restore_all
+from groundstation.media.archive.writer import write_archive
 from groundstation.media.bundle import viewer_page, write_bundle
-from groundstation.media.cold.disk import Disk
-from groundstation.media.cold.index import Index, Keep, Kind
-from groundstation.media.cold.opened import Archive, open_archive
-from groundstation.media.cold.restored import restore_all
-from groundstation.media.cold.returned import ArchiveDamaged, Restored
-from groundstation.media.cold.written import write_archive
 from groundstation.media.encode import encode_pictures
 from groundstation.media.family import Family, Member, read_family
 from groundstation.media.gate import Gate, Verdict, judge

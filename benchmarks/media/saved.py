@@ -27,9 +27,9 @@ from typing import Annotated
 
 import typer
 
-from groundstation.media.cold.disk import Disk
-from groundstation.media.cold.index import Index, Keep
-from groundstation.media.cold.written import write_archive
+from groundstation.media.archive.disk import Disk
+from groundstation.media.archive.index import Index, Keep
+from groundstation.media.archive.writer import write_archive
 from groundstation.media.encode import encode_pictures, totals
 from groundstation.media.family import Family, Member
 from groundstation.media.gate import Gate

@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from drops import made
 from mutations import Parser
 
+from groundstation.media.archive.decode_entry import ArchiveDamaged
+from groundstation.media.archive.index import Index, Keep, Kind, Picture, encode_index
+from groundstation.media.archive.locator import HEAD_INDEX, LOCATOR_BYTES, Locator, encode_locator
+from groundstation.media.archive.reader import Archive
+from groundstation.media.archive.shards import Layout, protected
 from groundstation.media.book import Book, Entry, read_book, write_book
 from groundstation.media.bundle import MAGIC, VERSION, read_bundle, write_bundle
-from groundstation.media.cold.index import Index, Keep, Kind, Picture, encode_index
-from groundstation.media.cold.locator import HEAD_INDEX, LOCATOR_BYTES, Locator, encode_locator
-from groundstation.media.cold.opened import Archive
-from groundstation.media.cold.returned import ArchiveDamaged
-from groundstation.media.cold.shards import Layout, protected
 from groundstation.media.gate import Gate, Verdict
 from shared.auth.profiles import Profile
 from shared.auth.tags import make_tail

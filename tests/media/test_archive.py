@@ -23,23 +23,16 @@ from typer.testing import CliRunner
 
 pytest.importorskip("ssimulacra2")
 from groundstation.cli import app
-from groundstation.media.cold import restored
-from groundstation.media.cold.disk import Disk
-from groundstation.media.cold.index import (
-    Index,
-    Keep,
-    Kind,
-    decode_index,
-    encode_index,
-    is_safe,
-)
-from groundstation.media.cold.locator import LOCATOR_BYTES, decode_locator, encode_locator
-from groundstation.media.cold.opened import Archive
-from groundstation.media.cold.parity import filled, parity_of
-from groundstation.media.cold.restored import remove_originals
-from groundstation.media.cold.returned import ArchiveDamaged
-from groundstation.media.cold.shards import Layout, protected, recovered
-from groundstation.media.cold.written import write_archive
+from groundstation.media.archive import restore
+from groundstation.media.archive.decode_entry import ArchiveDamaged
+from groundstation.media.archive.disk import Disk
+from groundstation.media.archive.index import Index, Keep, Kind, decode_index, encode_index, is_safe
+from groundstation.media.archive.locator import LOCATOR_BYTES, decode_locator, encode_locator
+from groundstation.media.archive.parity import filled, parity_of
+from groundstation.media.archive.reader import Archive
+from groundstation.media.archive.restore import remove_originals
+from groundstation.media.archive.shards import Layout, protected, recovered
+from groundstation.media.archive.writer import write_archive
 from groundstation.media.family import read_family
 from groundstation.media.gate import Gate, judge
 from groundstation.media.images import decode_picture, encode_picture, read_picture
@@ -529,7 +522,7 @@ class CutDisk(Disk):
         self.undo.setdefault(path.parent, []).append(put_back)
 
 
-def both(folder: Path, generator: bytes, out: Path, disk: Disk) -> restored.Pruned:
+def both(folder: Path, generator: bytes, out: Path, disk: Disk) -> restore.Pruned:
     """What ``media archive --delete-originals`` does, first time and again."""
     if not out.exists():
         archived(folder, generator, out, disk=disk)

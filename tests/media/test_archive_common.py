@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from groundstation.cli import app
-from groundstation.media.cold.common import common_bytes, packed, unpacked
-from groundstation.media.cold.disk import Disk
-from groundstation.media.cold.index import Index, Keep, Kind
-from groundstation.media.cold.opened import Archive, open_archive
-from groundstation.media.cold.returned import ArchiveDamaged
-from groundstation.media.cold.shards import Layout
-from groundstation.media.cold.written import write_archive
+from groundstation.media.archive.common import common_bytes, packed, unpacked
+from groundstation.media.archive.decode_entry import ArchiveDamaged
+from groundstation.media.archive.disk import Disk
+from groundstation.media.archive.index import Index, Keep, Kind
+from groundstation.media.archive.reader import Archive, open_archive
+from groundstation.media.archive.shards import Layout
+from groundstation.media.archive.writer import write_archive
 from groundstation.media.family import pictures_below
 from groundstation.media.gate import Gate
 from groundstation.media.images import encode_picture

@@ -10,11 +10,11 @@ import pytest
 from hostile_media import HostileMedia
 from mutations import bounded_memory, check_bytes, check_texts
 
-from groundstation.media.cold.index import encode_index
-from groundstation.media.cold.locator import HEAD_INDEX, LOCATOR_BYTES, Locator, encode_locator
-from groundstation.media.cold.opened import Archive
-from groundstation.media.cold.returned import ArchiveDamaged
-from groundstation.media.cold.shards import Layout
+from groundstation.media.archive.decode_entry import ArchiveDamaged
+from groundstation.media.archive.index import encode_index
+from groundstation.media.archive.locator import HEAD_INDEX, LOCATOR_BYTES, Locator, encode_locator
+from groundstation.media.archive.reader import Archive
+from groundstation.media.archive.shards import Layout
 from shared.digest import sha256
 from shared.errors import InputError
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundstation.media.cold.index import (
+from groundstation.media.archive.index import (
     MAX_INDEX_BYTES,
     Index,
     Keep,

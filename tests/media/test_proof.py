@@ -20,9 +20,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from groundstation.cli import app
-from groundstation.media.cold.index import Keep, Kind, Picture
-from groundstation.media.cold.proof import reason_to_stay
-from groundstation.media.cold.returned import Restored
+from groundstation.media.archive.decode_entry import Restored
+from groundstation.media.archive.index import Keep, Kind, Picture
+from groundstation.media.archive.proof import reason_to_stay
 from groundstation.media.gate import Gate
 from shared.media.png import write_png
 

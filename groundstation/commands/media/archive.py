@@ -20,17 +20,17 @@ from groundstation.commands.media.options import (
     TableOption,
 )
 from groundstation.commands.tables import wide_console
-from groundstation.media.cold.disk import Disk
-from groundstation.media.cold.index import Index, Keep
-from groundstation.media.cold.opened import Archive, open_archive
-from groundstation.media.cold.restored import (
+from groundstation.media.archive.disk import Disk
+from groundstation.media.archive.index import Index, Keep
+from groundstation.media.archive.reader import Archive, open_archive
+from groundstation.media.archive.restore import (
     Outcome,
     Pruned,
     chosen,
     remove_originals,
     restore_all,
 )
-from groundstation.media.cold.written import nameable, write_archive
+from groundstation.media.archive.writer import nameable, write_archive
 from groundstation.media.family import pictures_below, read_family
 from groundstation.media.files import checked_out, generator_file, named_values, readable, selected
 from groundstation.media.gate import Gate

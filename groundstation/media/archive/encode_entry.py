@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from groundstation.media.cold.common import packed
-from groundstation.media.cold.index import DIGEST_BYTES, Keep, Kind, Picture
-from groundstation.media.cold.returned import MAX_PACKED_BYTES, MIDDLE
+from groundstation.media.archive.common import packed
+from groundstation.media.archive.decode_entry import MAX_PACKED_BYTES, MIDDLE
+from groundstation.media.archive.index import DIGEST_BYTES, Keep, Kind, Picture
 from groundstation.media.encode import encode_original
 from groundstation.media.fallback import smallest_file
 from groundstation.media.family import Member

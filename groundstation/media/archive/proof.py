@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from groundstation.media.cold.index import Keep
-from groundstation.media.cold.returned import Restored
+from groundstation.media.archive.decode_entry import Restored
+from groundstation.media.archive.index import Keep
 from groundstation.media.gate import Gate, judge
 from groundstation.media.second import MAX_PIXELS, NotJudged, Second, read_again
 from shared.media.fixed import U8

@@ -14,9 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from groundstation.media.cold.common import common_bytes
-from groundstation.media.cold.disk import Disk
-from groundstation.media.cold.index import (
+from groundstation.media.archive.common import common_bytes
+from groundstation.media.archive.decode_entry import ArchiveDamaged
+from groundstation.media.archive.disk import Disk
+from groundstation.media.archive.encode_entry import Kept, keep_picture
+from groundstation.media.archive.index import (
     DRAWN,
     Index,
     Keep,
@@ -25,17 +27,15 @@ from groundstation.media.cold.index import (
     encode_index,
     is_safe,
 )
-from groundstation.media.cold.kept import Kept, keep_picture
-from groundstation.media.cold.locator import (
+from groundstation.media.archive.locator import (
     HEAD_COPIES,
     HEAD_INDEX,
     LOCATOR_BYTES,
     Locator,
     encode_locator,
 )
-from groundstation.media.cold.opened import Archive
-from groundstation.media.cold.returned import ArchiveDamaged
-from groundstation.media.cold.shards import Layout, protected
+from groundstation.media.archive.reader import Archive
+from groundstation.media.archive.shards import Layout, protected
 from groundstation.media.family import Member, name_of
 from groundstation.media.gate import Gate
 from groundstation.media.walk import within

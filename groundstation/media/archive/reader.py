@@ -11,7 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
-from groundstation.media.cold.index import (
+from groundstation.media.archive.decode_entry import (
+    ArchiveDamaged,
+    Restored,
+    drawn_again,
+    file_again,
+)
+from groundstation.media.archive.index import (
     DIGEST_BYTES,
     DRAWN,
     Index,
@@ -19,7 +25,7 @@ from groundstation.media.cold.index import (
     Picture,
     decode_index,
 )
-from groundstation.media.cold.locator import (
+from groundstation.media.archive.locator import (
     HEAD_COPIES,
     HEAD_INDEX,
     LOCATOR_BYTES,
@@ -27,13 +33,7 @@ from groundstation.media.cold.locator import (
     decode_locator,
     encode_locator,
 )
-from groundstation.media.cold.returned import (
-    ArchiveDamaged,
-    Restored,
-    drawn_again,
-    file_again,
-)
-from groundstation.media.cold.shards import Layout, recovered
+from groundstation.media.archive.shards import Layout, recovered
 from shared.digest import sha256
 from shared.errors import InputError, RehydrationError
 from shared.media.generator import read_generator

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from groundstation.media.cold.common import unpacked
-from groundstation.media.cold.index import Kind, Picture
+from groundstation.media.archive.common import unpacked
+from groundstation.media.archive.index import Kind, Picture
 from groundstation.media.images import decode_picture
 from shared.errors import RehydrationError
 from shared.media.fixed import U8

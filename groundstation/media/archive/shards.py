@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from groundstation.media.cold.parity import filled, parity_of
+from groundstation.media.archive.parity import filled, parity_of
 from shared.digest import sha256
 from shared.media.fixed import U8
 

@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from groundstation.media.cold.disk import Disk, durable_new
-from groundstation.media.cold.index import DIGEST_BYTES, Picture
-from groundstation.media.cold.opened import Archive, open_archive
-from groundstation.media.cold.proof import reason_to_stay
-from groundstation.media.cold.returned import ArchiveDamaged
+from groundstation.media.archive.decode_entry import ArchiveDamaged
+from groundstation.media.archive.disk import Disk, durable_new
+from groundstation.media.archive.index import DIGEST_BYTES, Picture
+from groundstation.media.archive.proof import reason_to_stay
+from groundstation.media.archive.reader import Archive, open_archive
 from groundstation.media.second import second_reader
 from shared.digest import sha256
 from shared.errors import InputError, words_of

@@ -14,8 +14,8 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from groundstation.media.cold.index import MAX_INDEX_BYTES
-from groundstation.media.cold.shards import Layout
+from groundstation.media.archive.index import MAX_INDEX_BYTES
+from groundstation.media.archive.shards import Layout
 from shared.digest import sha256
 from shared.errors import InputError
 

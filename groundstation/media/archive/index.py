@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from groundstation.media.cold.common import MAX_BYTES
+from groundstation.media.archive.common import MAX_BYTES
 from groundstation.media.gate import Gate
 from shared.errors import InputError
 from shared.media.container import MAX_BODY_BYTES
