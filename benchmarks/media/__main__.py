@@ -16,11 +16,11 @@ from typing import Annotated
 import typer
 
 from groundstation.media.asked import fitted_prompts
-from groundstation.media.correct import smallest_residual
-from groundstation.media.fallback import Coded, coarsest, finest
 from groundstation.media.family import Family, Member, read_family
-from groundstation.media.gate import Gate, Verdict, judge
 from groundstation.media.images import read_picture
+from groundstation.media.judge.fallback import Coded, coarsest, finest
+from groundstation.media.judge.gate import Gate, Verdict, judge
+from groundstation.media.judge.residual import smallest_residual
 from groundstation.media.train import Target, train
 from shared.digest import to_hex
 from shared.media.fixed import U8

@@ -26,8 +26,8 @@ from groundstation.media.archive.writer import write_archive
 from groundstation.media.bundle import viewer_page, write_bundle
 from groundstation.media.encode import encode_pictures
 from groundstation.media.family import Family, Member, read_family
-from groundstation.media.gate import Gate, Verdict, judge
 from groundstation.media.images import decode_picture, encode_picture, read_picture
+from groundstation.media.judge.gate import Gate, Verdict, judge
 from groundstation.media.train import Target, train
 from shared.digest import sha256
 from shared.errors import InputError

@@ -10,7 +10,7 @@ from typing import Final
 
 from groundstation.media.diffusion.plan import Plan
 from groundstation.media.diffusion.search import SEEDS_TRIED
-from groundstation.media.gate import Gate, Verdict
+from groundstation.media.judge.gate import Gate, Verdict
 from shared.media.generator import Loaded
 
 SMALL_BOOK: Final = 16

@@ -32,8 +32,8 @@ from groundstation.media.archive.index import Index, Keep
 from groundstation.media.archive.writer import write_archive
 from groundstation.media.encode import encode_pictures, totals
 from groundstation.media.family import Family, Member
-from groundstation.media.gate import Gate
 from groundstation.media.grouping import Likeness
+from groundstation.media.judge.gate import Gate
 from groundstation.media.lean import lean_generator
 from groundstation.media.survey import find_families, take_inventory
 from groundstation.media.train import Target, train

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from groundstation.media.gate import Verdict
+from groundstation.media.judge.gate import Verdict
 from shared.digest import from_hex, to_hex
 from shared.errors import InputError, RehydrationError, words_of
 from shared.files import replace_file

@@ -11,11 +11,11 @@ import numpy as np
 
 from groundstation.media.asked import prompts_for
 from groundstation.media.book import Book, Entry
-from groundstation.media.correct import smallest_residual
-from groundstation.media.fallback import smallest_file
 from groundstation.media.family import Member
-from groundstation.media.gate import Gate, judge
 from groundstation.media.images import bytes_of, decode_picture, decoded, pillow
+from groundstation.media.judge.fallback import smallest_file
+from groundstation.media.judge.gate import Gate, judge
+from groundstation.media.judge.residual import smallest_residual
 from shared.errors import InputError
 from shared.media.fixed import U8
 from shared.media.generator import Generator, Loaded

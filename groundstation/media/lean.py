@@ -14,9 +14,9 @@ import numpy as np
 
 from groundstation.media.basis import check_alike, stored
 from groundstation.media.components import fit_components
-from groundstation.media.correct import smallest_residual
 from groundstation.media.family import Family, Member
-from groundstation.media.gate import Gate
+from groundstation.media.judge.gate import Gate
+from groundstation.media.judge.residual import smallest_residual
 from groundstation.media.learnable import read_learnable
 from shared.errors import InputError
 from shared.media.generator import write_generator

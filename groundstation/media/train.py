@@ -19,8 +19,8 @@ from groundstation.media.asked import fitted_prompts
 from groundstation.media.basis import Fit, stored
 from groundstation.media.family import Family, Member
 from groundstation.media.fits import Model, Shelf, models_of
-from groundstation.media.gate import Verdict, judge
 from groundstation.media.images import encode_picture
+from groundstation.media.judge.gate import Verdict, judge
 from groundstation.media.learnable import read_learnable
 from groundstation.media.network.style import torch_is_there
 from shared.errors import InputError, PinError

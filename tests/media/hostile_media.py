@@ -21,7 +21,7 @@ from groundstation.media.archive.reader import Archive
 from groundstation.media.archive.shards import Layout, protected
 from groundstation.media.book import Book, Entry, read_book, write_book
 from groundstation.media.bundle import MAGIC, VERSION, read_bundle, write_bundle
-from groundstation.media.gate import Gate, Verdict
+from groundstation.media.judge.gate import Gate, Verdict
 from shared.auth.profiles import Profile
 from shared.auth.tags import make_tail
 from shared.digest import sha256

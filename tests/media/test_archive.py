@@ -34,8 +34,8 @@ from groundstation.media.archive.restore import remove_originals
 from groundstation.media.archive.shards import Layout, protected, recovered
 from groundstation.media.archive.writer import write_archive
 from groundstation.media.family import read_family
-from groundstation.media.gate import Gate, judge
 from groundstation.media.images import decode_picture, encode_picture, read_picture
+from groundstation.media.judge.gate import Gate, judge
 from shared.digest import sha256
 from shared.errors import InputError, RehydrationError
 from shared.media.generator import write_generator

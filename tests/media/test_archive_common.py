@@ -23,8 +23,8 @@ from groundstation.media.archive.reader import Archive, open_archive
 from groundstation.media.archive.shards import Layout
 from groundstation.media.archive.writer import write_archive
 from groundstation.media.family import pictures_below
-from groundstation.media.gate import Gate
 from groundstation.media.images import encode_picture
+from groundstation.media.judge.gate import Gate
 from shared.terminal import silent
 
 NOISE = random.Random(4).randbytes

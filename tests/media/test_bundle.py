@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from groundstation.cli import app
 from groundstation.media.book import Book, Entry, write_book
 from groundstation.media.bundle import read_bundle, viewer_page, write_bundle
-from groundstation.media.gate import Verdict
+from groundstation.media.judge.gate import Verdict
 from shared.errors import InputError, PinError, RehydrationError
 from shared.media.container import Coder
 from shared.media.generator import Loaded, read_generator, write_generator

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 pytest.importorskip("ssimulacra2")
 
 from groundstation.cli import app
-from groundstation.media.butteraugli import PROGRAM, butteraugli
-from groundstation.media.gate import Gate, judge
 from groundstation.media.images import encode_picture
+from groundstation.media.judge.butteraugli import PROGRAM, butteraugli
+from groundstation.media.judge.gate import Gate, judge
 from shared.errors import InputError
 
 INSTALLED = pytest.mark.skipif(not shutil.which(PROGRAM), reason=f"{PROGRAM} is not installed")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip("ssimulacra2")
-from groundstation.media import fallback
-from groundstation.media.fallback import Coded, coarsest, smallest_file
-from groundstation.media.gate import Gate, Verdict
 from groundstation.media.images import decode_picture, encode_picture
+from groundstation.media.judge import fallback
+from groundstation.media.judge.fallback import Coded, coarsest, smallest_file
+from groundstation.media.judge.gate import Gate, Verdict
 
 
 def at_least(score: float) -> Callable[[Verdict], bool]:

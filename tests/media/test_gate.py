@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from shared.errors import InputError
 
 pytest.importorskip("ssimulacra2")
-from groundstation.media.gate import Gate, judge, worst_block
 from groundstation.media.images import opaque
+from groundstation.media.judge.gate import Gate, judge, worst_block
 
 
 @settings(deadline=None, max_examples=40)

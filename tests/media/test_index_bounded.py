@@ -19,7 +19,7 @@ from groundstation.media.archive.index import (
     decode_index,
     encode_index,
 )
-from groundstation.media.gate import Gate
+from groundstation.media.judge.gate import Gate
 from shared.errors import InputError
 
 PICTURE = Picture("a.png", "a.png", Kind.FILE, b"", 0, 9, bytes(16), bytes(16), bytes(16), 9, 90, 1)

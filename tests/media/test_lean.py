@@ -18,8 +18,8 @@ from groundstation.media.basis import stored
 from groundstation.media.components import fit_components
 from groundstation.media.encode import encode_pictures, totals
 from groundstation.media.family import Family, Member
-from groundstation.media.gate import Gate, judge
 from groundstation.media.images import encode_picture, read_picture
+from groundstation.media.judge.gate import Gate, judge
 from groundstation.media.lean import STEPS, lean_generator
 from shared.errors import InputError
 from shared.media.generator import Loaded, read_generator, write_generator

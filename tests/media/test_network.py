@@ -17,8 +17,8 @@ from groundstation.media.basis import samples_of, stored
 from groundstation.media.encode import encode_original
 from groundstation.media.family import read_family
 from groundstation.media.fits import models_of
-from groundstation.media.gate import Gate, judge
 from groundstation.media.images import read_picture
+from groundstation.media.judge.gate import Gate, judge
 from groundstation.media.network.fit import Plan, fit_network
 from groundstation.media.network.latents import fitted_latents
 from groundstation.media.network.quantise import quantised

@@ -23,7 +23,7 @@ from groundstation.cli import app
 from groundstation.media.archive.decode_entry import Restored
 from groundstation.media.archive.index import Keep, Kind, Picture
 from groundstation.media.archive.proof import reason_to_stay
-from groundstation.media.gate import Gate
+from groundstation.media.judge.gate import Gate
 from shared.media.png import write_png
 
 RUNNER = CliRunner()

@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from groundstation.media.second import NotJudged, read_again
+from groundstation.media.judge.second_reading import NotJudged, read_again
 from shared.pictures.containers.read import container_facts
 from shared.pictures.facts import NotUnderstood
 from shared.pictures.reading import Unreadable, read_bytes

@@ -184,7 +184,7 @@ def test_the_cheapest_that_passes_is_kept(pocket: Basis, tmp_path: Path) -> None
     images = pytest.importorskip("groundstation.media.images")
     from groundstation.media.encode import encode_original, totals
     from groundstation.media.family import Member
-    from groundstation.media.gate import Gate, judge
+    from groundstation.media.judge.gate import Gate, judge
 
     pocket = replace(pocket, curves=np.stack([np.arange(1, 256) * 4000] * 3).astype(np.int32))
     renderer, gate = Renderer(pocket), Gate(score=60.0, block_levels=4.0)

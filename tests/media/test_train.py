@@ -20,8 +20,8 @@ pytest.importorskip("ssimulacra2")
 from groundstation.media.basis import Fit, samples_of, stored
 from groundstation.media.encode import check_entry, encode_pictures, totals
 from groundstation.media.family import Family, Member, read_family
-from groundstation.media.gate import Gate, judge
 from groundstation.media.images import encode_picture, read_picture
+from groundstation.media.judge.gate import Gate, judge
 from groundstation.media.train import COARSER, Target, coarsest_step, finest_step, train
 from tests.media.conftest import COLOURS, Shown
 

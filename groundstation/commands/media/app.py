@@ -55,8 +55,8 @@ from groundstation.media.files import (
     write_new,
 )
 from groundstation.media.fits import NETWORKS
-from groundstation.media.gate import Gate
 from groundstation.media.images import encode_picture
+from groundstation.media.judge.gate import Gate
 from groundstation.media.learnable import learners, refuse_larger
 from groundstation.media.train import Target
 from groundstation.media.train import train as learn

@@ -33,7 +33,7 @@ from groundstation.media.archive.restore import (
 from groundstation.media.archive.writer import nameable, write_archive
 from groundstation.media.family import pictures_below, read_family
 from groundstation.media.files import checked_out, generator_file, named_values, readable, selected
-from groundstation.media.gate import Gate
+from groundstation.media.judge.gate import Gate
 from shared.errors import InputError
 from shared.terminal import print_json, progress, reports_errors
 

@@ -18,7 +18,7 @@ from groundstation.commands.media.options import (
 from groundstation.commands.media.report import info_dict, print_left_out, print_pairs
 from groundstation.media.family import read_family
 from groundstation.media.files import checked_out, named_values, selected, write_new
-from groundstation.media.gate import Gate
+from groundstation.media.judge.gate import Gate
 from groundstation.media.lean import lean_generator
 from groundstation.media.learnable import learners, refuse_larger
 from shared.media.generator import read_generator

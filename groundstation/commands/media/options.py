@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from groundstation.media.gate import Gate
+from groundstation.media.judge.gate import Gate
 
 GATE: Final = Gate()
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the pictures.")]

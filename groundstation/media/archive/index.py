@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from groundstation.media.archive.common import MAX_BYTES
-from groundstation.media.gate import Gate
+from groundstation.media.judge.gate import Gate
 from shared.errors import InputError
 from shared.media.container import MAX_BODY_BYTES
 from shared.untrusted import PARSING_FAULTS, json_value

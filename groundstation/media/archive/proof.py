@@ -16,8 +16,8 @@ import numpy as np
 
 from groundstation.media.archive.decode_entry import Restored
 from groundstation.media.archive.index import Keep
-from groundstation.media.gate import Gate, judge
-from groundstation.media.second import MAX_PIXELS, NotJudged, Second, read_again
+from groundstation.media.judge.gate import Gate, judge
+from groundstation.media.judge.second_reading import MAX_PIXELS, NotJudged, Second, read_again
 from shared.media.fixed import U8
 from shared.pictures.containers.read import container_facts
 from shared.pictures.facts import Facts, NotUnderstood

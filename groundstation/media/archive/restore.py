@@ -11,7 +11,7 @@ from groundstation.media.archive.disk import Disk, durable_new
 from groundstation.media.archive.index import DIGEST_BYTES, Picture
 from groundstation.media.archive.proof import reason_to_stay
 from groundstation.media.archive.reader import Archive, open_archive
-from groundstation.media.second import second_reader
+from groundstation.media.judge.second_reading import second_reader
 from shared.digest import sha256
 from shared.errors import InputError, words_of
 from shared.terminal import Report

@@ -37,7 +37,7 @@ from groundstation.media.archive.locator import (
 from groundstation.media.archive.reader import Archive
 from groundstation.media.archive.shards import Layout, protected
 from groundstation.media.family import Member, name_of
-from groundstation.media.gate import Gate
+from groundstation.media.judge.gate import Gate
 from groundstation.media.walk import within
 from shared.digest import sha256
 from shared.errors import InputError, words_of

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from groundstation.media.gate import Gate, Verdict, judge
 from groundstation.media.images import NotHeld, decode_picture, encode_picture
+from groundstation.media.judge.gate import Gate, Verdict, judge
 from shared.media.fixed import U8
 
 FORMATS: Final = ("AVIF", "JXL")

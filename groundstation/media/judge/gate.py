@@ -19,8 +19,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.media.butteraugli import butteraugli
 from groundstation.media.images import encode_picture, opaque
+from groundstation.media.judge.butteraugli import butteraugli
 from shared.errors import InputError
 from shared.media.fixed import U8
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from groundstation.media.gate import Gate, Verdict, is_good, judge
+from groundstation.media.judge.gate import Gate, Verdict, is_good, judge
 from shared.media.coefficients import MAGNITUDE_LIMIT
 from shared.media.fixed import F64, U8
 from shared.media.residual import (
