@@ -15,13 +15,13 @@ from typing import Annotated
 
 import typer
 
-from groundstation.media.asked import fitted_prompts
 from groundstation.media.family import Family, Member, read_family
 from groundstation.media.images import read_picture
 from groundstation.media.judge.fallback import Coded, coarsest, finest
 from groundstation.media.judge.gate import Gate, Verdict, judge
 from groundstation.media.judge.residual import smallest_residual
-from groundstation.media.train import Target, train
+from groundstation.media.learn.prompts import fitted_prompts
+from groundstation.media.learn.train import Target, train
 from shared.digest import to_hex
 from shared.media.fixed import U8
 from shared.media.generator import Loaded, read_generator

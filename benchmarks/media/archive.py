@@ -28,7 +28,7 @@ from groundstation.media.encode import encode_pictures
 from groundstation.media.family import Family, Member, read_family
 from groundstation.media.images import decode_picture, encode_picture, read_picture
 from groundstation.media.judge.gate import Gate, Verdict, judge
-from groundstation.media.train import Target, train
+from groundstation.media.learn.train import Target, train
 from shared.digest import sha256
 from shared.errors import InputError
 from shared.media.fixed import U8

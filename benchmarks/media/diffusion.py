@@ -30,7 +30,7 @@ from groundstation.media.family import Family, Member, read_family
 from groundstation.media.images import encode_picture, read_picture
 from groundstation.media.judge.fallback import coarsest, finest
 from groundstation.media.judge.gate import Gate, Verdict, judge
-from groundstation.media.train import Target, train
+from groundstation.media.learn.train import Target, train
 from shared.media.fixed import U8
 from shared.media.generator import Generator, Loaded, read_generator
 from shared.media.kinds.diffusion import Diffusion

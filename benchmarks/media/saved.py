@@ -34,9 +34,9 @@ from groundstation.media.encode import encode_pictures, totals
 from groundstation.media.family import Family, Member
 from groundstation.media.grouping import Likeness
 from groundstation.media.judge.gate import Gate
-from groundstation.media.lean import lean_generator
+from groundstation.media.learn.lean import lean_generator
+from groundstation.media.learn.train import Target, train
 from groundstation.media.survey import find_families, take_inventory
-from groundstation.media.train import Target, train
 from groundstation.media.worth import Prices
 from shared.media.generator import read_generator
 from shared.media.prompt import Attribute

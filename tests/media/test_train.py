@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from groundstation.media.factors import Samples, discover_factors
-from groundstation.media.light import colour_curve, linear_table, to_linear
+from groundstation.media.learn.factors import Samples, discover_factors
+from groundstation.media.learn.linear_light import colour_curve, linear_table, to_linear
 from shared.errors import InputError
 from shared.media.generator import Loaded, read_generator
 from shared.media.kinds.basis import Basis
@@ -17,12 +17,12 @@ from shared.media.render import Renderer
 from shared.terminal import silent
 
 pytest.importorskip("ssimulacra2")
-from groundstation.media.basis import Fit, samples_of, stored
 from groundstation.media.encode import check_entry, encode_pictures, totals
 from groundstation.media.family import Family, Member, read_family
 from groundstation.media.images import encode_picture, read_picture
 from groundstation.media.judge.gate import Gate, judge
-from groundstation.media.train import COARSER, Target, coarsest_step, finest_step, train
+from groundstation.media.learn.basis import Fit, samples_of, stored
+from groundstation.media.learn.train import COARSER, Target, coarsest_step, finest_step, train
 from tests.media.conftest import COLOURS, Shown
 
 TARGET = Target(mean_score=93.0, least_score=88.0, checked=4)

@@ -54,12 +54,12 @@ from groundstation.media.files import (
     selected,
     write_new,
 )
-from groundstation.media.fits import NETWORKS
 from groundstation.media.images import encode_picture
 from groundstation.media.judge.gate import Gate
-from groundstation.media.learnable import learners, refuse_larger
-from groundstation.media.train import Target
-from groundstation.media.train import train as learn
+from groundstation.media.learn.fits import NETWORKS
+from groundstation.media.learn.learnable import learners, refuse_larger
+from groundstation.media.learn.train import Target
+from groundstation.media.learn.train import train as learn
 from shared.digest import to_hex
 from shared.errors import InputError
 from shared.media.generator import read_generator

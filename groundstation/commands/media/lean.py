@@ -19,8 +19,8 @@ from groundstation.commands.media.report import info_dict, print_left_out, print
 from groundstation.media.family import read_family
 from groundstation.media.files import checked_out, named_values, selected, write_new
 from groundstation.media.judge.gate import Gate
-from groundstation.media.lean import lean_generator
-from groundstation.media.learnable import learners, refuse_larger
+from groundstation.media.learn.lean import lean_generator
+from groundstation.media.learn.learnable import learners, refuse_larger
 from shared.media.generator import read_generator
 from shared.terminal import print_json, progress, reports_errors
 

@@ -9,7 +9,7 @@ import numpy as np
 from groundstation.media.diffusion.plan import Plan
 from groundstation.media.family import Member
 from groundstation.media.images import opaque, pillow
-from groundstation.media.learnable import read_learnable
+from groundstation.media.learn.learnable import read_learnable
 from shared.errors import InputError
 from shared.media.fixed import U8
 from shared.terminal import Report

@@ -15,9 +15,9 @@ from typing import Final
 
 import numpy as np
 
-from groundstation.media.basis import Fit, constant_axes, fit_basis, planes_for
-from groundstation.media.factors import Samples, light_weight
-from groundstation.media.light import F32, F64
+from groundstation.media.learn.basis import Fit, constant_axes, fit_basis, planes_for
+from groundstation.media.learn.factors import Samples, light_weight
+from groundstation.media.learn.linear_light import F32, F64
 from groundstation.media.network.quantise import quantised
 from groundstation.media.network.style import Style, train_style
 from shared.media.fixed import I64

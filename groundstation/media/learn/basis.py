@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.media.factors import (
-    Samples,
-    discover_factors,
-    fitted_planes,
-    light_weight,
+from groundstation.media.learn.factors import Samples, discover_factors, fitted_planes, light_weight
+from groundstation.media.learn.linear_light import (
+    CLIPPED,
+    F32,
+    F64,
+    colour_curve,
+    linear_table,
+    plain_curve,
 )
-from groundstation.media.light import CLIPPED, F32, F64, colour_curve, linear_table, plain_curve
 from shared.errors import InputError
 from shared.media.fixed import U8
 from shared.media.kinds.basis import Basis, Factors, term_values

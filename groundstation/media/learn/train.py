@@ -15,13 +15,13 @@ from typing import Final
 
 import numpy as np
 
-from groundstation.media.asked import fitted_prompts
-from groundstation.media.basis import Fit, stored
 from groundstation.media.family import Family, Member
-from groundstation.media.fits import Model, Shelf, models_of
 from groundstation.media.images import encode_picture
 from groundstation.media.judge.gate import Verdict, judge
-from groundstation.media.learnable import read_learnable
+from groundstation.media.learn.basis import Fit, stored
+from groundstation.media.learn.fits import Model, Shelf, models_of
+from groundstation.media.learn.learnable import read_learnable
+from groundstation.media.learn.prompts import fitted_prompts
 from groundstation.media.network.style import torch_is_there
 from shared.errors import InputError, PinError
 from shared.files import replace_file

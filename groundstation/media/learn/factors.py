@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.media.light import F32, F64
+from groundstation.media.learn.linear_light import F32, F64
 from shared.terminal import Report
 
 I64 = NDArray[np.int64]

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.media.basis import Fit, blank_generator, constant_axes
-from groundstation.media.light import F64, plain_curve
+from groundstation.media.learn.basis import Fit, blank_generator, constant_axes
+from groundstation.media.learn.linear_light import F64, plain_curve
 from shared.media.fixed import U8
 from shared.media.kinds.planes import FACTOR_BITS
 from shared.media.prompt import Attribute

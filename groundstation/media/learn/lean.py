@@ -12,12 +12,12 @@ from typing import Final
 
 import numpy as np
 
-from groundstation.media.basis import check_alike, stored
-from groundstation.media.components import fit_components
 from groundstation.media.family import Family, Member
 from groundstation.media.judge.gate import Gate
 from groundstation.media.judge.residual import smallest_residual
-from groundstation.media.learnable import read_learnable
+from groundstation.media.learn.basis import check_alike, stored
+from groundstation.media.learn.components import fit_components
+from groundstation.media.learn.learnable import read_learnable
 from shared.errors import InputError
 from shared.media.generator import write_generator
 from shared.media.prompt import Prompt

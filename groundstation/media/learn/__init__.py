@@ -1,0 +1,1 @@
+"""From a family of pictures to an exact generator."""
