@@ -22,14 +22,14 @@ import numpy as np
 import typer
 
 from benchmarks.media.diffusion_page import SMALL_BOOK, Facts, Row, page
-from groundstation.media.diffusion.learn import Learned, learn
-from groundstation.media.diffusion.pictures import scaled
-from groundstation.media.diffusion.plan import Plan
-from groundstation.media.diffusion.search import SEEDS_TRIED, best_picks, best_seed
 from groundstation.media.family import Family, Member, read_family
 from groundstation.media.images import encode_picture, read_picture
 from groundstation.media.judge.fallback import coarsest, finest
 from groundstation.media.judge.gate import Gate, Verdict, judge
+from groundstation.media.learn.diffusion.learn import Learned, learn
+from groundstation.media.learn.diffusion.pictures import scaled
+from groundstation.media.learn.diffusion.plan import Plan
+from groundstation.media.learn.diffusion.search import SEEDS_TRIED, best_picks, best_seed
 from groundstation.media.learn.train import Target, train
 from shared.media.fixed import U8
 from shared.media.generator import Generator, Loaded, read_generator

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from statistics import mean, median
 from typing import Final
 
-from groundstation.media.diffusion.plan import Plan
-from groundstation.media.diffusion.search import SEEDS_TRIED
 from groundstation.media.judge.gate import Gate, Verdict
+from groundstation.media.learn.diffusion.plan import Plan
+from groundstation.media.learn.diffusion.search import SEEDS_TRIED
 from shared.media.generator import Loaded
 
 SMALL_BOOK: Final = 16

@@ -20,20 +20,20 @@ pytest.importorskip("torch")
 
 from groundstation.cli import app
 from groundstation.media.bundle import write_bundle
-from groundstation.media.diffusion.export import exported, layer_names, norm_names, path
-from groundstation.media.diffusion.network import build, schedule
-from groundstation.media.diffusion.pictures import read_scaled, scaled
-from groundstation.media.diffusion.plan import Plan
-from groundstation.media.diffusion.search import (
+from groundstation.media.family import Family, Member, read_family
+from groundstation.media.images import encode_picture, read_picture
+from groundstation.media.learn.diffusion.export import exported, layer_names, norm_names, path
+from groundstation.media.learn.diffusion.network import build, schedule
+from groundstation.media.learn.diffusion.pictures import read_scaled, scaled
+from groundstation.media.learn.diffusion.plan import Plan
+from groundstation.media.learn.diffusion.search import (
     best_pick,
     best_picks,
     best_seed,
     levels_of,
     searched,
 )
-from groundstation.media.diffusion.train import Progress, train
-from groundstation.media.family import Family, Member, read_family
-from groundstation.media.images import encode_picture, read_picture
+from groundstation.media.learn.diffusion.train import Progress, train
 from shared.errors import InputError
 from shared.media.generator import read_generator, write_generator
 from shared.media.kinds.diffusion import Diffusion

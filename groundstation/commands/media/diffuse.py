@@ -18,10 +18,10 @@ from groundstation.commands.media.options import (
     TableOption,
 )
 from groundstation.commands.media.report import info_dict, print_left_out, print_pairs
-from groundstation.media.diffusion.learn import learn
-from groundstation.media.diffusion.plan import Plan
 from groundstation.media.family import read_family
 from groundstation.media.files import checked_out, named_values, selected, write_new
+from groundstation.media.learn.diffusion.learn import learn
+from groundstation.media.learn.diffusion.plan import Plan
 from groundstation.media.learn.learnable import learners, refuse_larger
 from shared.media.generator import read_generator
 from shared.terminal import print_json, progress, reports_errors

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from groundstation.media.diffusion.search import searched
 from groundstation.media.family import Member
+from groundstation.media.learn.diffusion.search import searched
 from groundstation.media.network.latents import fitted_latents
 from shared.errors import InputError
 from shared.media.fixed import U8

@@ -18,8 +18,8 @@ from typing import Any, Final
 import numpy as np
 
 from groundstation.accelerator import full_precision
-from groundstation.media.diffusion.network import build, schedule
-from groundstation.media.diffusion.plan import Plan
+from groundstation.media.learn.diffusion.network import build, schedule
+from groundstation.media.learn.diffusion.plan import Plan
 from groundstation.sources import missing_package
 from groundstation.specialise.checkpoint import read_checkpoint, write_checkpoint
 from shared.digest import sha256, to_hex

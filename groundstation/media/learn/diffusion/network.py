@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.media.diffusion.plan import Plan
+from groundstation.media.learn.diffusion.plan import Plan
 from groundstation.sources import missing_package
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from groundstation.media.diffusion.plan import Plan
 from groundstation.media.family import Member
 from groundstation.media.images import opaque, pillow
+from groundstation.media.learn.diffusion.plan import Plan
 from groundstation.media.learn.learnable import read_learnable
 from shared.errors import InputError
 from shared.media.fixed import U8

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundstation.media.diffusion.export import exported
-from groundstation.media.diffusion.pictures import read_scaled
-from groundstation.media.diffusion.plan import Plan
-from groundstation.media.diffusion.train import Progress, train
 from groundstation.media.family import Family, Member
 from groundstation.media.images import encode_picture
+from groundstation.media.learn.diffusion.export import exported
+from groundstation.media.learn.diffusion.pictures import read_scaled
+from groundstation.media.learn.diffusion.plan import Plan
+from groundstation.media.learn.diffusion.train import Progress, train
 from shared.files import replace_file
 from shared.media.generator import write_generator
 from shared.media.prompt import Prompt

@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.media.diffusion.network import schedule
-from groundstation.media.diffusion.plan import Plan
+from groundstation.media.learn.diffusion.network import schedule
+from groundstation.media.learn.diffusion.plan import Plan
 from shared.media.kinds.diffusion import NORMAL, PATH_BITS, SIGMOID, UNIT_BITS, Diffusion
 from shared.media.kinds.diffusion_network import Shape
 from shared.media.prompt import Attribute
