@@ -19,11 +19,11 @@ from groundstation.media.images import read_picture
 from groundstation.media.judge.gate import Gate, judge
 from groundstation.media.learn.basis import samples_of, stored
 from groundstation.media.learn.fits import models_of
+from groundstation.media.learn.network.fit import Plan, fit_network
+from groundstation.media.learn.network.latents import fitted_latents
+from groundstation.media.learn.network.quantise import quantised
+from groundstation.media.learn.network.style import train_style
 from groundstation.media.learn.train import Target, train
-from groundstation.media.network.fit import Plan, fit_network
-from groundstation.media.network.latents import fitted_latents
-from groundstation.media.network.quantise import quantised
-from groundstation.media.network.style import train_style
 from shared.errors import InputError, PinError, RehydrationError
 from shared.media.generator import Loaded, read_generator, write_generator
 from shared.media.kinds.basis import Basis

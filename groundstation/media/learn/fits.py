@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from groundstation.media.family import Family, Member
 from groundstation.media.learn.basis import Fit, fit_basis, samples_of
 from groundstation.media.learn.components import fit_components
-from groundstation.media.network.fit import Plan, fit_network
+from groundstation.media.learn.network.fit import Plan, fit_network
 from shared.digest import sha256, to_hex
 from shared.errors import PinError
 from shared.files import replacing

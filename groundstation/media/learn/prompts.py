@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from groundstation.media.family import Member
 from groundstation.media.learn.diffusion.search import searched
-from groundstation.media.network.latents import fitted_latents
+from groundstation.media.learn.network.latents import fitted_latents
 from shared.errors import InputError
 from shared.media.fixed import U8
 from shared.media.kinds.diffusion import Diffusion

@@ -21,8 +21,8 @@ from groundstation.media.judge.gate import Verdict, judge
 from groundstation.media.learn.basis import Fit, stored
 from groundstation.media.learn.fits import Model, Shelf, models_of
 from groundstation.media.learn.learnable import read_learnable
+from groundstation.media.learn.network.style import torch_is_there
 from groundstation.media.learn.prompts import fitted_prompts
-from groundstation.media.network.style import torch_is_there
 from shared.errors import InputError, PinError
 from shared.files import replace_file
 from shared.media.fixed import U8

@@ -18,8 +18,8 @@ import numpy as np
 from groundstation.media.learn.basis import Fit, constant_axes, fit_basis, planes_for
 from groundstation.media.learn.factors import Samples, light_weight
 from groundstation.media.learn.linear_light import F32, F64
-from groundstation.media.network.quantise import quantised
-from groundstation.media.network.style import Style, train_style
+from groundstation.media.learn.network.quantise import quantised
+from groundstation.media.learn.network.style import Style, train_style
 from shared.media.fixed import I64
 from shared.media.kinds.basis import Basis, term_values
 from shared.media.kinds.network import Network, plane_weights
