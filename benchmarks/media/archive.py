@@ -23,12 +23,12 @@ from groundstation.media.archive.index import Index, Keep, Kind
 from groundstation.media.archive.reader import Archive, open_archive
 from groundstation.media.archive.restore import restore_all
 from groundstation.media.archive.writer import write_archive
-from groundstation.media.bundle import viewer_page, write_bundle
-from groundstation.media.encode import encode_pictures
 from groundstation.media.family import Family, Member, read_family
 from groundstation.media.images import decode_picture, encode_picture, read_picture
 from groundstation.media.judge.gate import Gate, Verdict, judge
 from groundstation.media.learn.train import Target, train
+from groundstation.media.records.bundle import viewer_page, write_bundle
+from groundstation.media.records.encode import encode_pictures
 from shared.digest import sha256
 from shared.errors import InputError
 from shared.media.fixed import U8

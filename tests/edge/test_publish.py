@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from benchmarks.edge.stack import Running, edge_server, environment
 from groundstation.cli import app as ground
-from groundstation.media.book import Book, Entry, write_book
 from groundstation.media.judge.gate import Verdict
+from groundstation.media.records.book import Book, Entry, write_book
 from probe.cli import app as probe
 from shared.media.message import decode_record
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from groundstation.media import bundle
+from groundstation.media.records import bundle
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 NODE = next(filter(None, map(shutil.which, ("node", "nodejs"))), None)

@@ -19,9 +19,9 @@ from groundstation.media.archive.index import Index, Keep, Kind, Picture, encode
 from groundstation.media.archive.locator import HEAD_INDEX, LOCATOR_BYTES, Locator, encode_locator
 from groundstation.media.archive.reader import Archive
 from groundstation.media.archive.shards import Layout, protected
-from groundstation.media.book import Book, Entry, read_book, write_book
-from groundstation.media.bundle import MAGIC, VERSION, read_bundle, write_bundle
 from groundstation.media.judge.gate import Gate, Verdict
+from groundstation.media.records.book import Book, Entry, read_book, write_book
+from groundstation.media.records.bundle import MAGIC, VERSION, read_bundle, write_bundle
 from shared.auth.profiles import Profile
 from shared.auth.tags import make_tail
 from shared.digest import sha256

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from groundstation.cli import app
-from groundstation.media.book import Book, Entry, write_book
-from groundstation.media.bundle import read_bundle, viewer_page, write_bundle
 from groundstation.media.judge.gate import Verdict
+from groundstation.media.records.book import Book, Entry, write_book
+from groundstation.media.records.bundle import read_bundle, viewer_page, write_bundle
 from shared.errors import InputError, PinError, RehydrationError
 from shared.media.container import Coder
 from shared.media.generator import Loaded, read_generator, write_generator

@@ -19,7 +19,6 @@ pytest.importorskip("diffusers")
 pytest.importorskip("torch")
 
 from groundstation.cli import app
-from groundstation.media.bundle import write_bundle
 from groundstation.media.family import Family, Member, read_family
 from groundstation.media.images import encode_picture, read_picture
 from groundstation.media.learn.diffusion.export import exported, layer_names, norm_names, path
@@ -34,6 +33,7 @@ from groundstation.media.learn.diffusion.search import (
     searched,
 )
 from groundstation.media.learn.diffusion.train import Progress, train
+from groundstation.media.records.bundle import write_bundle
 from shared.errors import InputError
 from shared.media.generator import read_generator, write_generator
 from shared.media.kinds.diffusion import Diffusion

@@ -11,7 +11,7 @@ import pytest
 from engines import browser_digests, in_browser, in_node, node_digests
 from test_render import by_definition
 
-from groundstation.media.bundle import viewer_page, write_bundle
+from groundstation.media.records.bundle import viewer_page, write_bundle
 from shared.media.generator import Loaded, read_generator, write_generator
 from shared.media.kinds.basis import Basis
 from shared.media.kinds.network import Dense, Network

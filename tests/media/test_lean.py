@@ -14,13 +14,13 @@ pytest.importorskip("ssimulacra2")
 from conftest import Shown
 
 from groundstation.cli import app
-from groundstation.media.encode import encode_pictures, totals
 from groundstation.media.family import Family, Member
 from groundstation.media.images import encode_picture, read_picture
 from groundstation.media.judge.gate import Gate, judge
 from groundstation.media.learn.basis import stored
 from groundstation.media.learn.components import fit_components
 from groundstation.media.learn.lean import STEPS, lean_generator
+from groundstation.media.records.encode import encode_pictures, totals
 from shared.errors import InputError
 from shared.media.generator import Loaded, read_generator, write_generator
 from shared.media.prompt import Attribute

@@ -13,7 +13,6 @@ from conftest import Shown
 from typer.testing import CliRunner
 
 from groundstation.cli import app
-from groundstation.media.encode import encode_original
 from groundstation.media.family import read_family
 from groundstation.media.images import read_picture
 from groundstation.media.judge.gate import Gate, judge
@@ -24,6 +23,7 @@ from groundstation.media.learn.network.latents import fitted_latents
 from groundstation.media.learn.network.quantise import quantised
 from groundstation.media.learn.network.style import train_style
 from groundstation.media.learn.train import Target, train
+from groundstation.media.records.encode import encode_original
 from shared.errors import InputError, PinError, RehydrationError
 from shared.media.generator import Loaded, read_generator, write_generator
 from shared.media.kinds.basis import Basis

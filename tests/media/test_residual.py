@@ -182,9 +182,9 @@ def test_damage_never_gives_a_picture(pocket: Basis) -> None:
 
 def test_the_cheapest_that_passes_is_kept(pocket: Basis, tmp_path: Path) -> None:
     images = pytest.importorskip("groundstation.media.images")
-    from groundstation.media.encode import encode_original, totals
     from groundstation.media.family import Member
     from groundstation.media.judge.gate import Gate, judge
+    from groundstation.media.records.encode import encode_original, totals
 
     pocket = replace(pocket, curves=np.stack([np.arange(1, 256) * 4000] * 3).astype(np.int32))
     renderer, gate = Renderer(pocket), Gate(score=60.0, block_levels=4.0)

@@ -17,12 +17,12 @@ from shared.media.render import Renderer
 from shared.terminal import silent
 
 pytest.importorskip("ssimulacra2")
-from groundstation.media.encode import check_entry, encode_pictures, totals
 from groundstation.media.family import Family, Member, read_family
 from groundstation.media.images import encode_picture, read_picture
 from groundstation.media.judge.gate import Gate, judge
 from groundstation.media.learn.basis import Fit, samples_of, stored
 from groundstation.media.learn.train import COARSER, Target, coarsest_step, finest_step, train
+from groundstation.media.records.encode import check_entry, encode_pictures, totals
 from tests.media.conftest import COLOURS, Shown
 
 TARGET = Target(mean_score=93.0, least_score=88.0, checked=4)

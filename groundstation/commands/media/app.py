@@ -39,12 +39,6 @@ from groundstation.commands.media.report import (
 )
 from groundstation.commands.media.survey import survey
 from groundstation.commands.tables import wide_console
-from groundstation.media.book import read_book, write_book
-from groundstation.media.encode import (
-    drawn,
-    encode_pictures,
-    opened,
-)
 from groundstation.media.family import read_family
 from groundstation.media.files import (
     checked_out,
@@ -60,6 +54,8 @@ from groundstation.media.learn.fits import NETWORKS
 from groundstation.media.learn.learnable import learners, refuse_larger
 from groundstation.media.learn.train import Target
 from groundstation.media.learn.train import train as learn
+from groundstation.media.records.book import read_book, write_book
+from groundstation.media.records.encode import drawn, encode_pictures, opened
 from shared.digest import to_hex
 from shared.errors import InputError
 from shared.media.generator import read_generator

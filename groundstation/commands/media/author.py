@@ -14,9 +14,9 @@ from groundstation.commands.media.report import print_pairs
 from groundstation.commands.options import Identity
 from groundstation.counter import message_counter
 from groundstation.keys import load_private_key, signing_key
-from groundstation.media.book import read_book
-from groundstation.media.encode import drawn
 from groundstation.media.files import named_values, open_generator
+from groundstation.media.records.book import read_book
+from groundstation.media.records.encode import drawn
 from groundstation.outgoing import check_outgoing, write_outgoing
 from shared.auth.identity import check_identity
 from shared.auth.keys import profile_of

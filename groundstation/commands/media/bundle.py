@@ -9,9 +9,9 @@ import typer
 
 from groundstation.commands.media.options import JsonOption
 from groundstation.commands.media.report import print_pairs
-from groundstation.media.book import read_book
-from groundstation.media.bundle import read_bundle, viewer_page, write_bundle
 from groundstation.media.files import checked_out, open_generator, write_new
+from groundstation.media.records.book import read_book
+from groundstation.media.records.bundle import read_bundle, viewer_page, write_bundle
 from shared.digest import to_hex
 from shared.errors import InputError
 from shared.media.message import Record, encode_record

@@ -13,9 +13,9 @@ from groundstation.commands.media.options import JsonOption
 from groundstation.commands.tables import wide_console
 from groundstation.counter import keep_counter, message_counter
 from groundstation.keys import load_private_key, signing_key
-from groundstation.media.book import read_book
 from groundstation.media.files import open_generator
-from groundstation.media.publish import EdgeRefused, batch_of, edge_status, push, signed
+from groundstation.media.records.book import read_book
+from groundstation.media.records.publish import EdgeRefused, batch_of, edge_status, push, signed
 from groundstation.outgoing import check_outgoing, write_outgoing
 from shared.errors import InputError
 from shared.media.names import DEFAULT_SITE

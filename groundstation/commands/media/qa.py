@@ -16,12 +16,12 @@ from groundstation.commands.media.options import (
     ScoreOption,
 )
 from groundstation.commands.media.report import report_book
-from groundstation.media.book import Book, read_book
-from groundstation.media.encode import Checked, Unopened, check_file
 from groundstation.media.files import checked_out, open_generator, write_new
 from groundstation.media.images import pillow
 from groundstation.media.judge.gate import Gate
-from groundstation.media.page import quality_page
+from groundstation.media.records.book import Book, read_book
+from groundstation.media.records.encode import Checked, Unopened, check_file
+from groundstation.media.records.page import quality_page
 from shared.digest import to_hex
 from shared.errors import InputError
 from shared.files import readable

@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from groundstation.commands.tables import cell, table, wide_console
-from groundstation.media.book import Book
-from groundstation.media.encode import tier_of, totals
 from groundstation.media.learn.train import Trained
+from groundstation.media.records.book import Book
+from groundstation.media.records.encode import tier_of, totals
 from shared.digest import to_hex
 from shared.media.generator import Generator, Loaded
 from shared.media.kinds.diffusion import Diffusion

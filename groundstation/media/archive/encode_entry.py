@@ -12,11 +12,11 @@ import numpy as np
 from groundstation.media.archive.common import packed
 from groundstation.media.archive.decode_entry import MAX_PACKED_BYTES, MIDDLE
 from groundstation.media.archive.index import DIGEST_BYTES, Keep, Kind, Picture
-from groundstation.media.encode import encode_original
 from groundstation.media.family import Member
 from groundstation.media.images import NotHeld, decode_picture, decoded, encode_picture
 from groundstation.media.judge.fallback import smallest_file
 from groundstation.media.judge.gate import Gate
+from groundstation.media.records.encode import encode_original
 from shared.digest import sha256
 from shared.errors import InputError
 from shared.media.fixed import U8

@@ -35,7 +35,7 @@ _HEAD: Final = struct.Struct("<4sB3xI")
 _DIGEST_BYTES: Final = 32
 MAX_HEADER_BYTES: Final = 1 << 24
 """Of its JSON: what Python makes of that takes some fifteen times as much."""
-_VIEWER: Final = Path(__file__).with_name("viewer")
+_VIEWER: Final = Path(__file__).parents[1] / "viewer"
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from groundstation.media.book import Book, Entry
 from groundstation.media.family import Member
 from groundstation.media.images import bytes_of, decode_picture, decoded, pillow
 from groundstation.media.judge.fallback import smallest_file
 from groundstation.media.judge.gate import Gate, judge
 from groundstation.media.judge.residual import smallest_residual
 from groundstation.media.learn.prompts import prompts_for
+from groundstation.media.records.book import Book, Entry
 from shared.errors import InputError
 from shared.media.fixed import U8
 from shared.media.generator import Generator, Loaded

@@ -13,7 +13,7 @@ from email.message import Message
 from typing import IO, Final
 from urllib.parse import urlsplit
 
-from groundstation.media.book import Book
+from groundstation.media.records.book import Book
 from shared.auth.keys import SigningKey
 from shared.errors import InputError, RehydrationError
 from shared.media.batch import Batch, sign_batch

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from groundstation.media.encode import Checked
 from groundstation.media.images import encode_picture, opaque
 from groundstation.media.judge.gate import BLOCK, Gate
+from groundstation.media.records.encode import Checked
 from shared.media.fixed import U8
 
 GAIN = 8

@@ -1,0 +1,1 @@
+"""Books of prompts: encoded, published, bundled."""
