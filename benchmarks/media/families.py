@@ -22,9 +22,9 @@ from typing import Annotated
 
 import typer
 
-from groundstation.media.grouping import Likeness
-from groundstation.media.survey import agreement, find_families, take_inventory
-from groundstation.media.worth import Prices
+from groundstation.media.survey.grouping import Likeness
+from groundstation.media.survey.survey import agreement, find_families, take_inventory
+from groundstation.media.survey.worth import Prices
 from shared.digest import sha256
 from shared.terminal import progress, reports_errors
 

@@ -31,13 +31,13 @@ from groundstation.media.archive.disk import Disk
 from groundstation.media.archive.index import Index, Keep
 from groundstation.media.archive.writer import write_archive
 from groundstation.media.family import Family, Member
-from groundstation.media.grouping import Likeness
 from groundstation.media.judge.gate import Gate
 from groundstation.media.learn.lean import lean_generator
 from groundstation.media.learn.train import Target, train
 from groundstation.media.records.encode import encode_pictures, totals
-from groundstation.media.survey import find_families, take_inventory
-from groundstation.media.worth import Prices
+from groundstation.media.survey.grouping import Likeness
+from groundstation.media.survey.survey import find_families, take_inventory
+from groundstation.media.survey.worth import Prices
 from shared.media.generator import read_generator
 from shared.media.prompt import Attribute
 from shared.processes import begin_worker

@@ -18,10 +18,10 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from groundstation.media.grouping import Likeness
 from groundstation.media.images import encode_picture
-from groundstation.media.survey import agreement, find_families, take_inventory
-from groundstation.media.worth import Prices
+from groundstation.media.survey.grouping import Likeness
+from groundstation.media.survey.survey import agreement, find_families, take_inventory
+from groundstation.media.survey.worth import Prices
 from shared.media.fixed import U8
 from shared.terminal import Report, progress, reports_errors
 

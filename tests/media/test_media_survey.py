@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 pytest.importorskip("faiss")
 from groundstation.cli import app
-from groundstation.media import grouping
-from groundstation.media.describe import (
+from groundstation.media.images import encode_picture
+from groundstation.media.survey import grouping
+from groundstation.media.survey.describe import (
     EQUAL,
     Shapes,
     descriptors,
@@ -23,10 +24,9 @@ from groundstation.media.describe import (
     thumbnail,
     unlikeness,
 )
-from groundstation.media.grouping import Likeness, candidate_pairs, group
-from groundstation.media.images import encode_picture
-from groundstation.media.survey import agreement, read_requests
-from groundstation.media.worth import Prices, QuickFit, quick_fit, worth
+from groundstation.media.survey.grouping import Likeness, candidate_pairs, group
+from groundstation.media.survey.survey import agreement, read_requests
+from groundstation.media.survey.worth import Prices, QuickFit, quick_fit, worth
 from shared.errors import InputError
 from shared.terminal import silent
 

@@ -11,16 +11,16 @@ import typer
 from groundstation.commands.media.options import JsonOption
 from groundstation.commands.tables import cell, table, wide_console
 from groundstation.media.files import checked_out, write_new
-from groundstation.media.grouping import Likeness
-from groundstation.media.survey import (
+from groundstation.media.survey.grouping import Likeness
+from groundstation.media.survey.page import survey_page
+from groundstation.media.survey.survey import (
     Found,
     Inventory,
     find_families,
     read_requests,
     take_inventory,
 )
-from groundstation.media.survey_page import survey_page
-from groundstation.media.worth import Prices
+from groundstation.media.survey.worth import Prices
 from shared.errors import InputError
 from shared.files import readable
 from shared.terminal import print_json, progress, reports_errors

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from groundstation.media.describe import SIDE, Shapes, edges, outline, thumbnail
 from groundstation.media.family import MOST_TOLD
-from groundstation.media.grouping import Likeness, group
 from groundstation.media.images import pillow, reading_of
+from groundstation.media.survey.describe import SIDE, Shapes, edges, outline, thumbnail
+from groundstation.media.survey.grouping import Likeness, group
+from groundstation.media.survey.worth import Prices, QuickFit, Worth, quick_fit, worth
 from groundstation.media.walk import PICTURES, walk, within
-from groundstation.media.worth import Prices, QuickFit, Worth, quick_fit, worth
 from shared.errors import InputError, words_of
 from shared.media.fixed import U8
 from shared.terminal import Report

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from groundstation.media.describe import EQUAL, F32, I64, Shapes, descriptors, unlikeness
+from groundstation.media.survey.describe import EQUAL, F32, I64, Shapes, descriptors, unlikeness
 from shared.errors import InputError
 from shared.terminal import Report, silent
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from groundstation.media.images import encode_picture
-from groundstation.media.survey import Found, Inventory
+from groundstation.media.survey.survey import Found, Inventory
 
 SHOWN = 24
 """Pictures of a family on its contact sheet."""

@@ -1,0 +1,1 @@
+"""Which pictures of a folder are a family, and what it would save."""
