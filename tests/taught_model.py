@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tiny_models import tokenizer
 
-from groundstation.pin_model import read_source, write_pin
+from groundstation.models.pin import read_source, write_pin
 from shared.prompts.pinned import PinnedModel
 
 SIZES = {

@@ -22,8 +22,8 @@ from benchmarks.cross.make_golden import KEY, patches
 from benchmarks.cross.report import Run, page
 from benchmarks.cross.userland import CODE, REPOSITORY, Userland, pinned_releases
 from benchmarks.probe.environment import ABSENT
-from groundstation.catalogue import QWEN, SMOLLM2_PATCH
 from groundstation.corpus.release_trees import fetch_releases
+from groundstation.models.catalogue import QWEN, SMOLLM2_PATCH
 from shared.auth.keys import to_text
 from shared.codec import CODEC
 from shared.errors import BadSignature, InputError

@@ -20,12 +20,12 @@ import pytest
 from tiny_models import save_checkpoint, save_gguf
 from typer.testing import CliRunner
 
-from groundstation import catalogue
-from groundstation.catalogue import KNOWN, KnownModel, Part, known_model
 from groundstation.commands.model import app
-from groundstation.fetch import fetch_model
-from groundstation.pin_model import read_source, write_pin
-from groundstation.weights import fetch_weights
+from groundstation.models import catalogue
+from groundstation.models.catalogue import KNOWN, KnownModel, Part, known_model
+from groundstation.models.download import fetch_weights
+from groundstation.models.fetch import fetch_model
+from groundstation.models.pin import read_source, write_pin
 from shared.errors import DownloadError, InputError, PinError
 from shared.exact.manifest import Manifest
 from shared.exact.pin import cache_home, load_pin, pins_home

@@ -14,9 +14,9 @@ from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
 from groundstation.commands.model import app
-from groundstation.gguf_source import read_gguf
-from groundstation.pin_model import quantise_rows, read_source, write_pin
-from groundstation.tokenizer_json import PRE_TOKENIZERS, byte_level_bpe, from_tokenizer_json
+from groundstation.models.gguf import read_gguf
+from groundstation.models.pin import quantise_rows, read_source, write_pin
+from groundstation.models.tokenizer import PRE_TOKENIZERS, byte_level_bpe, from_tokenizer_json
 from shared.errors import InputError, PinError
 from shared.exact.arithmetic import joined_weights
 from shared.exact.pin import Pin, load_pin

@@ -13,10 +13,10 @@ pytest.importorskip("diffusers")
 
 from tiny_models import save_checkpoint
 
-from groundstation.hf_source import read_folder
 from groundstation.media.learn.diffusion import plan as diffusion
 from groundstation.media.learn.diffusion.train import train
 from groundstation.media.learn.network.style import train_style
+from groundstation.models.huggingface import read_folder
 from groundstation.specialise.plan import Plan, Thin
 from groundstation.specialise.run import Run
 from shared.terminal import silent

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from groundstation.pin_model import write_pin
-from groundstation.sources import SourceModel
-from groundstation.tokenizer_json import PRE_TOKENIZERS, byte_level_bpe
+from groundstation.models.pin import write_pin
+from groundstation.models.source import SourceModel
+from groundstation.models.tokenizer import PRE_TOKENIZERS, byte_level_bpe
 from shared.digest import sha256
 from shared.exact.arithmetic import split_weights
 from shared.exact.bounds import Shape as ModelShape

@@ -24,9 +24,9 @@ from benchmarks.cross.golden import Golden, load_golden
 from benchmarks.cross.machines import ARCHITECTURES, foreign
 from benchmarks.cross.report import Run, described, page, verdict
 from benchmarks.cross.userland import REPOSITORY, Userland, code_digest, cross_home, prepare
-from groundstation.catalogue import known_model
 from groundstation.corpus.release_trees import fetch_releases
-from groundstation.weights import fetch_weights
+from groundstation.models.catalogue import known_model
+from groundstation.models.download import fetch_weights
 from shared.errors import InputError
 from shared.exact.pin import cache_home, load_pin, pins_home, resolve_pin
 from shared.terminal import progress, reports_errors

@@ -159,9 +159,9 @@ def make(making: Making, downloads: Path) -> Making:
     Raises:
         PinError: weights or adapter are not those of the catalogue.
     """
-    from groundstation.catalogue import known_model
-    from groundstation.fetch import shipped_adapter
-    from groundstation.pin_model import read_source, write_pin
+    from groundstation.models.catalogue import known_model
+    from groundstation.models.fetch import shipped_adapter
+    from groundstation.models.pin import read_source, write_pin
 
     known = known_model(making.model)
     weights = downloads / (known.base or known.name) / known.file_name

@@ -16,8 +16,8 @@ from benchmarks.cross.compute import read, receive
 from benchmarks.cross.golden import GOLDEN, Golden, Making, Reading, Sending, described
 from groundstation.authoring.author import Effort, author
 from groundstation.authoring.signed import send
-from groundstation.catalogue import SMOLLM2_PATCH
 from groundstation.corpus.release_trees import fetch_releases
+from groundstation.models.catalogue import SMOLLM2_PATCH
 from shared.auth.keys import to_text
 from shared.codec import CODEC
 from shared.exact.pin import load_pin, pins_home

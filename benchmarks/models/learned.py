@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 from groundstation.corpus.pairs import TextPair, iter_pairs
 from groundstation.corpus.ranking import rank
-from groundstation.fetch import open_adapter, open_source
-from groundstation.specialise.adapter import Adapter
+from groundstation.models.adapter import Adapter
+from groundstation.models.fetch import open_adapter, open_source
+from groundstation.models.vocabulary import vocabulary_of
 from groundstation.specialise.course import VALIDATED, Limits, pieces
 from groundstation.specialise.examples import Example
 from groundstation.specialise.network import build, load_thin, output_matrix
 from groundstation.specialise.objective import token_bits
 from groundstation.specialise.plan import Thin
-from groundstation.vocabulary import vocabulary_of
 from shared.prompts.vocabulary import Vocabulary
 from shared.terminal import Report, progress
 

@@ -26,10 +26,10 @@ from groundstation.corpus.archives import ArchiveCache, corpus_home, open_index
 from groundstation.corpus.patch import FilePatch
 from groundstation.corpus.ranking import is_final, rank
 from groundstation.corpus.selection import Limits, is_taken, language_of
-from groundstation.fetch import open_source
-from groundstation.pin_model import write_pin
+from groundstation.models.adapter import read_adapter
+from groundstation.models.fetch import open_source
+from groundstation.models.pin import write_pin
 from groundstation.reuse import ReusingModel
-from groundstation.specialise.adapter import read_adapter
 from shared.errors import InputError
 from shared.exact.pin import cache_home, load_pin, resolve_pin
 from shared.prompts.pinned import PinnedModel

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from groundstation.catalogue import known_model
-from groundstation.describe_pin import describe_pin, pin_lines
-from groundstation.fetch import fetch_model, open_source
-from groundstation.pin_model import write_pin
-from groundstation.specialise.adapter import read_adapter
+from groundstation.models.adapter import read_adapter
+from groundstation.models.catalogue import known_model
+from groundstation.models.describe import describe_pin, pin_lines
+from groundstation.models.fetch import fetch_model, open_source
+from groundstation.models.pin import write_pin
 from shared.exact.pin import Pin, load_pin, resolve_pin
 from shared.terminal import print_json, progress, reports_errors
 

@@ -12,16 +12,16 @@ from typing import Annotated, Any
 
 import typer
 
-from groundstation.fetch import open_adapter, open_source
 from groundstation.git.history import parse_since
-from groundstation.sources import SourceModel
-from groundstation.specialise.adapter import Adapter
+from groundstation.models.adapter import Adapter
+from groundstation.models.fetch import open_adapter, open_source
+from groundstation.models.source import SourceModel
+from groundstation.models.vocabulary import vocabulary_of
 from groundstation.specialise.course import Course, Limits
 from groundstation.specialise.curve import draw_curve
 from groundstation.specialise.material import Material, from_corpus, from_history, validation_of
 from groundstation.specialise.plan import Note, Plan, Thin
 from groundstation.specialise.run import Run
-from groundstation.vocabulary import vocabulary_of
 from shared.errors import InputError
 from shared.files import replace_file
 from shared.terminal import Report, print_json, progress, reports_errors

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from groundstation.sources import SourceModel, missing_package
-from groundstation.specialise.adapter import Adapter, LowRank
+from groundstation.models.adapter import Adapter, LowRank
+from groundstation.models.source import SourceModel, missing_package
 from groundstation.specialise.plan import Thin
 from shared.errors import PinError
 

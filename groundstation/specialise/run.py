@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from groundstation.accelerator import full_precision
-from groundstation.sources import SourceModel, missing_package
-from groundstation.specialise.adapter import Adapter
+from groundstation.models.adapter import Adapter
+from groundstation.models.source import SourceModel, missing_package
 from groundstation.specialise.checkpoint import read_checkpoint, write_checkpoint
 from groundstation.specialise.course import Course, Place
 from groundstation.specialise.examples import Example

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import pre_tokenizers
 
-from groundstation.pin_model import write_pin
-from groundstation.sources import SourceModel
-from groundstation.tokenizer_json import PRE_TOKENIZERS, byte_level_bpe
+from groundstation.models.pin import write_pin
+from groundstation.models.source import SourceModel
+from groundstation.models.tokenizer import PRE_TOKENIZERS, byte_level_bpe
 from shared.exact.bounds import Shape
 from shared.exact.manifest import Source
 from shared.exact.pin import Pin

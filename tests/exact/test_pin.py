@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from groundstation.catalogue import KNOWN, SMOLLM2
-from groundstation.pin_model import write_pin
-from groundstation.sources import SourceModel
-from groundstation.tokenizer_json import PRE_TOKENIZERS, byte_level_bpe
+from groundstation.models.catalogue import KNOWN, SMOLLM2
+from groundstation.models.pin import write_pin
+from groundstation.models.source import SourceModel
+from groundstation.models.tokenizer import PRE_TOKENIZERS, byte_level_bpe
 from shared.errors import PinError
 from shared.exact.arithmetic import dequantised
 from shared.exact.bounds import Shape

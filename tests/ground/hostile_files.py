@@ -18,16 +18,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mutations import Parser
 from tiny_models import save_checkpoint, save_gguf
 
-from groundstation.catalogue import Part
 from groundstation.git.history import Commit
 from groundstation.keys import load_private_key, write_key_pair
-from groundstation.pin_model import read_source
-from groundstation.specialise.adapter import Adapter, LowRank
+from groundstation.models.adapter import Adapter, LowRank
+from groundstation.models.catalogue import Part
+from groundstation.models.download import _unpack
+from groundstation.models.pin import read_source
 from groundstation.suggest.plans import FORMAT, read_plan
 from groundstation.survey import _known
 from groundstation.survey_log import open_log
 from groundstation.survey_report import CommitCost, Outcome
-from groundstation.weights import _unpack
 from shared.digest import sha256
 from shared.errors import DownloadError, InputError, PinError
 from shared.exact.manifest import Manifest, layout

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_models import save_checkpoint
 
-from groundstation.hf_source import read_folder
-from groundstation.pin_model import write_pin
-from groundstation.specialise.adapter import Adapter, LowRank, read_adapter
+from groundstation.models.adapter import Adapter, LowRank, read_adapter
+from groundstation.models.huggingface import read_folder
+from groundstation.models.pin import write_pin
 from shared.errors import PinError
 
 BASE = "ab" * 32

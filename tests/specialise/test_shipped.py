@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from benchmarks.models.ordinary import measure, total_percent
-from groundstation.catalogue import SMOLLM2, SMOLLM2_PATCH
-from groundstation.fetch import ADAPTERS, shipped_adapter
-from groundstation.weights import fetch_weights
+from groundstation.models.catalogue import SMOLLM2, SMOLLM2_PATCH
+from groundstation.models.download import fetch_weights
+from groundstation.models.fetch import ADAPTERS, shipped_adapter
 from shared.exact.pin import cache_home, load_pin, resolve_pin
 
 MAKE = """
 import sys
 from pathlib import Path
-from groundstation.catalogue import SMOLLM2_PATCH
-from groundstation.fetch import shipped_adapter
-from groundstation.pin_model import read_source, write_pin
+from groundstation.models.catalogue import SMOLLM2_PATCH
+from groundstation.models.fetch import shipped_adapter
+from groundstation.models.pin import read_source, write_pin
 source = shipped_adapter(SMOLLM2_PATCH).applied(read_source(Path(sys.argv[1])))
 pin = write_pin(source, Path(sys.argv[2]), name=SMOLLM2_PATCH.name, licence=SMOLLM2_PATCH.licence)
 print(pin.digest.hex())

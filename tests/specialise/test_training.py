@@ -17,18 +17,18 @@ from tiny_models import save_checkpoint
 
 from groundstation.candidate import Candidate
 from groundstation.corpus.pairs import TextPair
-from groundstation.hf_source import read_folder
-from groundstation.pin_model import write_pin
+from groundstation.models.adapter import read_adapter
+from groundstation.models.huggingface import read_folder
+from groundstation.models.pin import write_pin
+from groundstation.models.source import SourceModel
+from groundstation.models.vocabulary import vocabulary_of
 from groundstation.plan import options
-from groundstation.sources import SourceModel
-from groundstation.specialise.adapter import read_adapter
 from groundstation.specialise.course import VALIDATED, Course, Limits, batched, pieces
 from groundstation.specialise.examples import examples
 from groundstation.specialise.network import build, load_thin, output_matrix, thin_matrices
 from groundstation.specialise.objective import mixed_bits, token_bits
 from groundstation.specialise.plan import Note, Plan, Thin
 from groundstation.specialise.run import Run, Validation
-from groundstation.vocabulary import vocabulary_of
 from shared.errors import InputError, PinError
 from shared.prompts.changeset import transcribe
 from shared.prompts.desk import Desk

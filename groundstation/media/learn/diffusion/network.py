@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundstation.media.learn.diffusion.plan import Plan
-from groundstation.sources import missing_package
+from groundstation.models.source import missing_package
 
 
 def schedule(steps: int) -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 from groundstation.accelerator import full_precision
 from groundstation.media.learn.diffusion.network import build, schedule
 from groundstation.media.learn.diffusion.plan import Plan
-from groundstation.sources import missing_package
+from groundstation.models.source import missing_package
 from groundstation.specialise.checkpoint import read_checkpoint, write_checkpoint
 from shared.digest import sha256, to_hex
 from shared.media.fixed import U8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokenizers import Tokenizer
 
-from groundstation.sources import SourceModel
+from groundstation.models.source import SourceModel
 from shared.prompts.vocabulary import Vocabulary
 
 

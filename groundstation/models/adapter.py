@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.sources import SourceModel
+from groundstation.models.source import SourceModel
 from shared.errors import PinError
 from shared.exact.manifest import Source
 from shared.untrusted import PARSING_FAULTS, json_value

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.gguf_source import read_gguf
-from groundstation.hf_source import read_folder
-from groundstation.sources import SourceModel
+from groundstation.models.gguf import read_gguf
+from groundstation.models.huggingface import read_folder
+from groundstation.models.source import SourceModel
 from shared.errors import InputError, PinError
 from shared.exact.arithmetic import split_weights
 from shared.exact.bounds import WEIGHT_LIMIT

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.sources import (
+from groundstation.models.source import (
     MAX_SIZE,
     SourceModel,
     TokenizerFacts,
@@ -24,7 +24,7 @@ from groundstation.sources import (
     size_number,
     unsupported,
 )
-from groundstation.tokenizer_json import PRE_TOKENIZERS, byte_level_bpe
+from groundstation.models.tokenizer import PRE_TOKENIZERS, byte_level_bpe
 from shared.errors import PinError, words_of
 from shared.exact.bounds import Shape
 from shared.exact.manifest import FAMILIES, MAX_POSITIONS, Source

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from groundstation.catalogue import KnownModel, Part
+from groundstation.models.catalogue import KnownModel, Part
 from shared.errors import DownloadError, InputError
 from shared.exact.pin import file_sha256
 from shared.files import clear_drafts, replacing

@@ -6,19 +6,19 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from groundstation.catalogue import KnownModel, known_model
-from groundstation.gguf_source import gguf_reader
-from groundstation.pin_model import read_source, write_pin
-from groundstation.sources import SourceModel
-from groundstation.specialise.adapter import Adapter, read_adapter
-from groundstation.weights import fetch_weights
+from groundstation.models.adapter import Adapter, read_adapter
+from groundstation.models.catalogue import KnownModel, known_model
+from groundstation.models.download import fetch_weights
+from groundstation.models.gguf import gguf_reader
+from groundstation.models.pin import read_source, write_pin
+from groundstation.models.source import SourceModel
 from shared.errors import InputError, PinError
 from shared.exact.manifest import ARITHMETIC, FORMAT, MAX_MANIFEST_BYTES
 from shared.exact.pin import MANIFEST_NAME, Pin, cache_home, load_pin, pins_home
 from shared.terminal import Report, silent
 from shared.untrusted import json_value, read_at_most
 
-ADAPTERS = Path(__file__).parent / "adapters"
+ADAPTERS = Path(__file__).parents[1] / "adapters"
 
 
 def fetch_model(

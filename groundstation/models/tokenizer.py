@@ -14,7 +14,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, pre_tokenizers
 
-from groundstation.sources import TokenizerFacts, unsupported
+from groundstation.models.source import TokenizerFacts, unsupported
 from shared.errors import PinError
 from shared.untrusted import PARSING_FAULTS, json_value
 

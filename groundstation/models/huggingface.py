@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.sources import (
+from groundstation.models.source import (
     MAX_SIZE,
     SourceModel,
     checked_shape,
@@ -25,7 +25,7 @@ from groundstation.sources import (
     size_number,
     unsupported,
 )
-from groundstation.tokenizer_json import MAX_TOKENIZER_BYTES, from_tokenizer_json
+from groundstation.models.tokenizer import MAX_TOKENIZER_BYTES, from_tokenizer_json
 from shared.errors import PinError, words_of
 from shared.exact.bounds import Shape
 from shared.exact.manifest import FAMILIES, MAX_LAYERS, MAX_POSITIONS, Source
