@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from groundstation.wire_cost import RATES_BITS_PER_S, link_seconds, ratio
+from groundstation.peers.link_cost import RATES_BITS_PER_S, link_seconds, ratio
 
 
 class Outcome(StrEnum):

@@ -15,7 +15,13 @@ from groundstation.compare.compare import REFERENCE, Comparison, Way
 from groundstation.compare.compare import compare as compare_ways
 from groundstation.compare.plot import check_plot, draw
 from groundstation.inputs import open_model, read_trees
-from groundstation.wire_cost import RATES_BITS_PER_S, duration, link_seconds, overhead_bytes, ratio
+from groundstation.peers.link_cost import (
+    RATES_BITS_PER_S,
+    duration,
+    link_seconds,
+    overhead_bytes,
+    ratio,
+)
 from shared.terminal import print_json, progress, reports_errors
 
 

@@ -13,15 +13,15 @@ from groundstation.authoring.author import Effort, author
 from groundstation.authoring.result import Authored
 from groundstation.drawn_search import find_seed
 from groundstation.peers import PEERS, PeerResult, measure_peers
-from groundstation.retell import Retelling, retell
-from groundstation.reuse import ReusingModel
-from groundstation.wire_cost import (
+from groundstation.peers.link_cost import (
     RATES_BITS_PER_S,
     link_seconds,
     overhead_bytes,
     ratio,
     wire_bytes,
 )
+from groundstation.retell import Retelling, retell
+from groundstation.reuse import ReusingModel
 from shared.codec import CODEC
 from shared.digest import sha256
 from shared.envelope import SIGNATURE_BYTES, open_envelope, sign

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from groundstation.compare.compare import Comparison
-from groundstation.wire_cost import overhead_bytes
+from groundstation.peers.link_cost import overhead_bytes
 from shared.envelope import SIGNATURE_BYTES
 from shared.errors import InputError
 from shared.files import check_writable, replacing
