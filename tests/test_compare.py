@@ -19,7 +19,7 @@ from groundstation.compare import compare as module
 from groundstation.compare.compare import GREEDY_CANDIDATES, Comparison, Way, compare, token_bits
 from groundstation.peers import PEERS, measure_peers
 from groundstation.peers.link_cost import duration, link_seconds, overhead_bytes, ratio, wire_bytes
-from groundstation.retell import retell
+from groundstation.replay.reseed import retell
 from shared.diff import unified_diff
 from shared.errors import InputError, RehydrationError
 from shared.prompts.pinned import PinnedModel

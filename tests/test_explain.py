@@ -284,7 +284,7 @@ def test_seeds_that_are_not_coded(source: SeedSource) -> None:
 def test_labels_that_are_not_known_here_are_causes_too() -> None:
     """References and hints may come; their decisions are counted under whatever they say."""
     from groundstation.explain.lines import by_label
-    from groundstation.explain_record import Decided
+    from groundstation.replay.record import Decided
 
     told = [
         Decided("references", False, 0, 3.5, 0, 9),

@@ -18,7 +18,7 @@ from benchmarks.patches.measure import trees
 from benchmarks.patches.pairs import HELDOUT, PAIRS, Pair, load_pair, read_rows
 from groundstation.authoring.author import Effort, author
 from groundstation.drawn import Interval
-from groundstation.retell import retell
+from groundstation.replay.reseed import retell
 from groundstation.reuse import ReusingModel
 from shared.errors import InputError
 from shared.exact.pin import load_pin, resolve_pin

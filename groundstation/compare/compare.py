@@ -20,7 +20,7 @@ from groundstation.peers.link_cost import (
     ratio,
     wire_bytes,
 )
-from groundstation.retell import Retelling, retell
+from groundstation.replay.reseed import Retelling, retell
 from groundstation.reuse import ReusingModel
 from shared.codec import CODEC
 from shared.digest import sha256

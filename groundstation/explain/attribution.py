@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from groundstation.explain.blank_model import Unread
-from groundstation.explain_record import Decided
+from groundstation.replay.record import Decided
 from shared.prompts.changeset import transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.hint import LABEL as HINT

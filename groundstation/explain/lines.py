@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from groundstation.explain.attribution import HUNKS, FileTold, HunkTold, Writing
-from groundstation.explain_record import Decided
+from groundstation.replay.record import Decided
 from shared.errors import RegenerationError
 from shared.lines import split_lines
 from shared.prompts.textform import TextForm

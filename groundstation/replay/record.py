@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from groundstation.observe import regenerate_observed
+from groundstation.replay.observe import regenerate_observed
 from shared.prompts.model import LanguageModel
 from shared.regenerate import Regenerated
 from shared.seeds.decisions import Decisions

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from groundstation.observe import regenerate_observed
+from groundstation.replay.observe import regenerate_observed
 from shared.prompts.model import LanguageModel
 from shared.recipe import Recipe
 from shared.seeds.coins import SeedSource, seed_to_bytes

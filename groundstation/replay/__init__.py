@@ -1,0 +1,1 @@
+"""A message regenerated on the ground, each decision seen."""
