@@ -9,8 +9,8 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from typing import Any
 
-from groundstation.candidate import Candidate
-from groundstation.score import Result
+from groundstation.scoring.candidate import Candidate
+from groundstation.scoring.score import Result
 from groundstation.workers import Job, Pool, score
 from shared.errors import InputError
 

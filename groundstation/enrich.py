@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from groundstation.candidate import Candidate, Problem
 from groundstation.definitions import Definition, Wanted, rank
-from groundstation.plan import Options
-from groundstation.score import Score
+from groundstation.scoring.candidate import Candidate, Problem
+from groundstation.scoring.options import Options
+from groundstation.scoring.score import Score
 from shared.prompts.blocks import text_lines
 from shared.prompts.changeset import Codec, FilePlan
 from shared.prompts.hint import MAX_TOKENS

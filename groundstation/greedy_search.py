@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
-from groundstation.candidate import Candidate, Problem
 from groundstation.enrich import (
     candidate_hints,
     fits,
@@ -22,7 +21,6 @@ from groundstation.enrich import (
     with_plan,
     with_references,
 )
-from groundstation.evaluate import Evaluator
 from groundstation.moves import (
     HINTS,
     REFERENCES,
@@ -33,7 +31,9 @@ from groundstation.moves import (
     inside_steps,
     settings_steps,
 )
-from groundstation.score import Score, cheapest
+from groundstation.scoring.candidate import Candidate, Problem
+from groundstation.scoring.evaluator import Evaluator
+from groundstation.scoring.score import Score, cheapest
 from groundstation.search import Searched, Tried
 from shared.errors import InputError
 from shared.lines import split_lines

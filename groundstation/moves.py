@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from groundstation.candidate import Candidate
-from groundstation.plan import Options
+from groundstation.scoring.candidate import Candidate
+from groundstation.scoring.options import Options
 from groundstation.variants import variants
 from shared.prompts.changeset import Codec, FilePlan
 from shared.prompts.rewrite import Hunk

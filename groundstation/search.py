@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from groundstation.candidate import Candidate, Problem
 from groundstation.enrich import (
     longer_hints,
     more_references,
@@ -16,7 +15,6 @@ from groundstation.enrich import (
     with_references,
     worth_it,
 )
-from groundstation.evaluate import Evaluator
 from groundstation.moves import (
     HINTS,
     REFERENCES,
@@ -30,7 +28,9 @@ from groundstation.moves import (
     settings_steps,
     together,
 )
-from groundstation.score import Result, Score, cost
+from groundstation.scoring.candidate import Candidate, Problem
+from groundstation.scoring.evaluator import Evaluator
+from groundstation.scoring.score import Result, Score, cost
 from shared.prompts.changeset import Codec
 from shared.prompts.references import Reference
 from shared.prompts.vocabulary import Vocabulary

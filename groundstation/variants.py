@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from groundstation.plan import Options
+from groundstation.scoring.options import Options
 from shared.lines import split_lines
 from shared.prompts.changeset import FilePlan
 from shared.prompts.inside import fits_inside

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
-from groundstation.candidate import Candidate, Problem
-from groundstation.evaluate import Evaluator, InProcess
-from groundstation.plan import Options
-from groundstation.reuse import ReusingModel
-from groundstation.score import Result, count
+from groundstation.scoring.cached_model import ReusingModel
+from groundstation.scoring.candidate import Candidate, Problem
+from groundstation.scoring.evaluator import Evaluator, InProcess
+from groundstation.scoring.options import Options
+from groundstation.scoring.score import Result, count
 from shared.errors import InputError
 from shared.exact.kernels import usable_cores
 from shared.exact.pin import load_pin, resolve_pin

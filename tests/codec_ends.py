@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.plan import options
+from groundstation.scoring.options import options
 from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.prompts.changeset import FilePlan, transcribe

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from groundstation.candidate import Problem
-from groundstation.plan import options
+from groundstation.scoring.candidate import Problem
+from groundstation.scoring.options import options
 from shared.prompts.vocabulary import Vocabulary
 from shared.tree import Entry, Mode, Tree, changes
 

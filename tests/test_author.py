@@ -15,7 +15,7 @@ from tree_pairs import pairs
 
 from groundstation.authoring.author import Effort, author
 from groundstation.authoring.result import Authored
-from groundstation.plan import MAX_MODEL_BYTES, options
+from groundstation.scoring.options import MAX_MODEL_BYTES, options
 from shared.diff import unified_diff
 from shared.errors import DigestMismatch, InputError
 from shared.prompts.model import LanguageModel, Session

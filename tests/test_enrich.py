@@ -14,7 +14,6 @@ from test_explain import MODEL, check
 from tiny_codec import bigram_model, vocabulary
 
 from groundstation.authoring.author import Effort, author
-from groundstation.candidate import Problem
 from groundstation.definitions import Definition, Wanted, cut, offered, rank
 from groundstation.enrich import (
     candidate_hints,
@@ -24,11 +23,12 @@ from groundstation.enrich import (
     with_hint,
     with_references,
 )
-from groundstation.evaluate import InProcess
 from groundstation.greedy_search import search_greedy, surprised
 from groundstation.moves import first_candidate
-from groundstation.plan import options
-from groundstation.score import count
+from groundstation.scoring.candidate import Problem
+from groundstation.scoring.evaluator import InProcess
+from groundstation.scoring.options import options
+from groundstation.scoring.score import count
 from groundstation.search import search
 from shared.errors import InputError
 from shared.exact.pin import load_pin, resolve_pin

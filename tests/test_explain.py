@@ -27,7 +27,7 @@ from groundstation.explain.json_report import as_dict
 from groundstation.explain.lines import Line, Piece, Token
 from groundstation.explain.spelling import heat, shown, shown_pieces
 from groundstation.explain.terminal import print_explanation
-from groundstation.plan import options
+from groundstation.scoring.options import options
 from shared import delta
 from shared.diff import unified_diff
 from shared.envelope import sign

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 
 from groundstation.authoring.author import Effort, author
 from groundstation.authoring.result import Authored
-from groundstation.candidate import Candidate
 from groundstation.journal import Journalled, open_journal
 from groundstation.moves import Order, first_candidate
-from groundstation.score import Result
+from groundstation.scoring.candidate import Candidate
+from groundstation.scoring.score import Result
 from shared.errors import InputError
 from shared.tree import Entry, Mode, write_tree
 
@@ -96,7 +96,7 @@ def test_what_is_known_is_not_counted(
                 assert candidates == []
                 yield from ()
 
-        from groundstation.plan import options
+        from groundstation.scoring.options import options
         from shared.tree import changes
 
         first = first_candidate([options(each, MODEL.vocabulary) for each in changes(BASE, TARGET)])

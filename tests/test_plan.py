@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny_codec import vocabulary
 from tree_pairs import pairs
 
-from groundstation.plan import MAX_MODEL_BYTES, hunks_between, options
+from groundstation.scoring.options import MAX_MODEL_BYTES, hunks_between, options
 from shared import delta
 from shared.lines import split_lines
 from shared.prompts.changeset import Codec

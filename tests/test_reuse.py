@@ -9,7 +9,7 @@ import pytest
 from codec_ends import Recorder
 from tiny_codec import random_model
 
-from groundstation.reuse import ReusingModel
+from groundstation.scoring.cached_model import ReusingModel
 
 MODEL = random_model(6, positions=512)
 
@@ -73,7 +73,7 @@ def test_what_was_read_is_not_read_again() -> None:
 
 
 def test_rows_are_forgotten_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundstation.reuse.KEPT_ROWS", 3)
+    monkeypatch.setattr("groundstation.scoring.cached_model.KEPT_ROWS", 3)
     reusing = ReusingModel(MODEL)
     fresh = MODEL.session()
     tokens = [4, 9, 7, 5, 6, 8]

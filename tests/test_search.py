@@ -12,8 +12,6 @@ from patch_of_hunks import problem, trees
 from tiny_codec import random_model
 
 from groundstation.authoring.author import Effort, author
-from groundstation.candidate import Candidate, stable_digest
-from groundstation.evaluate import InProcess
 from groundstation.moves import (
     VALUES,
     Order,
@@ -23,8 +21,10 @@ from groundstation.moves import (
     settings_steps,
     together,
 )
-from groundstation.reuse import ReusingModel
-from groundstation.score import Result, Score, cost, count, settle
+from groundstation.scoring.cached_model import ReusingModel
+from groundstation.scoring.candidate import Candidate, stable_digest
+from groundstation.scoring.evaluator import InProcess
+from groundstation.scoring.score import Result, Score, cost, count, settle
 from groundstation.search import Searched, search
 from shared.prompts.changeset import Codec
 from shared.prompts.rewrite import Hunk, apply_hunks

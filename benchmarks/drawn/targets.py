@@ -19,7 +19,7 @@ from benchmarks.patches.pairs import HELDOUT, PAIRS, Pair, load_pair, read_rows
 from groundstation.authoring.author import Effort, author
 from groundstation.drawn import Interval
 from groundstation.replay.reseed import retell
-from groundstation.reuse import ReusingModel
+from groundstation.scoring.cached_model import ReusingModel
 from shared.errors import InputError
 from shared.exact.pin import load_pin, resolve_pin
 from shared.prompts.model import LanguageModel

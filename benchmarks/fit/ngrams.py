@@ -24,7 +24,7 @@ from benchmarks.archives import ArchiveCache, corpus_home, open_index
 from benchmarks.fit.releases import load_steps, read_steps
 from benchmarks.patches.measure import trees
 from benchmarks.patches.pairs import Pair
-from groundstation.plan import options
+from groundstation.scoring.options import options
 from shared.errors import RehydrationError
 from shared.exact.pin import cache_home, load_pin, resolve_pin
 from shared.prompts.changeset import transcribe

@@ -29,7 +29,7 @@ from groundstation.corpus.selection import Limits, is_taken, language_of
 from groundstation.models.adapter import read_adapter
 from groundstation.models.fetch import open_source
 from groundstation.models.pin import write_pin
-from groundstation.reuse import ReusingModel
+from groundstation.scoring.cached_model import ReusingModel
 from shared.errors import InputError
 from shared.exact.pin import cache_home, load_pin, resolve_pin
 from shared.prompts.pinned import PinnedModel

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from groundstation.authoring.probe_limits import ProbeLimits, check_files, check_options
 from groundstation.authoring.result import Authored, file_reports
-from groundstation.candidate import Candidate, Problem
 from groundstation.drawn_search import Pace
-from groundstation.evaluate import Evaluator, InProcess
 from groundstation.greedy_search import search_greedy
 from groundstation.journal import Journalled, open_journal
 from groundstation.moves import CLASSICAL, Order
-from groundstation.plan import Options, options
-from groundstation.reuse import ReusingModel
-from groundstation.score import Counted, cost, settle
+from groundstation.scoring.cached_model import ReusingModel
+from groundstation.scoring.candidate import Candidate, Problem
+from groundstation.scoring.evaluator import Evaluator, InProcess
+from groundstation.scoring.options import Options, options
+from groundstation.scoring.score import Counted, cost, settle
 from groundstation.search import Move, Searched, search
 from groundstation.seed_choice import SeedEffort, with_seed
 from groundstation.workers import Workers, open_workers

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import zstandard
 
-from groundstation.plan import Options
+from groundstation.scoring.options import Options
 from shared.delta import MOST_FILE_BYTES
 from shared.envelope import Limits
 from shared.errors import InputError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from groundstation.plan import Options
-from groundstation.score import Score
+from groundstation.scoring.options import Options
+from groundstation.scoring.score import Score
 from groundstation.search import Move, Tried
 from shared.prompts.changeset import Codec
 from shared.prompts.settings import Settings

@@ -21,7 +21,7 @@ from groundstation.explain.html import as_page
 from groundstation.explain.json_report import as_dict
 from groundstation.explain.terminal import print_explanation
 from groundstation.inputs import open_model, read_file, read_trees
-from groundstation.reuse import ReusingModel
+from groundstation.scoring.cached_model import ReusingModel
 from shared.errors import InputError
 from shared.files import check_writable, readable, replace_file
 from shared.terminal import Report, print_json, progress, reports_errors

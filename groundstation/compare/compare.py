@@ -21,7 +21,7 @@ from groundstation.peers.link_cost import (
     wire_bytes,
 )
 from groundstation.replay.reseed import Retelling, retell
-from groundstation.reuse import ReusingModel
+from groundstation.scoring.cached_model import ReusingModel
 from shared.codec import CODEC
 from shared.digest import sha256
 from shared.envelope import SIGNATURE_BYTES, open_envelope, sign

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.candidate import Candidate
-from groundstation.plan import options
+from groundstation.scoring.candidate import Candidate
+from groundstation.scoring.options import options
 from shared.errors import RegenerationError
 from shared.prompts.changeset import transcribe
 from shared.prompts.desk import Desk

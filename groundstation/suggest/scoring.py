@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from groundstation.authoring.author import Effort, author
-from groundstation.reuse import ReusingModel, ReusingSession
+from groundstation.scoring.cached_model import ReusingModel, ReusingSession
 from shared.errors import RehydrationError
 from shared.prompts.model import LanguageModel, Session
 from shared.tree import Tree

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from groundstation.plan import options
+from groundstation.scoring.options import options
 from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.prompts.changeset import FilePlan, transcribe

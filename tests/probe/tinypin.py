@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from world import plan, recipe
 
-from groundstation.plan import options
+from groundstation.scoring.options import options
 from shared.exact.pin import Pin
 from shared.prompts.pinned import PinnedModel
 from shared.recipe import Recipe

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tiny_codec import random_model
 
 from groundstation.enrich import site_of
-from groundstation.plan import options
+from groundstation.scoring.options import options
 from shared.diff import unified_diff
 from shared.errors import RegenerationError, RehydrationError
 from shared.prompts.blocks import MAX_BLOCK_LINES, block_end, blocks, text_lines

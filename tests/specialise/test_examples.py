@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from tiny_codec import random_model, vocabulary
 
-from groundstation.candidate import Candidate
 from groundstation.corpus.pairs import TextPair
-from groundstation.plan import options
+from groundstation.scoring.candidate import Candidate
+from groundstation.scoring.options import options
 from groundstation.specialise.course import (
     CHUNK,
     Course,

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from tiny_models import save_checkpoint
 
-from groundstation.candidate import Candidate
 from groundstation.corpus.pairs import TextPair
 from groundstation.models.adapter import read_adapter
 from groundstation.models.huggingface import read_folder
 from groundstation.models.pin import write_pin
 from groundstation.models.source import SourceModel
 from groundstation.models.vocabulary import vocabulary_of
-from groundstation.plan import options
+from groundstation.scoring.candidate import Candidate
+from groundstation.scoring.options import options
 from groundstation.specialise.course import VALIDATED, Course, Limits, batched, pieces
 from groundstation.specialise.examples import examples
 from groundstation.specialise.network import build, load_thin, output_matrix, thin_matrices

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from groundstation.candidate import Candidate, Problem
-from groundstation.plan import Options
+from groundstation.scoring.candidate import Candidate, Problem
+from groundstation.scoring.options import Options
 from shared.errors import RegenerationError
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.desk import Desk

@@ -8,7 +8,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from groundstation.plan import Options
+from groundstation.scoring.options import Options
 from shared.digest import sha256
 from shared.prompts.changeset import FilePlan
 from shared.prompts.settings import Settings

@@ -6,8 +6,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from groundstation.candidate import Candidate, Problem
-from groundstation.score import Counted, Result, cost, count
+from groundstation.scoring.candidate import Candidate, Problem
+from groundstation.scoring.score import Counted, Result, cost, count
 from shared.prompts.model import LanguageModel
 
 

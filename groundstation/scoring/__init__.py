@@ -1,0 +1,1 @@
+"""What one candidate prompt costs in bits."""
