@@ -14,8 +14,11 @@ from test_explain import MODEL, check
 from tiny_codec import bigram_model, vocabulary
 
 from groundstation.authoring.author import Effort, author
-from groundstation.definitions import Definition, Wanted, cut, offered, rank
-from groundstation.enrich import (
+from groundstation.scoring.candidate import Problem
+from groundstation.scoring.evaluator import InProcess
+from groundstation.scoring.options import options
+from groundstation.scoring.score import count
+from groundstation.search.excerpts import (
     candidate_hints,
     candidate_references,
     fits,
@@ -23,13 +26,10 @@ from groundstation.enrich import (
     with_hint,
     with_references,
 )
-from groundstation.greedy_search import search_greedy, surprised
-from groundstation.moves import first_candidate
-from groundstation.scoring.candidate import Problem
-from groundstation.scoring.evaluator import InProcess
-from groundstation.scoring.options import options
-from groundstation.scoring.score import count
-from groundstation.search import search
+from groundstation.search.greedy import search_greedy, surprised
+from groundstation.search.retrieval import Definition, Wanted, cut, offered, rank
+from groundstation.search.search import search
+from groundstation.search.steps import first_candidate
 from shared.errors import InputError
 from shared.exact.pin import load_pin, resolve_pin
 from shared.prompts.changeset import Codec, FilePlan

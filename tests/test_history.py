@@ -27,8 +27,8 @@ from groundstation.authoring.history import (
 )
 from groundstation.authoring.result import Authored
 from groundstation.cli import app
-from groundstation.moves import Order
-from groundstation.search import Move, Tried
+from groundstation.search.search import Move, Tried
+from groundstation.search.steps import Order
 from shared.codec import CODEC
 from shared.errors import InputError
 from shared.tree import Entry, Mode, Tree, write_tree

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 
 from groundstation.authoring.author import Effort, author
 from groundstation.authoring.result import Authored
-from groundstation.journal import Journalled, open_journal
-from groundstation.moves import Order, first_candidate
 from groundstation.scoring.candidate import Candidate
 from groundstation.scoring.score import Result
+from groundstation.search.journal import Journalled, open_journal
+from groundstation.search.steps import Order, first_candidate
 from shared.errors import InputError
 from shared.tree import Entry, Mode, write_tree
 

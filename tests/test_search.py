@@ -12,7 +12,12 @@ from patch_of_hunks import problem, trees
 from tiny_codec import random_model
 
 from groundstation.authoring.author import Effort, author
-from groundstation.moves import (
+from groundstation.scoring.cached_model import ReusingModel
+from groundstation.scoring.candidate import Candidate, stable_digest
+from groundstation.scoring.evaluator import InProcess
+from groundstation.scoring.score import Result, Score, cost, count, settle
+from groundstation.search.search import Searched, search
+from groundstation.search.steps import (
     VALUES,
     Order,
     first_candidate,
@@ -21,11 +26,6 @@ from groundstation.moves import (
     settings_steps,
     together,
 )
-from groundstation.scoring.cached_model import ReusingModel
-from groundstation.scoring.candidate import Candidate, stable_digest
-from groundstation.scoring.evaluator import InProcess
-from groundstation.scoring.score import Result, Score, cost, count, settle
-from groundstation.search import Searched, search
 from shared.prompts.changeset import Codec
 from shared.prompts.rewrite import Hunk, apply_hunks
 from shared.prompts.settings import Settings, Shape

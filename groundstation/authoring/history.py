@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from groundstation.authoring.result import Authored
-from groundstation.moves import SETTINGS, VALUES, Order
+from groundstation.search.steps import SETTINGS, VALUES, Order
 from shared.codec import CODEC
 from shared.errors import InputError
 from shared.exact.pin import cache_home

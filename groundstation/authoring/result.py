@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from groundstation.scoring.options import Options
 from groundstation.scoring.score import Score
-from groundstation.search import Move, Tried
+from groundstation.search.search import Move, Tried
 from shared.prompts.changeset import Codec
 from shared.prompts.settings import Settings
 from shared.recipe import Recipe

@@ -36,8 +36,8 @@ from groundstation.drawn import SEEDS
 from groundstation.drawn_search import Pace
 from groundstation.inputs import open_model, read_trees
 from groundstation.keys import load_private_key, signing_key
-from groundstation.moves import Order
 from groundstation.outgoing import check_outgoing, write_outgoing
+from groundstation.search.steps import Order
 from groundstation.workers import Workers
 from shared.auth.identity import check_identity
 from shared.errors import InputError

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_codec import random_model
 
-from groundstation.enrich import site_of
 from groundstation.scoring.options import options
+from groundstation.search.excerpts import site_of
 from shared.diff import unified_diff
 from shared.errors import RegenerationError, RehydrationError
 from shared.prompts.blocks import MAX_BLOCK_LINES, block_end, blocks, text_lines

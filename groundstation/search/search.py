@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from groundstation.enrich import (
+from groundstation.scoring.candidate import Candidate, Problem
+from groundstation.scoring.evaluator import Evaluator
+from groundstation.scoring.score import Result, Score, cost
+from groundstation.search.excerpts import (
     longer_hints,
     more_references,
     single_hints,
@@ -15,7 +18,7 @@ from groundstation.enrich import (
     with_references,
     worth_it,
 )
-from groundstation.moves import (
+from groundstation.search.steps import (
     HINTS,
     REFERENCES,
     SAMPLER,
@@ -28,9 +31,6 @@ from groundstation.moves import (
     settings_steps,
     together,
 )
-from groundstation.scoring.candidate import Candidate, Problem
-from groundstation.scoring.evaluator import Evaluator
-from groundstation.scoring.score import Result, Score, cost
 from shared.prompts.changeset import Codec
 from shared.prompts.references import Reference
 from shared.prompts.vocabulary import Vocabulary

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from groundstation.definitions import Definition, Wanted, rank
 from groundstation.scoring.candidate import Candidate, Problem
 from groundstation.scoring.options import Options
 from groundstation.scoring.score import Score
+from groundstation.search.retrieval import Definition, Wanted, rank
 from shared.prompts.blocks import text_lines
 from shared.prompts.changeset import Codec, FilePlan
 from shared.prompts.hint import MAX_TOKENS

@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
-from groundstation.enrich import (
+from groundstation.scoring.candidate import Candidate, Problem
+from groundstation.scoring.evaluator import Evaluator
+from groundstation.scoring.score import Score, cheapest
+from groundstation.search.excerpts import (
     candidate_hints,
     fits,
     more_references,
@@ -21,7 +24,8 @@ from groundstation.enrich import (
     with_plan,
     with_references,
 )
-from groundstation.moves import (
+from groundstation.search.search import Searched, Tried
+from groundstation.search.steps import (
     HINTS,
     REFERENCES,
     Order,
@@ -31,10 +35,6 @@ from groundstation.moves import (
     inside_steps,
     settings_steps,
 )
-from groundstation.scoring.candidate import Candidate, Problem
-from groundstation.scoring.evaluator import Evaluator
-from groundstation.scoring.score import Score, cheapest
-from groundstation.search import Searched, Tried
 from shared.errors import InputError
 from shared.lines import split_lines
 from shared.prompts.changeset import Codec, FilePlan, transcribe

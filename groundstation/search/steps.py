@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from groundstation.scoring.candidate import Candidate
 from groundstation.scoring.options import Options
-from groundstation.variants import variants
+from groundstation.search.hunk_variants import variants
 from shared.prompts.changeset import Codec, FilePlan
 from shared.prompts.rewrite import Hunk
 from shared.prompts.settings import (

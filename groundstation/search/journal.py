@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from groundstation.moves import Order
 from groundstation.scoring.candidate import Candidate
 from groundstation.scoring.evaluator import Evaluator
 from groundstation.scoring.score import Result
+from groundstation.search.steps import Order
 from shared import journal
 from shared.codec import CODEC
 from shared.digest import sha256

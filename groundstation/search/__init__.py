@@ -1,0 +1,1 @@
+"""Which prompts to try, and which is kept."""
