@@ -9,7 +9,7 @@ VENV := .venv
 LIGHT := .venv-probe
 RUN := $(VENV)/bin/
 PIP := -m pip --disable-pip-version-check --no-input --quiet --quiet
-KERNEL := $(wildcard shared/exact/_kernel*.[ch] shared/media/_*.c groundstation/_*.c)
+KERNEL := $(wildcard shared/exact/_kernel*.[ch] shared/media/_*.c groundstation/seeds/_*.c)
 TESTS := tests
 CHECKED := shared groundstation probe sims benchmarks demo tests
 
@@ -65,7 +65,7 @@ cross: model ## Compute the golden digests on other processors, emulated (Debian
 	@$(RUN)python -m benchmarks.cross $(CROSS)
 
 clean: ## Remove environments, caches and results of runs; fetched models stay in the user's cache.
-	rm -rf $(VENV) $(LIGHT) build demo-run *.egg-info shared/exact/*.so shared/media/*.so groundstation/*.so
+	rm -rf $(VENV) $(LIGHT) build demo-run *.egg-info shared/exact/*.so shared/media/*.so groundstation/seeds/*.so
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} +
 

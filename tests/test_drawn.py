@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundstation import drawn, drawn_search
-from groundstation.drawn import (
+from groundstation.seeds import drawn, drawn_search
+from groundstation.seeds.drawn import (
     PATHS,
     SEEDS,
     expected_trials,
@@ -32,7 +32,7 @@ from groundstation.drawn import (
     seed_bits,
     word_tests,
 )
-from groundstation.drawn_search import Pace, StateFile, check_expected, digest_of, find_seed
+from groundstation.seeds.drawn_search import Pace, StateFile, check_expected, digest_of, find_seed
 from shared.errors import InputError
 from shared.seeds.coins import DrawnCoins
 from shared.seeds.philox import word

@@ -14,7 +14,7 @@ from benchmarks.drawn import __main__ as module
 from benchmarks.drawn.__main__ import RESULT, coded_bytes, feasible, made_up, segments, trial
 from benchmarks.drawn.results import Trial
 from benchmarks.drawn.targets import COUNT, format_targets, load_targets, nearest_run
-from groundstation.drawn import runnable_paths, search_range, seed_bits
+from groundstation.seeds.drawn import runnable_paths, search_range, seed_bits
 from shared.seeds.coins import seed_to_bytes
 from shared.wire import _varint
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundstation import seed_choice
-from groundstation.drawn import seed_bits
-from groundstation.drawn_search import Pace
-from groundstation.seed_choice import SeedEffort, seeds_that_shorten, with_seed
+from groundstation.seeds import choice
+from groundstation.seeds.choice import SeedEffort, seeds_that_shorten, with_seed
+from groundstation.seeds.drawn import seed_bits
+from groundstation.seeds.drawn_search import Pace
 from shared.errors import InputError
 from shared.recipe import Recipe
 from shared.seeds.coins import SeedSource, seed_from_bytes, seed_to_bytes
@@ -112,7 +112,7 @@ def test_the_bound_is_where_a_seed_takes_another_byte(seed: int) -> None:
 def test_auto_does_not_search_where_too_many_are_expected(monkeypatch: pytest.MonkeyPatch) -> None:
     found = counted([], [([1] * 100, 9)] * 4)
     assert seed_bits(found.token_intervals) > 24
-    monkeypatch.setattr(seed_choice, "find_seed", lambda *_: pytest.fail("searched"))
+    monkeypatch.setattr(choice, "find_seed", lambda *_: pytest.fail("searched"))
     assert with_seed(UNSEEDED, found, AUTO, silent).seed_source is SeedSource.CODED
 
 

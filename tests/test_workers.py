@@ -20,11 +20,11 @@ from tiny_codec import write_random_pin
 
 from groundstation.authoring.author import Effort, author
 from groundstation.authoring.result import Authored
-from groundstation.drawn_search import find_seed
 from groundstation.scoring.candidate import Candidate
 from groundstation.scoring.evaluator import InProcess
 from groundstation.scoring.score import Result
 from groundstation.search.steps import VALUES, Order, first_candidate, hunk_steps, settings_steps
+from groundstation.seeds.drawn_search import find_seed
 from groundstation.workers import MOST_LOSSES, Crew, LocalPool, Pooled, Workers, open_workers
 from shared.errors import InputError, PinError
 from shared.exact.pin import load_pin

@@ -19,7 +19,7 @@ import typer
 from benchmarks.drawn.page import draw, page
 from benchmarks.drawn.results import Cut, Measured, Rate, Trial
 from benchmarks.drawn.targets import Target, load_targets
-from groundstation.drawn import (
+from groundstation.seeds.drawn import (
     SEEDS,
     Interval,
     Test,
@@ -30,7 +30,7 @@ from groundstation.drawn import (
     seed_bits,
     word_tests,
 )
-from groundstation.drawn_search import find_seed
+from groundstation.seeds.drawn_search import find_seed
 from shared.errors import InputError
 from shared.processes import begin_worker
 from shared.seeds.interval import IntervalEncoder

@@ -17,9 +17,9 @@ from benchmarks.archives import ArchiveCache, corpus_home, open_index
 from benchmarks.patches.measure import trees
 from benchmarks.patches.pairs import HELDOUT, PAIRS, Pair, load_pair, read_rows
 from groundstation.authoring.author import Effort, author
-from groundstation.drawn import Interval
 from groundstation.replay.reseed import retell
 from groundstation.scoring.cached_model import ReusingModel
+from groundstation.seeds.drawn import Interval
 from shared.errors import InputError
 from shared.exact.pin import load_pin, resolve_pin
 from shared.prompts.model import LanguageModel

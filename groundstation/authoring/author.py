@@ -11,7 +11,6 @@ from pathlib import Path
 
 from groundstation.authoring.probe_limits import ProbeLimits, check_files, check_options
 from groundstation.authoring.result import Authored, file_reports
-from groundstation.drawn_search import Pace
 from groundstation.scoring.cached_model import ReusingModel
 from groundstation.scoring.candidate import Candidate, Problem
 from groundstation.scoring.evaluator import Evaluator, InProcess
@@ -21,7 +20,8 @@ from groundstation.search.greedy import search_greedy
 from groundstation.search.journal import Journalled, open_journal
 from groundstation.search.search import Move, Searched, search
 from groundstation.search.steps import CLASSICAL, Order
-from groundstation.seed_choice import SeedEffort, with_seed
+from groundstation.seeds.choice import SeedEffort, with_seed
+from groundstation.seeds.drawn_search import Pace
 from groundstation.workers import Workers, open_workers
 from shared.diff import unified_diff
 from shared.digest import sha256

@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from groundstation.authoring.author import Effort, author
 from groundstation.authoring.result import Authored
-from groundstation.drawn_search import find_seed
 from groundstation.peers import PEERS, PeerResult, measure_peers
 from groundstation.peers.link_cost import (
     RATES_BITS_PER_S,
@@ -22,6 +21,7 @@ from groundstation.peers.link_cost import (
 )
 from groundstation.replay.reseed import Retelling, retell
 from groundstation.scoring.cached_model import ReusingModel
+from groundstation.seeds.drawn_search import find_seed
 from shared.codec import CODEC
 from shared.digest import sha256
 from shared.envelope import SIGNATURE_BYTES, open_envelope, sign

@@ -12,7 +12,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundstation.drawn import (
+from groundstation.seeds.drawn import (
     SEEDS,
     Interval,
     compiled_library,

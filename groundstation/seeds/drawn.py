@@ -139,7 +139,7 @@ def search_numpy(tests: Sequence[Test], start: int, stop: int) -> int | None:
 @cache
 def compiled_library() -> ctypes.CDLL | None:
     """The compiled search, or None where it was not built; threads can call it side by side."""
-    library = load_extension("groundstation._drawn")
+    library = load_extension("groundstation.seeds._drawn")
     if library is None:
         return None
     library.drawn_best_path.argtypes = ()

@@ -7,8 +7,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from groundstation.drawn import SEEDS, expected_trials
-from groundstation.drawn_search import Pace, check_expected, find_seed, measured_rate
+from groundstation.seeds.drawn import SEEDS, expected_trials
+from groundstation.seeds.drawn_search import Pace, check_expected, find_seed, measured_rate
 from shared.errors import InputError
 from shared.recipe import Recipe
 from shared.seeds.coins import SeedSource, seed_to_bytes

@@ -1,0 +1,1 @@
+"""Which seed says a text under a model: greedy, drawn or coded."""
