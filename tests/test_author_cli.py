@@ -21,9 +21,9 @@ from tiny_codec import write_random_pin
 from typer.testing import CliRunner, Result
 
 from groundstation.cli import app
-from groundstation.counter import counter_path, keep_counter, next_counter
-from groundstation.keys import load_private_key
-from groundstation.outgoing import check_outgoing, write_outgoing
+from groundstation.signing.counter import counter_path, keep_counter, next_counter
+from groundstation.signing.keys import load_private_key
+from groundstation.signing.outgoing import check_outgoing, write_outgoing
 from shared.envelope import open_envelope, parse_envelope
 from shared.errors import InputError
 from shared.exact.pin import load_pin

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundstation.inspect import inspect_envelope
-from groundstation.keys import write_key_pair
+from groundstation.signing.inspect import inspect_envelope
+from groundstation.signing.keys import write_key_pair
 from shared.codec import CODEC
 from shared.envelope import (
     NO_COUNTER,

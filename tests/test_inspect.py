@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
 from groundstation.commands.inspect import inspect
-from groundstation.inspect import inspect_envelope
+from groundstation.signing.inspect import inspect_envelope
 from shared.codec import CODEC
 from shared.envelope import sign
 from shared.errors import MalformedMessage

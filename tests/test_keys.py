@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from typer.testing import CliRunner
 
 from groundstation.commands.keys import keygen
-from groundstation.keys import load_private_key, write_key_pair
+from groundstation.signing.keys import load_private_key, write_key_pair
 from shared.errors import InputError
 from shared.trust import key_id, load_trusted_keys
 

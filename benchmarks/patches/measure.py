@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from benchmarks.patches.pairs import Pair
 from groundstation.authoring.author import Effort, author
 from groundstation.authoring.signed import send
-from groundstation.keys import write_key_pair
 from groundstation.peers import measure_peers
 from groundstation.scoring.cached_model import ReusingModel
 from groundstation.scoring.candidate import Problem
 from groundstation.scoring.options import options
 from groundstation.scoring.score import count
 from groundstation.search.steps import first_candidate
+from groundstation.signing.keys import write_key_pair
 from shared.prompts.model import LanguageModel
 from shared.prompts.settings import RECALL_SHIFTS
 from shared.tree import Entry, Mode, Tree, changes, read_tree, write_tree

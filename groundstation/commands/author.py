@@ -31,13 +31,13 @@ from groundstation.authoring.result import Authored
 from groundstation.authoring.signed import Sent, send
 from groundstation.commands.options import Identity
 from groundstation.commands.patch_options import PatchFile, Strip
-from groundstation.counter import message_counter
 from groundstation.inputs import open_model, read_trees
-from groundstation.keys import load_private_key, signing_key
-from groundstation.outgoing import check_outgoing, write_outgoing
 from groundstation.search.steps import Order
 from groundstation.seeds.drawn import SEEDS
 from groundstation.seeds.drawn_search import Pace
+from groundstation.signing.counter import message_counter
+from groundstation.signing.keys import load_private_key, signing_key
+from groundstation.signing.outgoing import check_outgoing, write_outgoing
 from groundstation.workers import Workers
 from shared.auth.identity import check_identity
 from shared.errors import InputError

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from groundstation.inputs import read_file
-from groundstation.inspect import inspect_envelope
+from groundstation.signing.inspect import inspect_envelope
 from shared.auth.profiles import Profile
 from shared.terminal import print_json, reports_errors
 

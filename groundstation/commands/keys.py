@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from groundstation.keys import disclosure, load_private_key, write_key_pair
+from groundstation.signing.keys import disclosure, load_private_key, write_key_pair
 from shared.auth.keys import SHARED_KEY_BYTES, GroundKey, SharedKey
 from shared.auth.profiles import CHAIN_KEY_BYTES, Profile
 from shared.auth.schedule import Schedule

@@ -10,10 +10,10 @@ import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from groundstation.commands.options import Identity
-from groundstation.counter import message_counter
 from groundstation.inputs import read_file
-from groundstation.keys import load_private_key
-from groundstation.outgoing import check_outgoing, write_outgoing
+from groundstation.signing.counter import message_counter
+from groundstation.signing.keys import load_private_key
+from groundstation.signing.outgoing import check_outgoing, write_outgoing
 from shared.auth.identity import check_identity
 from shared.auth.keys import TrustedKey, key_id, profile_of, to_text
 from shared.auth.rotation import (

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from groundstation.commands.options import Identity
-from groundstation.counter import message_counter
 from groundstation.inputs import read_file
-from groundstation.keys import load_private_key, signing_key
-from groundstation.outgoing import check_outgoing, write_outgoing
-from groundstation.resign import resign
+from groundstation.signing.counter import message_counter
+from groundstation.signing.keys import load_private_key, signing_key
+from groundstation.signing.outgoing import check_outgoing, write_outgoing
+from groundstation.signing.resign import resign
 from shared.auth.identity import check_identity
 from shared.auth.keys import profile_of
 from shared.auth.profiles import Profile

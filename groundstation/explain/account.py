@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from groundstation.explain.attribution import LOCI, FileTold, tell
 from groundstation.explain.lines import HunkCost, Line, by_label, hunks_of
-from groundstation.inspect import inspect_envelope
 from groundstation.replay.record import Decided, record
+from groundstation.signing.inspect import inspect_envelope
 from shared.digest import sha256
 from shared.envelope import check_baseline, check_pin
 from shared.errors import DigestMismatch, RegenerationError, UnsupportedVersion

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundstation.inspect import inspect_envelope
-from groundstation.resign import resign
+from groundstation.signing.inspect import inspect_envelope
+from groundstation.signing.resign import resign
 from shared.auth.keys import (
     CheckingKey,
     IntervalKey,

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner, Result
 
 from groundstation.cli import app as ground_app
-from groundstation.counter import counter_path, keep_counter
-from groundstation.keys import KeyFiles, write_key_pair
+from groundstation.signing.counter import counter_path, keep_counter
+from groundstation.signing.keys import KeyFiles, write_key_pair
 from probe.cli import app as probe_app
 from probe.setup import Setup, initialise
 from shared.trust import load_trusted_keys

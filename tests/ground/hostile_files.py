@@ -19,11 +19,11 @@ from mutations import Parser
 from tiny_models import save_checkpoint, save_gguf
 
 from groundstation.git.history import Commit
-from groundstation.keys import load_private_key, write_key_pair
 from groundstation.models.adapter import Adapter, LowRank
 from groundstation.models.catalogue import Part
 from groundstation.models.download import _unpack
 from groundstation.models.pin import read_source
+from groundstation.signing.keys import load_private_key, write_key_pair
 from groundstation.suggest.plans import FORMAT, read_plan
 from groundstation.survey import _known
 from groundstation.survey_log import open_log

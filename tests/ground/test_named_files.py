@@ -18,7 +18,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from groundstation.cli import app as groundstation
-from groundstation.inspect import inspect_envelope
+from groundstation.signing.inspect import inspect_envelope
 from probe.cli import app as probe
 from shared.errors import MalformedMessage, RehydrationError, UnsupportedVersion, words_of
 from sims.cli import app as sims

@@ -24,10 +24,10 @@ from typer.testing import CliRunner
 from world import BASE, KEY, TARGET, World, classical, envelope, regenerator
 
 from groundstation.cli import app as ground
-from groundstation.keys import write_key_pair
 from groundstation.media.judge.gate import judge
 from groundstation.media.judge.residual import codes_of, quantised, waves_of
 from groundstation.media.records.book import Book, Entry, write_book
+from groundstation.signing.keys import write_key_pair
 from probe.cli import app as probe
 from probe.filesystem import Filesystem
 from probe.holding import take_in

@@ -16,8 +16,8 @@ from tinypin import tiny_pin, written
 from typer.testing import CliRunner
 from world import BASE, TARGET, World, another_pin, classical, envelope
 
-from groundstation.inspect import inspect_envelope
 from groundstation.models.describe import describe_pin, pin_lines
+from groundstation.signing.inspect import inspect_envelope
 from probe.budget import limited_memory
 from probe.cli import app
 from shared.codec import CODEC

@@ -12,12 +12,12 @@ import typer
 from groundstation.commands.media.options import JsonOption
 from groundstation.commands.media.report import print_pairs
 from groundstation.commands.options import Identity
-from groundstation.counter import message_counter
-from groundstation.keys import load_private_key, signing_key
 from groundstation.media.files import named_values, open_generator
 from groundstation.media.records.book import read_book
 from groundstation.media.records.encode import drawn
-from groundstation.outgoing import check_outgoing, write_outgoing
+from groundstation.signing.counter import message_counter
+from groundstation.signing.keys import load_private_key, signing_key
+from groundstation.signing.outgoing import check_outgoing, write_outgoing
 from shared.auth.identity import check_identity
 from shared.auth.keys import profile_of
 from shared.digest import to_hex

@@ -11,12 +11,12 @@ import typer
 
 from groundstation.commands.media.options import JsonOption
 from groundstation.commands.tables import wide_console
-from groundstation.counter import keep_counter, message_counter
-from groundstation.keys import load_private_key, signing_key
 from groundstation.media.files import open_generator
 from groundstation.media.records.book import read_book
 from groundstation.media.records.publish import EdgeRefused, batch_of, edge_status, push, signed
-from groundstation.outgoing import check_outgoing, write_outgoing
+from groundstation.signing.counter import keep_counter, message_counter
+from groundstation.signing.keys import load_private_key, signing_key
+from groundstation.signing.outgoing import check_outgoing, write_outgoing
 from shared.errors import InputError
 from shared.media.names import DEFAULT_SITE
 from shared.terminal import print_json, reports_errors

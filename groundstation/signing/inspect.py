@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from groundstation.given_envelope import taken_apart
+from groundstation.signing.given_envelope import taken_apart
 from shared.auth.profiles import INTERVAL_BYTES, KEY_ID_BYTES, Profile
 from shared.auth.tags import interval_of
 from shared.codec import CODEC

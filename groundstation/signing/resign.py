@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from groundstation.given_envelope import taken_apart
+from groundstation.signing.given_envelope import taken_apart
 from shared.auth.keys import SigningKey
 from shared.auth.profiles import Profile
 from shared.envelope import check_baseline, check_pin, sign

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from groundstation.counter import counter_path, keep_counter
+from groundstation.signing.counter import counter_path, keep_counter
 from shared.errors import InputError
 from shared.files import check_free, check_writable, staged_file
 

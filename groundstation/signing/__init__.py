@@ -1,0 +1,1 @@
+"""Keys, counters and signatures of the ground."""
