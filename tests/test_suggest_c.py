@@ -10,10 +10,10 @@ from pygments.token import Comment as CommentKind
 from pygments.token import Whitespace
 
 from groundstation.suggest.added import Added
-from groundstation.suggest.c_names import CText, local_variables
-from groundstation.suggest.c_tokens import Comment, Sort, scan
+from groundstation.suggest.c.names import CText, local_variables
+from groundstation.suggest.c.proof import prove_c
+from groundstation.suggest.c.tokens import Comment, Sort, scan
 from groundstation.suggest.comments import comment_proposals
-from groundstation.suggest.proof_c import prove_c
 from groundstation.suggest.proposals import NotProvenError, edited
 from groundstation.syntax import Language
 

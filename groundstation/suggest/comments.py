@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from groundstation.suggest.added import Added
-from groundstation.suggest.c_tokens import Comment, scan
+from groundstation.suggest.c.tokens import Comment, scan
 from groundstation.suggest.proof_python import DIRECTIVE, parse_module
 from groundstation.suggest.proof_python import comments as python_comments
 from groundstation.suggest.proposals import Edit, Kind, Proposal, line_of

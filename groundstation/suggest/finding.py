@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from groundstation.suggest.added import Added, added_texts
-from groundstation.suggest.c_names import CText, local_variables, variable_names
-from groundstation.suggest.c_tokens import Comment, scan
+from groundstation.suggest.c.names import CText, local_variables, variable_names
+from groundstation.suggest.c.tokens import Comment, scan
 from groundstation.suggest.comments import comment_proposals, docstring_proposals
 from groundstation.suggest.formatting import formatting_proposals
 from groundstation.suggest.proof import Judge

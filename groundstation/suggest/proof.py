@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from groundstation.suggest.proof_c import prove_c
+from groundstation.suggest.c.proof import prove_c
 from groundstation.suggest.proof_python import prove_python
 from groundstation.suggest.proposals import Kind, NotProvenError, Proposal, with_proposals
 from groundstation.syntax import Language, language_of

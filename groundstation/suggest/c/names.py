@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from groundstation.suggest.c_tokens import Sort, Token, tokens
+from groundstation.suggest.c.tokens import Sort, Token, tokens
 from groundstation.suggest.proposals import NotProvenError
 from groundstation.syntax import Language, parse, text, walk
 

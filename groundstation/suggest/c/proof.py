@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from groundstation.suggest.c_names import CText, Local, local_variables, refuse_new_name
-from groundstation.suggest.c_tokens import Comment, Sort, scan
+from groundstation.suggest.c.names import CText, Local, local_variables, refuse_new_name
+from groundstation.suggest.c.tokens import Comment, Sort, scan
 from groundstation.suggest.proof_python import DIRECTIVE
 from groundstation.suggest.proposals import NotProvenError
 from groundstation.syntax import Language
