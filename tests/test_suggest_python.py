@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundstation.suggest import proof_python
 from groundstation.suggest.added import Added
 from groundstation.suggest.comments import comment_proposals, docstring_proposals
 from groundstation.suggest.finding import find
 from groundstation.suggest.proof import Judge
-from groundstation.suggest.proof_python import prove_python
 from groundstation.suggest.proposals import Kind, NotProvenError, Proposal, with_proposals
-from groundstation.suggest.python_names import python_variables
+from groundstation.suggest.python import proof
+from groundstation.suggest.python.names import python_variables
+from groundstation.suggest.python.proof import prove_python
 from groundstation.syntax import Language
 from shared.tree import Entry, Mode, Tree
 
@@ -343,18 +343,18 @@ def test_symbol_tables_alone_tell_these_apart(
     before: bytes, after: bytes, renames: set[tuple[str, str]]
 ) -> None:
     with pytest.raises(NotProvenError, match="other symbols"):
-        proof_python._prove_symbols(before, after, frozenset(renames))
+        proof._prove_symbols(before, after, frozenset(renames))
 
 
 def test_symbol_tables_agree_where_only_a_local_name_differs() -> None:
     before = b"def f(a):\n    x = a\n    return [x for _ in a]\n"
     after = b"def f(a):\n    y = a\n    return [y for _ in a]\n"
-    proof_python._prove_symbols(before, after, frozenset({("x", "y")}))
+    proof._prove_symbols(before, after, frozenset({("x", "y")}))
 
 
 def test_both_proofs_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[bytes, bytes]] = []
-    monkeypatch.setattr(proof_python, "_prove_symbols", lambda *texts: asked.append(texts[:2]))
+    monkeypatch.setattr(proof, "_prove_symbols", lambda *texts: asked.append(texts[:2]))
     before, after = b"def f():\n    x = 1\n    return x\n", b"def f():\n    y = 1\n    return y\n"
     prove_python(before, after, renames=[("x", "y")])
     assert asked == [(before, after)]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from groundstation.suggest.added import Added
 from groundstation.suggest.c.tokens import Comment, scan
-from groundstation.suggest.proof_python import DIRECTIVE, parse_module
-from groundstation.suggest.proof_python import comments as python_comments
 from groundstation.suggest.proposals import Edit, Kind, Proposal, line_of
+from groundstation.suggest.python.proof import DIRECTIVE, parse_module
+from groundstation.suggest.python.proof import comments as python_comments
 from groundstation.syntax import Language
 
 _SHOWN = 40

@@ -11,9 +11,9 @@ from groundstation.suggest.c.tokens import Comment, scan
 from groundstation.suggest.comments import comment_proposals, docstring_proposals
 from groundstation.suggest.formatting import formatting_proposals
 from groundstation.suggest.proof import Judge
-from groundstation.suggest.proof_python import comments as python_comments
 from groundstation.suggest.proposals import Kind, NotProvenError, Proposal, edited, line_of
-from groundstation.suggest.python_names import Variable, python_variables
+from groundstation.suggest.python.names import Variable, python_variables
+from groundstation.suggest.python.proof import comments as python_comments
 from groundstation.syntax import Language, language_of
 from shared.tree import Tree
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from groundstation.suggest.c.proof import prove_c
-from groundstation.suggest.proof_python import prove_python
 from groundstation.suggest.proposals import Kind, NotProvenError, Proposal, with_proposals
+from groundstation.suggest.python.proof import prove_python
 from groundstation.syntax import Language, language_of
 from shared.tree import Tree
 

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from groundstation.suggest.c.names import CText, Local, local_variables, refuse_new_name
 from groundstation.suggest.c.tokens import Comment, Sort, scan
-from groundstation.suggest.proof_python import DIRECTIVE
 from groundstation.suggest.proposals import NotProvenError
+from groundstation.suggest.python.proof import DIRECTIVE
 from groundstation.syntax import Language
 
 

@@ -19,7 +19,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from groundstation.suggest.proposals import NotProvenError
-from groundstation.suggest.python_scopes import Names, Occurrence
+from groundstation.suggest.python.scopes import Names, Occurrence
 from groundstation.syntax import Language, parse
 
 LOOKS_AT_FRAMES = frozenset(

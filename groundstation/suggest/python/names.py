@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from groundstation.suggest.added import Added
-from groundstation.suggest.proof_python import parse_module
 from groundstation.suggest.proposals import Edit
-from groundstation.suggest.python_scopes import Names
+from groundstation.suggest.python.proof import parse_module
+from groundstation.suggest.python.scopes import Names
 from groundstation.syntax import Language, parse, text, walk
 
 

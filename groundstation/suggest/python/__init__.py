@@ -1,0 +1,1 @@
+"""Proposals for Python, and their proof."""
