@@ -32,9 +32,9 @@ from groundstation.commands.tables import table as made_table
 from groundstation.git.history import TreeReader, find_commits, parse_since
 from groundstation.git.objects import open_objects
 from groundstation.peers import PEERS, measure_peer
-from groundstation.survey import Care, Selection, survey
-from groundstation.survey_log import default_log, open_log
-from groundstation.survey_report import CommitCost, Outcome, Summary, Survey
+from groundstation.survey.log import default_log, open_log
+from groundstation.survey.report import CommitCost, Outcome, Summary, Survey
+from groundstation.survey.survey import Care, Selection, survey
 from shared.codec import CODEC
 from shared.diff import unified_diff
 from shared.errors import InputError
@@ -609,7 +609,7 @@ def test_states_are_not_mixed(
     ):
         with pytest.raises(InputError, match=word):
             survey(repository.folder, model, selection, care=care, state=Path(whole.state))
-    monkeypatch.setattr("groundstation.survey.CODEC", CODEC + "0")
+    monkeypatch.setattr("groundstation.survey.survey.CODEC", CODEC + "0")
     with pytest.raises(InputError, match=f"a survey with codec {CODEC};") as caught:
         survey(repository.folder, model, Selection(), state=Path(whole.state))
     assert caught.value.expected == f"codec {CODEC}0"

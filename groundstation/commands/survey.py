@@ -14,9 +14,9 @@ from groundstation.commands.tables import cell, ratio_cell, table, wide_console
 from groundstation.git.history import parse_since
 from groundstation.inputs import open_model
 from groundstation.peers.link_cost import RATES_BITS_PER_S, duration, link_seconds, ratio
-from groundstation.survey import Care, Selection
-from groundstation.survey import survey as survey_commits
-from groundstation.survey_report import CommitCost, Outcome, Survey
+from groundstation.survey.report import CommitCost, Outcome, Survey
+from groundstation.survey.survey import Care, Selection
+from groundstation.survey.survey import survey as survey_commits
 from shared.terminal import print_json, progress, reports_errors
 
 DEFAULT_MODEL = "smollm2-135m-patch"

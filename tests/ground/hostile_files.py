@@ -25,9 +25,9 @@ from groundstation.models.download import _unpack
 from groundstation.models.pin import read_source
 from groundstation.signing.keys import load_private_key, write_key_pair
 from groundstation.suggest.plans import FORMAT, read_plan
-from groundstation.survey import _known
-from groundstation.survey_log import open_log
-from groundstation.survey_report import CommitCost, Outcome
+from groundstation.survey.log import open_log
+from groundstation.survey.report import CommitCost, Outcome
+from groundstation.survey.survey import _known
 from shared.digest import sha256
 from shared.errors import DownloadError, InputError, PinError
 from shared.exact.manifest import Manifest, layout
@@ -219,7 +219,7 @@ def wheel(method: int = zipfile.ZIP_DEFLATED, data: bytes = DATA) -> bytes:
 
 
 def known_costs(log: Any) -> object:
-    """As ``groundstation.survey`` takes them."""
+    """As ``groundstation.survey.survey`` takes them."""
     return [
         cost.as_dict()
         for cost in _known(

@@ -19,8 +19,8 @@ from groundstation.git.history import Commit, CommitTrees, TreeReader, find_comm
 from groundstation.git.objects import open_objects
 from groundstation.peers import PEERS, measure_peer
 from groundstation.peers.link_cost import wire_bytes
-from groundstation.survey_log import SurveyLog, default_log, open_log
-from groundstation.survey_report import CommitCost, Outcome, Survey
+from groundstation.survey.log import SurveyLog, default_log, open_log
+from groundstation.survey.report import CommitCost, Outcome, Survey
 from shared.codec import CODEC
 from shared.diff import unified_diff
 from shared.errors import InputError, RehydrationError

@@ -1,0 +1,1 @@
+"""What the past commits of a repository would have cost."""
