@@ -16,15 +16,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from groundstation.accelerator import full_precision
 from groundstation.models.adapter import Adapter
 from groundstation.models.source import SourceModel, missing_package
-from groundstation.specialise.checkpoint import read_checkpoint, write_checkpoint
 from groundstation.specialise.course import Course, Place
 from groundstation.specialise.examples import Example
 from groundstation.specialise.network import build, load_thin, output_matrix, thin_matrices
 from groundstation.specialise.objective import token_bits
 from groundstation.specialise.plan import Note, Plan
+from groundstation.training.accelerator import full_precision
+from groundstation.training.checkpoint import read_checkpoint, write_checkpoint
 from shared.terminal import Report, silent
 
 CHECKPOINT_S = 180.0

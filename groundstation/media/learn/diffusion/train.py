@@ -17,11 +17,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from groundstation.accelerator import full_precision
 from groundstation.media.learn.diffusion.network import build, schedule
 from groundstation.media.learn.diffusion.plan import Plan
 from groundstation.models.source import missing_package
-from groundstation.specialise.checkpoint import read_checkpoint, write_checkpoint
+from groundstation.training.accelerator import full_precision
+from groundstation.training.checkpoint import read_checkpoint, write_checkpoint
 from shared.digest import sha256, to_hex
 from shared.media.fixed import U8
 from shared.terminal import Report

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from groundstation.accelerator import full_precision
+from groundstation.training.accelerator import full_precision
 from shared.errors import InputError
 from shared.files import replacing
 from shared.terminal import Report
