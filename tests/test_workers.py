@@ -25,7 +25,7 @@ from groundstation.scoring.evaluator import InProcess
 from groundstation.scoring.score import Result
 from groundstation.search.steps import VALUES, Order, first_candidate, hunk_steps, settings_steps
 from groundstation.seeds.drawn_search import find_seed
-from groundstation.workers import MOST_LOSSES, Crew, LocalPool, Pooled, Workers, open_workers
+from groundstation.workers.open import MOST_LOSSES, Crew, LocalPool, Pooled, Workers, open_workers
 from shared.errors import InputError, PinError
 from shared.exact.pin import load_pin
 from shared.prompts.pinned import PinnedModel
@@ -220,7 +220,7 @@ def test_a_killed_worker_of_a_cluster_loses_no_result(
 def test_a_cluster_that_all_workers_leave_is_given_up(model: PinnedModel, pin: Path) -> None:
     from distributed import LocalCluster
 
-    import groundstation.cluster as module
+    import groundstation.workers.dask as module
 
     with (
         LocalCluster(n_workers=1, processes=False, dashboard_address=None) as leaving,
@@ -248,7 +248,7 @@ def test_a_cluster_finds_the_smallest_drawn_seed(
 
 
 def test_a_cluster_that_is_not_there_is_told(model: PinnedModel, pin: Path) -> None:
-    import groundstation.cluster as module
+    import groundstation.workers.dask as module
 
     for address in ("tcp://127.0.0.1:9", "nonsense://x", ""):
         with (

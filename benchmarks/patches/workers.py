@@ -16,7 +16,7 @@ from benchmarks.patches.measure import trees
 from benchmarks.patches.pairs import PAIRS, Pair, load_pair, read_rows
 from groundstation.authoring.author import Effort, author
 from groundstation.authoring.result import Authored
-from groundstation.workers import Workers
+from groundstation.workers.open import Workers
 from shared.errors import InputError
 from shared.exact.kernels import usable_cores
 from shared.exact.pin import load_pin, resolve_pin

@@ -22,7 +22,7 @@ from groundstation.search.search import Move, Searched, search
 from groundstation.search.steps import CLASSICAL, Order
 from groundstation.seeds.choice import SeedEffort, with_seed
 from groundstation.seeds.drawn_search import Pace
-from groundstation.workers import Workers, open_workers
+from groundstation.workers.open import Workers, open_workers
 from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.errors import BudgetExceeded, DigestMismatch, InputError, RegenerationError

@@ -38,7 +38,7 @@ from groundstation.seeds.drawn_search import Pace
 from groundstation.signing.counter import message_counter
 from groundstation.signing.keys import load_private_key, signing_key
 from groundstation.signing.outgoing import check_outgoing, write_outgoing
-from groundstation.workers import Workers
+from groundstation.workers.open import Workers
 from shared.auth.identity import check_identity
 from shared.errors import InputError
 from shared.files import is_stream

@@ -1,4 +1,4 @@
-"""Who counts candidates: this process, or others by way of ``groundstation.workers``."""
+"""Who counts candidates: this process, or others by way of ``groundstation.workers.open``."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_a_killed_sweep_leaves_no_worker(tmp_path: Path, kind: signal.Signals) -
     ("module", "begin", "argument"),
     [
         ("sims.workers", "_begin", "None"),
-        ("groundstation.workers", "_begin_local", "None"),
+        ("groundstation.workers.open", "_begin_local", "None"),
     ],
 )
 @pytest.mark.parametrize("wait_s", [0.0, 0.3])

@@ -112,7 +112,7 @@ def open_workers(
         problem.choices,
     )
     if workers.cluster is not None:
-        from groundstation.cluster import open_cluster
+        from groundstation.workers.dask import open_cluster
 
         with open_cluster(workers.cluster, job) as (pool, executor):
             yield Crew(Pooled(pool), executor)

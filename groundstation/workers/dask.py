@@ -11,7 +11,7 @@ from typing import Any
 
 from groundstation.scoring.candidate import Candidate
 from groundstation.scoring.score import Result
-from groundstation.workers import Job, Pool, score
+from groundstation.workers.open import Job, Pool, score
 from shared.errors import InputError
 
 CONNECT_SECONDS = 10
@@ -114,7 +114,7 @@ class ClusterPool(Pool):
 
 
 def score_there(job: Job, candidate: Candidate) -> Result:
-    """On a worker: see ``groundstation.workers.score``; it may use the threads granted to it."""
+    """On a worker: see ``workers.open.score``; it may use the threads granted to it."""
     from distributed import get_worker
 
     return score(job, candidate, lambda: int(get_worker().state.nthreads))

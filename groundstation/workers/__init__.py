@@ -1,0 +1,1 @@
+"""One pool of workers: processes here, or a Dask cluster."""
