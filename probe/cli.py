@@ -11,13 +11,9 @@ from typing import Annotated
 
 import typer
 
-from probe import report
-from probe.edge.cli import app as edge
-from probe.garbage import collect
-from probe.holding import disclose, take_in, waits
-from probe.listening import listen
-from probe.onboard import confirm, roll_back
-from probe.options import (
+from probe.commands import report
+from probe.commands.listen import listen
+from probe.commands.options import (
     File,
     Json,
     LowMemory,
@@ -28,6 +24,10 @@ from probe.options import (
     opened,
     show,
 )
+from probe.edge.cli import app as edge
+from probe.garbage import collect
+from probe.holding import disclose, take_in, waits
+from probe.onboard import confirm, roll_back
 from probe.rotating import rotate
 from probe.selftest import judge_in_time
 from probe.setup import DEFAULT_IGNORE, Setup, initialise

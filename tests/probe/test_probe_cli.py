@@ -14,8 +14,8 @@ from tinypin import tiny_pin, written
 from typer.testing import CliRunner
 from world import BASE, KEY, TARGET, THIRD, World, classical, envelope
 
-from probe import report
 from probe.cli import app
+from probe.commands import report
 from shared.diff import unified_diff
 from shared.exact.pin import Pin
 from shared.tree import write_tree

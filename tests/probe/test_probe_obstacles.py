@@ -17,10 +17,10 @@ from unprivileged import OTHER, USER, as_user, give, need_root, public_folder
 from world import BASE, KEY, PIN, TARGET, THIRD, World, classical, envelope, regenerator
 
 from probe.clearing import remove_all
+from probe.commands.report import of_status
 from probe.filesystem import Filesystem
 from probe.garbage import Collected, collect
 from probe.onboard import open_probe, roll_back
-from probe.report import of_status
 from probe.routing import deal
 from probe.setup import Setup, initialise
 from probe.slots import ASIDE, SLOTS

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from probe.options import LowMemory, MaxMemory, MaxSeconds, MaxTokens, State
+from probe.commands.options import LowMemory, MaxMemory, MaxSeconds, MaxTokens, State
 from shared.terminal import reports_errors
 
 

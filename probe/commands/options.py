@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from probe import report
+from probe.commands import report
 from probe.onboard import Probe, open_probe
 from shared.terminal import print_json
 
