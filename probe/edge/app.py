@@ -21,12 +21,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from probe.edge import answers
-from probe.edge.active import GUARD
-from probe.edge.answers import Answer
-from probe.edge.asking import Asked
-from probe.edge.flights import Busy
+from probe.edge import responses
+from probe.edge.http.active_content import GUARD
+from probe.edge.request import Asked
+from probe.edge.responses import Answer
 from probe.edge.service import Edge
+from probe.edge.singleflight import Busy
 from shared.errors import InputError, OversizedMessage, RehydrationError
 
 BATCH_SECONDS: Final = 120.0
@@ -54,7 +54,7 @@ def application(edge: Edge) -> Starlette:
         try:
             facts = await asyncio.to_thread(edge.store.facts)
         except RehydrationError as error:
-            return _response(answers.problem(error, 503))
+            return _response(responses.problem(error, 503))
         value = {"status": "ok", "records": facts.prompts + facts.images}
         return JSONResponse(value, headers=_UNKEPT)
 
@@ -67,7 +67,7 @@ def application(edge: Edge) -> Starlette:
             facts = await asyncio.to_thread(edge.store.facts)
             digests = await asyncio.to_thread(edge.store.digests)
         except RehydrationError as error:
-            return _response(answers.problem(error, 503))
+            return _response(responses.problem(error, 503))
         value = {
             "site": edge.policy.site,
             "counter": facts.counter,
@@ -78,18 +78,18 @@ def application(edge: Edge) -> Starlette:
 
     async def batches(request: Request) -> Response:
         if reading.locked():
-            return _response(answers.problem(Busy("a batch", BATCHES_AT_A_TIME, 5)))
+            return _response(responses.problem(Busy("a batch", BATCHES_AT_A_TIME, 5)))
         try:
             async with reading, asyncio.timeout(BATCH_SECONDS):
                 data = await _body(request, edge.policy.max_bytes)
             accepted = await edge.take(data)
         except TimeoutError:
             late = InputError(f"the batch took longer than {BATCH_SECONDS} s to come")
-            return _response(answers.problem(late, 408))
+            return _response(responses.problem(late, 408))
         except ClientDisconnect:
             return Response(status_code=400)
         except RehydrationError as error:
-            return _response(answers.problem(error))
+            return _response(responses.problem(error))
         return JSONResponse(accepted.as_dict(), headers=_UNKEPT)
 
     async def no_picture(_: Request) -> Response:
@@ -104,7 +104,7 @@ def application(edge: Edge) -> Starlette:
             expected="GET or HEAD of a picture, or POST /batches",
             remedy="see docs/edge.md",
         )
-        answer = _response(answers.problem(known, error.status_code))
+        answer = _response(responses.problem(known, error.status_code))
         answer.headers.update(error.headers or {})
         return answer
 

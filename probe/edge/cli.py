@@ -19,8 +19,8 @@ from shared.terminal import print_json, progress, reports_errors
 from shared.trust import load_trusted_keys
 
 if TYPE_CHECKING:
-    from probe.edge.accepting import Policy
-    from probe.edge.stores import Store
+    from probe.edge.ingest import Policy
+    from probe.edge.store import Store
 
 app = typer.Typer(
     help="Serve pictures over HTTP: drawn from prompts when they are asked for, and checked.",
@@ -103,12 +103,12 @@ def serve(
     """
     with _extra():
         from probe.edge.app import application
-        from probe.edge.asking import Options
         from probe.edge.formats import Quality
-        from probe.edge.patience import Patience
-        from probe.edge.places import open_store
-        from probe.edge.serve import bound_socket
-        from probe.edge.serve import serve as run
+        from probe.edge.open_store import open_store
+        from probe.edge.request import Options
+        from probe.edge.server.patience import Patience
+        from probe.edge.server.serve import bound_socket
+        from probe.edge.server.serve import serve as run
         from probe.edge.service import Edge
         from probe.edge.upstream import Limits, Upstream
 
@@ -161,8 +161,8 @@ def load(
     Batches before the first that is refused stay stored.
     """
     with _extra():
-        from probe.edge.accepting import accept
         from probe.edge.drawing import Renderers
+        from probe.edge.ingest import accept
 
     policy = _policy(trust, site, max_batch_bytes)
     done = []
@@ -207,7 +207,7 @@ def status(store: StoreOption, as_json: JsonOption = False) -> None:
 def check(store: StoreOption, as_json: JsonOption = False) -> None:
     """Draw every record and compare its digest; exit code 21 if one is not as it was signed."""
     with _extra():
-        from probe.edge.checking import bad_records
+        from probe.edge.audit import bad_records
 
     with _opened(store) as opened, progress(quiet=as_json) as report:
         count, bad = bad_records(opened, report)
@@ -237,7 +237,7 @@ def _extra() -> Iterator[None]:
 @contextmanager
 def _opened(place: str, *, create: bool = False) -> Iterator[Store]:
     with _extra():
-        from probe.edge.places import open_store
+        from probe.edge.open_store import open_store
 
         store = open_store(place, create=create)
     try:
@@ -247,7 +247,7 @@ def _opened(place: str, *, create: bool = False) -> Iterator[Store]:
 
 
 def _policy(trust: Path | None, site: str, max_bytes: int) -> Policy:
-    from probe.edge.accepting import Policy
+    from probe.edge.ingest import Policy
 
     keys = () if trust is None else load_trusted_keys(_read(trust, 1 << 20))
     return Policy(keys=keys, site=site, max_bytes=max_bytes)

@@ -12,7 +12,7 @@ from typing import Final
 
 import lmdb
 
-from probe.edge.stores import (
+from probe.edge.store import (
     NUMBER_BYTES,
     Change,
     Facts,

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from probe.edge.patience import Reason
-from probe.edge.stores import Facts
+from probe.edge.server.patience import Reason
+from probe.edge.store import Facts
 from shared.errors import StoreError
 
 BUCKETS_S: Final = (

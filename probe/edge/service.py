@@ -9,12 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from probe.edge import answers
-from probe.edge.accepting import Accepted, Policy, accept
-from probe.edge.answers import Answer, Timing
-from probe.edge.asking import Asked, Options, unacceptable, upstream_accept
+from probe.edge import responses
 from probe.edge.drawing import Renderers, drawn
-from probe.edge.flights import Busy, Flights
 from probe.edge.formats import (
     Format,
     choose,
@@ -28,11 +24,15 @@ from probe.edge.formats import (
     ranges,
     tag_matches,
 )
+from probe.edge.http.missing import Missing
+from probe.edge.ingest import Accepted, Policy, accept
 from probe.edge.metrics import Metrics, Outcome
-from probe.edge.missing import Missing
-from probe.edge.stores import PROMPT_HEAD, Store, Stored
+from probe.edge.render_pool import Pixels, Workshop
+from probe.edge.request import Asked, Options, unacceptable, upstream_accept
+from probe.edge.responses import Answer, Timing
+from probe.edge.singleflight import Busy, Flights
+from probe.edge.store import PROMPT_HEAD, Store, Stored
 from probe.edge.upstream import Fetched, Upstream, UpstreamError, missing
-from probe.edge.workshop import Pixels, Workshop
 from shared.errors import InputError, RehydrationError, StoreError
 from shared.media.fixed import U8
 from shared.media.message import decode_record
@@ -105,13 +105,13 @@ class Edge:
         try:
             name = name_of_url(asked.path, asked.query, self.options.parameters)
         except InputError as error:
-            return answers.problem(error)
+            return responses.problem(error)
         try:
             stored = await self._lookup(name, timing)
             if stored is not None:
                 return await self._own(asked, stored, timing)
         except Busy as error:
-            return answers.problem(error)
+            return responses.problem(error)
         except RehydrationError as error:
             return await self._elsewhere(asked, name, timing, error)
         return await self._elsewhere(asked, name, timing, None)
@@ -144,8 +144,8 @@ class Edge:
             ):
                 tag = entity_tag(stored.generator, stored.record, None)
                 if tag_matches(asked.if_none_match, tag):
-                    return answers.not_modified(tag, timing, self.options.max_age_s)
-                return answers.picture(
+                    return responses.not_modified(tag, timing, self.options.max_age_s)
+                return responses.picture(
                     image, media_type, tag, Outcome.FILE, timing, self.options.max_age_s
                 )
 
@@ -155,7 +155,7 @@ class Edge:
             outcome = Outcome.FILE
         into = choose(asked.accept, self._formats, alpha)
         if into is None:
-            return answers.problem(unacceptable(asked.accept, self._formats), 406)
+            return responses.problem(unacceptable(asked.accept, self._formats), 406)
         return await self._written(asked, stored, into, pixels, outcome, timing)
 
     async def _written(
@@ -170,15 +170,15 @@ class Edge:
         tag = entity_tag(stored.generator, stored.record, into)
         max_age_s = self.options.max_age_s
         if tag_matches(asked.if_none_match, tag):
-            return answers.not_modified(tag, timing, max_age_s)
+            return responses.not_modified(tag, timing, max_age_s)
         body = self.workshop.memory.get(tag)
         if body is not None:
-            return answers.picture(body, into.media_type, tag, Outcome.HIT, timing, max_age_s)
+            return responses.picture(body, into.media_type, tag, Outcome.HIT, timing, max_age_s)
 
         made, joined = await self.workshop.file(tag, stored, into, pixels)
         timing.steps.update(made.steps)
         how = Outcome.COALESCED if joined else outcome
-        return answers.picture(made.body, into.media_type, tag, how, timing, max_age_s)
+        return responses.picture(made.body, into.media_type, tag, how, timing, max_age_s)
 
     async def _elsewhere(
         self, asked: Asked, name: str, timing: Timing, error: RehydrationError | None
@@ -189,8 +189,8 @@ class Edge:
             if error is not None:
                 # a store may come back; a record that draws something else stays as it is
                 status = 503 if isinstance(error, StoreError) else 500
-                return answers.problem(error, status)
-            return answers.problem(
+                return responses.problem(error, status)
+            return responses.problem(
                 InputError(
                     f"the edge has no picture {name!r}", remedy="publish it, or name an --upstream"
                 ),
@@ -198,9 +198,9 @@ class Edge:
             )
         wanted = upstream_accept(asked.accept, self._formats)
         if not wanted:
-            return answers.problem(unacceptable(asked.accept, self._formats), 406)
+            return responses.problem(unacceptable(asked.accept, self._formats), 406)
         if name in self._missing:
-            return answers.problem(missing(name, remembered=True))
+            return responses.problem(missing(name, remembered=True))
 
         async def fetch() -> Fetched:
             try:
@@ -216,11 +216,11 @@ class Edge:
         try:
             fetched, _ = await self._fetches.run((name, wanted), fetch)
         except (UpstreamError, Busy) as failure:
-            return answers.problem(failure)
+            return responses.problem(failure)
         timing.steps["upstream"] = time.perf_counter() - began
         if liking(fetched.media_type, ranges(asked.accept))[0] == 0:
-            return answers.problem(unacceptable(asked.accept, self._formats), 406)
+            return responses.problem(unacceptable(asked.accept, self._formats), 406)
         tag = fetched.fields.get("etag")
         fresh = tag is not None and tag_matches(asked.if_none_match, tag)
         why = "uri-miss" if error is None else f"miss; detail={error.kind}"
-        return answers.from_upstream(fetched, why, timing, fresh=fresh)
+        return responses.from_upstream(fetched, why, timing, fresh=fresh)

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from probe.edge.active import picture_type
-from probe.edge.flights import Turnstile
-from probe.edge.freshness import DEFAULT_S, cache_control
+from probe.edge.http.active_content import picture_type
+from probe.edge.http.freshness import DEFAULT_S, cache_control
+from probe.edge.singleflight import Turnstile
 from shared.errors import InputError, RehydrationError
 from shared.media.names import url_of_name
 

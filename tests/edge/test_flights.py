@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.edge.flights import Busy, Flights, Turnstile
-from probe.edge.memory import Memory
+from probe.edge.cache import Memory
+from probe.edge.singleflight import Busy, Flights, Turnstile
 
 
 def test_all_who_ask_meanwhile_get_the_one_result() -> None:

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks.edge.stack import Running, edge_server, nginx
-from probe.edge.active import PICTURES, SVG, picture_type
-from probe.edge.asking import upstream_accept
 from probe.edge.formats import Quality, goes_as_it_is, liking, ranges
-from probe.edge.freshness import DEFAULT_S, MOST_S, cache_control
-from probe.edge.missing import Missing
+from probe.edge.http.active_content import PICTURES, SVG, picture_type
+from probe.edge.http.freshness import DEFAULT_S, MOST_S, cache_control
+from probe.edge.http.missing import Missing
+from probe.edge.request import upstream_accept
 
 NOW_S = 1_800_000_000.0
 FORMATS = Quality().formats()

@@ -20,9 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.edge.stack import Running, edge_server, environment, samples
-from probe.edge.logs import CHARACTERS, LINES, WINDOW_S, Short, Sparing
-from probe.edge.patience import Patience, Reason, Seen, dispensable, verdict, written
-from probe.edge.serve import allow_connections
+from probe.edge.server.logs import CHARACTERS, LINES, WINDOW_S, Short, Sparing
+from probe.edge.server.patience import Patience, Reason, Seen, dispensable, verdict, written
+from probe.edge.server.serve import allow_connections
 from shared.errors import InputError
 
 PLAIN = Patience()

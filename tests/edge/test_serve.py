@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from probe.edge.app import application
-from probe.edge.places import open_store
-from probe.edge.serve import Server, bound_socket
+from probe.edge.open_store import open_store
+from probe.edge.server.serve import Server, bound_socket
 from probe.edge.service import Edge
 
 

@@ -13,11 +13,11 @@ import pytest
 from edge_world import KEY, ask, batch, jars, records, redis_server, trust_file
 
 from benchmarks.edge.stack import environment, samples, start_edge
-from probe.edge.accepting import Policy, accept
 from probe.edge.drawing import Renderers
+from probe.edge.ingest import Policy, accept
 from probe.edge.lmdb_store import LmdbStore
-from probe.edge.places import open_store
-from probe.edge.stores import Change, Facts, Store, Stored
+from probe.edge.open_store import open_store
+from probe.edge.store import Change, Facts, Store, Stored
 from shared.errors import (
     InputError,
     RegenerationError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from probe.edge.stores import Store
+from probe.edge.store import Store
 from shared.errors import InputError
 
 

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from probe.edge.asking import Options
-from probe.edge.flights import Flights, Turnstile
+from probe.edge.cache import Memory
 from probe.edge.formats import Format, encoded
-from probe.edge.memory import Memory
 from probe.edge.metrics import Metrics
-from probe.edge.stores import Stored
+from probe.edge.request import Options
+from probe.edge.singleflight import Flights, Turnstile
+from probe.edge.store import Stored
 from shared.errors import DigestMismatch
 from shared.media.fixed import U8
 

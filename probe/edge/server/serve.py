@@ -14,9 +14,9 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
-from probe.edge.connections import Hall
-from probe.edge.logs import log_sparingly
-from probe.edge.patience import Patience, Reason
+from probe.edge.server.connections import Hall
+from probe.edge.server.logs import log_sparingly
+from probe.edge.server.patience import Patience, Reason
 from shared.errors import InputError
 
 GRACE_S: Final = 30

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from probe.edge.answers import YEAR_S
 from probe.edge.formats import Format, Quality, liking, ranges
+from probe.edge.responses import YEAR_S
 from shared.errors import InputError
 
 _STEPS: Final = 10

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from probe.edge.drawing import Renderers, check_prompts
-from probe.edge.stores import Change, Store, number_of
+from probe.edge.store import Change, Store, number_of
 from shared.auth.keys import TrustedKey
 from shared.envelope import Limits, check_number
 from shared.errors import PinError, RegenerationError

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from probe.edge.active import GUARD
-from probe.edge.flights import Busy
+from probe.edge.http.active_content import GUARD
 from probe.edge.metrics import Outcome
+from probe.edge.singleflight import Busy
 from probe.edge.upstream import Fetched, UpstreamError
 from shared import errors
 from shared.errors import RehydrationError

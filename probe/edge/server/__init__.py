@@ -1,0 +1,1 @@
+"""Connections of the edge: deadlines, limits, logs."""
