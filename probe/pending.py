@@ -2,7 +2,7 @@
 
 A message is held only if it came in time, so that what is held and fits the key that comes later
 is authentic.  Nothing held has been authenticated, so room and durable writes for it are bounded
-(``probe.room``, ``probe.wear``).  Where there is no room the draw decides: each message that comes
+(``probe.resources.room``, ``probe.resources.wear``).  Where there is no room the draw decides: each message that comes
 gets a number that nobody foresees, and the lowest of the largest group goes.  So a forger cannot
 displace an honest message with certainty, in whatever order he sends, and since ever fewer win a
 place the longer he sends, his writes grow with the logarithm of his messages.  It is the multiple
@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from probe.room import Guest, Standing, makes_way
-from probe.wear import Wear
+from probe.resources.room import Guest, Standing, makes_way
+from probe.resources.wear import Wear
 from shared.auth.keys import IntervalKey, fingerprint
 from shared.auth.tesla import ChainKey, Commitment
 from shared.errors import Refusal, UntimelyMessage
@@ -111,7 +111,7 @@ def hold(
 ) -> Pending:
     """Take a message in, if it cannot have been made with a key that others know.
 
-    Where there is no room, another makes way, or this one (``probe.room``).
+    Where there is no room, another makes way, or this one (``probe.resources.room``).
 
     Args:
         pending: before.

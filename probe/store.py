@@ -31,7 +31,7 @@ from shared.digest import sha256
 from shared.errors import StoreError, words_of
 
 INBOX = "inbox"
-"""Name of the folder of what a listener has received (``probe.inbox``)."""
+"""Name of the folder of what a listener has received (``probe.inbox.inbox``)."""
 
 R = TypeVar("R", Config, Ledger, Journal, Pending)
 

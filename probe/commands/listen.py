@@ -78,9 +78,9 @@ def listen(
     from probe.energy import Energy
     from probe.filesystem import Filesystem
     from probe.generators import digests_of
+    from probe.listen.assemble import Options, serve
     from probe.model import budget_of
     from probe.picture import Gallery
-    from probe.serving import Options, serve
 
     line = Options(
         *(udp, serial, baud, framing, scid, vcid, apid, telemetry, telemetry_to),

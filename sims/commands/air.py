@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from probe.faults import told
+from probe.listen.faults import told
 from probe.model import budget_of, regenerator
 from probe.onboard import open_probe
 from probe.update import read_envelope

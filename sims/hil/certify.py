@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from probe.telemetry import Event
+from probe.listen.telemetry import Event
 from sims.hil.ground import Said
 from sims.hil.messages import VALID
 from sims.hil.suite import Case, Suite

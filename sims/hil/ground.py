@@ -7,8 +7,8 @@ import socket
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from probe.telemetry import PACKET_BYTES, Event, read_packet
-from probe.units import slip
+from probe.listen.telemetry import PACKET_BYTES, Event, read_packet
+from probe.reception.framing import slip
 from shared.ccsds.link import send
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import FrameType

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from probe.filesystem import Filesystem
+from probe.listen.dispatch import deal
+from probe.listen.telemetry import Event
 from probe.onboard import open_probe
-from probe.routing import deal
 from probe.setup import Setup, initialise
-from probe.telemetry import Event
 from probe.update import Regenerator
 from shared.auth.keys import to_text, trusted
 from shared.errors import InputError, words_of

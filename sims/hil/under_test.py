@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from probe.telemetry import Event
+from probe.listen.telemetry import Event
 from shared.digest import sha256
 from shared.errors import InputError, RehydrationError
 from sims.air import address_of

@@ -23,11 +23,11 @@ from mutations import Parser, attempt, mutate
 from tinypin import tiny_pin
 from world import BASE, KEY, PIN, TARGET, classical, envelope
 
-from probe.assembly import Assembly, Kept, take
 from probe.checks import Record, authenticate
+from probe.listen.telemetry import Event, Telemetry, packet, read_packet
+from probe.reception.framing import Ccsds, Piece, Slip, slip
+from probe.reception.reassembly import Assembly, Kept, take
 from probe.records import Config, Journal, Ledger, decode
-from probe.telemetry import Event, Telemetry, packet, read_packet
-from probe.units import Ccsds, Piece, Slip, slip
 from shared import delta
 from shared.auth.keys import SharedKey
 from shared.auth.profiles import Profile

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from powercut import Quick
 from world import BASE, TARGET, THIRD, World, classical, envelope, regenerator
 
-from probe.assembly import Kept
-from probe.batch import Item, Waiting, read_items
 from probe.filesystem import Filesystem
-from probe.inbox import open_inbox
-from probe.receiver import Receiver
-from probe.service import Doing, Service
-from probe.telemetry import Event, Telemetry
-from probe.units import Datagrams
+from probe.inbox.batch import Item, Waiting, read_items
+from probe.inbox.inbox import open_inbox
+from probe.listen.receiver import Receiver
+from probe.listen.service import Doing, Service
+from probe.listen.telemetry import Event, Telemetry
+from probe.reception.framing import Datagrams
+from probe.reception.reassembly import Kept
 from shared.ccsds.link import send
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import FrameType

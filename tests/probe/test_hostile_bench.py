@@ -13,7 +13,7 @@ from world import BASE, World
 from benchmarks.hostile.__main__ import holds, page
 from benchmarks.hostile.attacks import ATTACKS, WHOLE
 from benchmarks.hostile.bench import Run
-from probe.units import Ccsds
+from probe.reception.framing import Ccsds
 
 QUIET = Run(2.0, 0, 0, 4096, 1.0, 8.0)
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probe.transports import SENDER, Printed, Udp
+from probe.reception.transports import SENDER, Printed, Udp
 
 
 @contextmanager

@@ -22,9 +22,9 @@ from powercut import Quick
 from world import BASE, KEY, PIN, TARGET, World, regenerator
 
 from probe.holding import Attempts, disclose
+from probe.listen.telemetry import Event
 from probe.onboard import open_probe
 from probe.setup import Setup, initialise
-from probe.telemetry import Event
 from shared.auth.keys import TrustedKey
 from shared.auth.tesla import ChainKey, Disclosure, encode_disclosure
 from shared.errors import Refusal

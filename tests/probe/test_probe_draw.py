@@ -31,13 +31,13 @@ from groundstation.signing.keys import write_key_pair
 from probe.cli import app as probe
 from probe.filesystem import Filesystem
 from probe.holding import take_in
-from probe.inbox import open_inbox
+from probe.inbox.inbox import open_inbox
+from probe.listen.receiver import Receiver
+from probe.listen.service import Doing, Service
+from probe.listen.telemetry import Telemetry
 from probe.onboard import open_probe
 from probe.picture import Gallery, draw
-from probe.receiver import Receiver
-from probe.service import Doing, Service
-from probe.telemetry import Telemetry
-from probe.units import Datagrams, slip
+from probe.reception.framing import Datagrams, slip
 from shared.auth.keys import IntervalKey, TrustedKey
 from shared.ccsds.stack import Stack
 from shared.codec import binding

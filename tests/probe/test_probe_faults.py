@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from listening import FIRST, STACK, Line, events, listen
 from world import TARGET, World
 
-from probe.faults import EACH_S, MOST_KINDS, Faults
-from probe.telemetry import Event
-from probe.units import Ccsds, Framing, Slip, slip
+from probe.listen.faults import EACH_S, MOST_KINDS, Faults
+from probe.listen.telemetry import Event
+from probe.reception.framing import Ccsds, Framing, Slip, slip
 from shared.ccsds.link import send
 
 FRAMES = b"".join(send(FIRST, STACK))

@@ -16,7 +16,7 @@ from listening import FIRST, SECOND, cltus, stored
 from test_probe_lines import command, ended
 from world import BASE, KEY, TARGET, THIRD, World
 
-from probe.units import slip
+from probe.reception.framing import slip
 from shared.auth.rotation import encode_rotation
 from shared.digest import sha256
 from shared.tree import write_tree

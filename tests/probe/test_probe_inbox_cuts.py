@@ -25,14 +25,14 @@ from powercut import Quick
 from watched import Item, Note, Taken, item_of, recorded
 from world import BASE, TARGET, THIRD, World
 
-import probe.assembly
-import probe.inbox
-import probe.parking
-from probe.assembly import Kept
+import probe.inbox.inbox
+import probe.listen.parking
+import probe.reception.reassembly
 from probe.filesystem import Filesystem, durable_write
-from probe.inbox import open_inbox
-from probe.receiver import Receiver
-from probe.units import Ccsds, Datagrams
+from probe.inbox.inbox import open_inbox
+from probe.listen.receiver import Receiver
+from probe.reception.framing import Ccsds, Datagrams
+from probe.reception.reassembly import Kept
 from shared.digest import sha256
 from shared.tree import Tree
 
@@ -79,8 +79,8 @@ COUNTS: Counter[tuple[str, str]] = Counter()
 
 
 def begin(world: World, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe.parking, "MAX_PARKED", scene.room[0])
-    monkeypatch.setattr(probe.assembly, "MAX_PIECES", scene.room[1])
+    monkeypatch.setattr(probe.listen.parking, "MAX_PARKED", scene.room[0])
+    monkeypatch.setattr(probe.reception.reassembly, "MAX_PIECES", scene.room[1])
     if scene.before:
         listen(world, Line(list(scene.before)), scene.framing())
     for draft in scene.drafts:
@@ -224,9 +224,9 @@ def test_planted_bugs_are_found(
 ) -> None:
     begin(world, SCENES[name], monkeypatch)
     with monkeypatch.context() as changed:
-        changed.setattr(probe.inbox, "durable_write", planted)
+        changed.setattr(probe.inbox.inbox, "durable_write", planted)
         assert any("lost" in found for found in wrong(world, SCENES[name], name))
-    assert probe.inbox.durable_write is durable_write
+    assert probe.inbox.inbox.durable_write is durable_write
 
 
 def test_dropping_segments_before_the_message_is_put_away_is_found(

@@ -22,18 +22,18 @@ from listening import FIRST, SECOND, STACK, Line, cltus, listen, stored
 from powercut import Quick
 from world import BASE, KEY, TARGET, THIRD, World, classical, envelope
 
-from probe.assembly import Kept
-from probe.batch import Waiting, next_number, read_items, write_batch
 from probe.checks import Record
-from probe.inbox import Bounds, open_inbox
-from probe.lane import Lane, Triage
+from probe.inbox.batch import Waiting, next_number, read_items, write_batch
+from probe.inbox.inbox import Bounds, open_inbox
+from probe.inbox.lane import Lane, Triage
+from probe.inbox.standing import Standing, standing
+from probe.listen.telemetry import Event
 from probe.onboard import open_probe
-from probe.room import Guest, lot, makes_way
-from probe.standing import Standing, standing
-from probe.telemetry import Event
-from probe.units import Ccsds, Piece
+from probe.reception.framing import Ccsds, Piece
+from probe.reception.reassembly import Kept
+from probe.resources.room import Guest, lot, makes_way
+from probe.resources.wear import Wear
 from probe.update import on_record
-from probe.wear import Wear
 from shared.auth.rotation import encode_rotation
 from shared.ccsds.segmentation import Segment, SequenceFlags
 
@@ -464,8 +464,8 @@ def test_an_authentic_message_is_kept_among_more_forgeries_than_there_is_room_fo
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second came first, and FIRST waits for the end of a trial: both keep their places."""
-    monkeypatch.setattr("probe.parking.MAX_PARKED", 8)
-    monkeypatch.setattr("probe.lane.MOST_MESSAGES", 8)
+    monkeypatch.setattr("probe.listen.parking.MAX_PARKED", 8)
+    monkeypatch.setattr("probe.inbox.lane.MOST_MESSAGES", 8)
     world.initialise(renew=True, trial_s=1e12)
     zeroth = envelope(classical(BASE, BASE.replace({"empty": None})), 2)
     after = BASE.replace({"empty": None})
@@ -507,7 +507,7 @@ def test_the_inbox_does_not_count_against_the_quota(world: World) -> None:
 def test_a_message_that_the_quota_refuses_is_parked_and_applied_when_there_is_room(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("probe.parking.MAX_PARKED", 8)
+    monkeypatch.setattr("probe.listen.parking.MAX_PARKED", 8)
     world.initialise(renew=True, max_disk_bytes=1 << 12)
     said = listen(world, Line([FIRST, *FORGED[:100]]))
     parked = next(one for one in said if one.event is Event.PARKED)

@@ -16,10 +16,10 @@ from listening import FIRST, SECOND, STACK, Line, cltus, events, listen
 from powercut import Quick
 from world import BASE, TARGET, THIRD, World
 
-from probe.inbox import open_inbox
+from probe.inbox.inbox import open_inbox
+from probe.listen.telemetry import Event
+from probe.reception.framing import Ccsds, Datagrams, Units
 from probe.store import open_store
-from probe.telemetry import Event
-from probe.units import Ccsds, Datagrams, Units
 from shared.errors import Defect, InputError, StoreError
 
 ROOM_BYTES = 10**6
@@ -203,10 +203,10 @@ def test_a_disk_error_that_nobody_named_parks_the_message(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is the disk's fault: the message is tried again, not refused."""
-    import probe.parking
-    import probe.service
+    import probe.listen.parking
+    import probe.listen.service
 
-    real = probe.service.deal
+    real = probe.listen.service.deal
     left = [1]
 
     def deal(*arguments: object) -> object:
@@ -214,8 +214,8 @@ def test_a_disk_error_that_nobody_named_parks_the_message(
             raise OSError(5, "Input/output error")
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(probe.service, "deal", deal)
-    monkeypatch.setattr(probe.parking, "DISK_S", 0.0)
+    monkeypatch.setattr(probe.listen.service, "deal", deal)
+    monkeypatch.setattr(probe.listen.parking, "DISK_S", 0.0)
     said = listen(world, Line([FIRST]))
     assert events(said) == ["ready", "parked", "applied"]
     assert (said[1].exit_code, world.tree()) == (StoreError.exit_code, TARGET)

@@ -15,9 +15,9 @@ from listening import FIRST, SECOND, cltus
 from powercut import Quick
 from world import TARGET, THIRD, World
 
-from probe.inbox import Inbox, open_inbox
-from probe.telemetry import Event, read_packet
-from probe.units import slip
+from probe.inbox.inbox import Inbox, open_inbox
+from probe.listen.telemetry import Event, read_packet
+from probe.reception.framing import slip
 from shared.errors import StoreError
 
 

@@ -12,9 +12,9 @@ from listening import FIRST, SECOND, STACK, Line, cltus, events, listen, stored
 from powercut import Quick
 from world import BASE, KEY, TARGET, THIRD, World, classical, envelope
 
+from probe.listen.telemetry import Event
 from probe.onboard import confirm, open_probe
-from probe.telemetry import Event
-from probe.units import Ccsds
+from probe.reception.framing import Ccsds
 from shared.auth.rotation import encode_rotation
 from shared.digest import sha256
 
@@ -89,16 +89,16 @@ def test_the_self_test_is_run(world: World) -> None:
 
 
 def test_a_defect_does_not_stop_the_service(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    import probe.service
+    import probe.listen.service
 
-    real = probe.service.deal
+    real = probe.listen.service.deal
 
     def deal(*arguments: object) -> object:
         if arguments[1] == b"trap":
             raise ZeroDivisionError("planted")
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(probe.service, "deal", deal)
+    monkeypatch.setattr(probe.listen.service, "deal", deal)
     said = listen(world, Line([b"trap", FIRST]))
     assert events(said) == ["ready", "refused", "applied"]
     assert said[1].exit_code == 1
@@ -176,7 +176,7 @@ def test_a_full_disk_parks_the_message_and_not_the_next(world: World) -> None:
 def test_forgeries_do_not_push_out_a_message_that_a_full_disk_keeps_waiting(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("probe.parking.MAX_PARKED", 16)
+    monkeypatch.setattr("probe.listen.parking.MAX_PARKED", 16)
     disk = FullSlots()
     forged = [SECOND[:-1] + bytes([SECOND[-1] ^ number]) for number in range(1, 40)]
     said = listen(world, Line([FIRST, *forged]), files=disk)
@@ -190,7 +190,7 @@ def test_a_disk_that_has_room_again_is_tried_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a restart, and though nothing else has come."""
-    monkeypatch.setattr("probe.parking.DISK_S", 0.0)
+    monkeypatch.setattr("probe.listen.parking.DISK_S", 0.0)
 
     class FullOnce(FullSlots):
         def copy_file(self, source: Path, path: Path) -> tuple[str, ...]:

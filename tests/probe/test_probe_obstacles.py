@@ -20,12 +20,12 @@ from probe.clearing import remove_all
 from probe.commands.report import of_status
 from probe.filesystem import Filesystem
 from probe.garbage import Collected, collect
+from probe.listen.dispatch import deal
+from probe.listen.telemetry import Event
 from probe.onboard import open_probe, roll_back
-from probe.routing import deal
 from probe.setup import Setup, initialise
 from probe.slots import ASIDE, SLOTS
 from probe.space import NoRoom
-from probe.telemetry import Event
 from probe.update import apply
 from shared.errors import InputError, StoreError
 from shared.tree import Entry, Mode, Tree, write_tree

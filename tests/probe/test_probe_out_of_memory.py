@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from world import BASE, TARGET, World, classical, envelope, regenerator
 
 import probe.cli
+from probe.listen.telemetry import Event
 from probe.onboard import open_probe
-from probe.telemetry import Event
 from probe.update import apply
 from shared.errors import OutOfMemory, PinError, RegenerationError, RehydrationError
 from shared.memory import blaming_memory, came_of_lack
@@ -97,7 +97,7 @@ def test_apply_says_that_memory_is_short_and_changes_nothing(
 def test_a_listener_keeps_the_message_and_tries_again(
     world: World, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("probe.parking.DISK_S", 0.0)
+    monkeypatch.setattr("probe.listen.parking.DISK_S", 0.0)
     monkeypatch.setattr("listening.regenerator", Starved(error))
     said = listen(world, Line([FIRST]))
     assert events(said) == ["ready", "parked", "applied"]

@@ -12,9 +12,9 @@ from listening import FIRST, SECOND, STACK, Line, cltus, events, listen, stored
 from powercut import Quick
 from world import TARGET, THIRD, World
 
-from probe.assembly import MAX_PIECES, Assembly, Kept, take
-from probe.inbox import open_inbox
-from probe.units import Ccsds, Piece
+from probe.inbox.inbox import open_inbox
+from probe.reception.framing import Ccsds, Piece
+from probe.reception.reassembly import MAX_PIECES, Assembly, Kept, take
 from shared.ccsds.link import data_fields
 from shared.ccsds.segmentation import decode_segment
 from shared.ccsds.tc_frame import FrameType

@@ -21,11 +21,11 @@ from unprivileged import USER, as_user, need_root
 from world import BASE, TARGET, World, classical, envelope, regenerator
 
 import probe.cli
+import probe.listen.service
 import probe.selftest
-import probe.service
+from probe.listen.telemetry import Event
 from probe.onboard import open_probe, revert
 from probe.selftest import SHORT, judge, judge_in_time, run
-from probe.telemetry import Event
 from probe.update import apply
 from shared.errors import OutOfMemory, StoreError
 
@@ -144,7 +144,7 @@ def test_the_deadline_holds_all_the_same(trying: World, monkeypatch: pytest.Monk
 def test_a_listener_goes_on_and_tries_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.initialise(renew=True, trial_s=300.0, self_test=TRUE)
     monkeypatch.setattr(probe.selftest.subprocess, "Popen", short(1, LACKS[0]))
-    monkeypatch.setattr(probe.service, "AGAIN_S", 0.0)
+    monkeypatch.setattr(probe.listen.service, "AGAIN_S", 0.0)
     said = listen(world, Line([FIRST]))
     assert events(said) == ["ready", "applied", "storage", "settled"]
     assert said[2].exit_code == OutOfMemory.exit_code
@@ -166,7 +166,7 @@ def test_a_verdict_that_a_disk_refuses_is_tried_again(
         return real(*words, **options)
 
     monkeypatch.setattr(probe.selftest, "confirm", confirm)
-    monkeypatch.setattr(probe.service, "AGAIN_S", 0.0)
+    monkeypatch.setattr(probe.listen.service, "AGAIN_S", 0.0)
     said = listen(world, Line([FIRST]))
     assert [one.event for one in said[2:]] == [Event.STORAGE, Event.SETTLED]
     assert "confirm" in said[3].reason

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from listening import FIRST, SECOND, STACK, Line, cltus, listen
 from world import BASE, TARGET, World
 
-from probe.telemetry import Event, Telemetry
-from probe.transports import Serial
-from probe.units import Ccsds, Framing, Slip, slip
+from probe.listen.telemetry import Event, Telemetry
+from probe.reception.framing import Ccsds, Framing, Slip, slip
+from probe.reception.transports import Serial
 from shared.errors import InputError
 
 

@@ -13,7 +13,7 @@ from world import BASE, TARGET, THIRD, World
 from benchmarks.soak.bench import KINDS, Kind, Memory, Soak, SoakError, check, soak
 from benchmarks.soak.page import page
 from probe.checks import Record, authenticate, check_baseline, check_patch, check_pin
-from probe.telemetry import Event, Telemetry, json_line, packet
+from probe.listen.telemetry import Event, Telemetry, json_line, packet
 from shared.auth.rotation import check_rotation, decode_rotation
 from shared.digest import sha256
 from shared.envelope import check_size

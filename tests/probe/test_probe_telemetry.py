@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.telemetry import PACKET_BYTES, Event, Telemetry, json_line, packet, read_packet
-from probe.units import Slip, slip
+from probe.listen.telemetry import PACKET_BYTES, Event, Telemetry, json_line, packet, read_packet
+from probe.reception.framing import Slip, slip
 from shared.errors import MalformedMessage, RehydrationError
 
 

@@ -18,11 +18,11 @@ from tinypin import tiny_pin, written
 from world import BASE, KEY, TARGET, THIRD, World, classical, envelope
 
 from probe.energy import Energy
+from probe.listen.service import Doing, completed
+from probe.listen.telemetry import Event, Telemetry
 from probe.model import budget_of, regenerator
 from probe.onboard import open_probe
-from probe.service import Doing, completed
-from probe.telemetry import Event, Telemetry
-from probe.units import slip
+from probe.reception.framing import slip
 from probe.update import apply
 from shared.exact import reference
 from shared.exact.pin import load_pin

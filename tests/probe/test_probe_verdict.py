@@ -15,13 +15,13 @@ from listening import Line, events, listen
 from powercut import FailingDisk, PowerCut, Quick
 from world import BASE, KEY, PIN, TARGET, THIRD, World, classical, envelope, regenerator
 
+from probe.listen.dispatch import deal
+from probe.listen.telemetry import Event
 from probe.onboard import open_probe, roll_back
 from probe.patience import LONGEST_S, Patience, Remembered, refused
 from probe.records import Swap
-from probe.routing import deal
 from probe.setup import Setup, initialise
 from probe.store import open_store
-from probe.telemetry import Event
 from probe.update import apply
 from shared.errors import RegenerationError, StoreError
 from shared.regenerate import Regenerated
@@ -214,7 +214,7 @@ def test_patience_in_words() -> None:
 def test_what_a_disk_refuses_is_regenerated_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("probe.parking.DISK_S", 0.0)
+    monkeypatch.setattr("probe.listen.parking.DISK_S", 0.0)
     followed = []
 
     class Stubborn(Quick):

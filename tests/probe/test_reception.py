@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from listening import FIRST, SECOND, Line, events, listen
 from world import TARGET, THIRD, World
 
-from probe.faults import told
-from probe.units import Ccsds, Framing, Slip, slip
+from probe.listen.faults import told
+from probe.reception.framing import Ccsds, Framing, Slip, slip
 from shared.ccsds.cltu import encode_cltu
 from shared.ccsds.link import build_frame, send
 from shared.ccsds.space_packet import SpacePacket, encode_packet

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from listening import FIRST, SECOND, Line, cltus, events, listen
 from world import TARGET, THIRD, World
 
-from probe import readings
-from probe.assembly import MAX_PIECES, MAX_READINGS, Assembly, Kept, settled, take
-from probe.units import Ccsds, Piece
+from probe.reception import readings
+from probe.reception.framing import Ccsds, Piece
+from probe.reception.reassembly import MAX_PIECES, MAX_READINGS, Assembly, Kept, settled, take
 from shared.ccsds.cltu import encode_cltu
 from shared.ccsds.link import build_frame, data_fields, send
 from shared.ccsds.segmentation import SequenceFlags, decode_segment, encode_segment

@@ -10,12 +10,12 @@ from listening import STACK, AtOnce, Line
 from recorder import Recorder
 from world import World, regenerator
 
-from probe.assembly import Kept
-from probe.batch import Waiting
-from probe.inbox import Inbox, Key, open_inbox
-from probe.receiver import Receiver
-from probe.service import Doing, Service
-from probe.telemetry import Event, Telemetry
+from probe.inbox.batch import Waiting
+from probe.inbox.inbox import Inbox, Key, open_inbox
+from probe.listen.receiver import Receiver
+from probe.listen.service import Doing, Service
+from probe.listen.telemetry import Event, Telemetry
+from probe.reception.reassembly import Kept
 
 Item = bytes | tuple[int | None, bytes]
 """A message, or the number and data of a segment."""

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from probe.telemetry import Event, Telemetry, json_line
+from probe.listen.telemetry import Event, Telemetry, json_line
 from shared.digest import sha256
 from shared.errors import InputError
 from shared.tree import read_tree

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from probe.telemetry import Event
+from probe.listen.telemetry import Event
 from shared.errors import Replayed
 from sims.hil.ground import Said
 from sims.hil.under_test import ProbeUnderTest

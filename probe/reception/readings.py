@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from probe.units import Piece
+from probe.reception.framing import Piece
 from shared.ccsds.errors import FrameError
 from shared.ccsds.segmentation import SequenceFlags
 from shared.ccsds.space_packet import packet_bytes

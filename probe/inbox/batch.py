@@ -17,8 +17,8 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from probe.assembly import Kept
-from probe.units import Piece
+from probe.reception.framing import Piece
+from probe.reception.reassembly import Kept
 from shared.ccsds.segmentation import Segment, SequenceFlags
 
 SUFFIX = ".batch"

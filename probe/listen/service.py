@@ -16,21 +16,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from probe.batch import Waiting
 from probe.energy import Energy
 from probe.filesystem import Filesystem
 from probe.holding import Attempts
-from probe.inbox import Inbox
+from probe.inbox.batch import Waiting
+from probe.inbox.inbox import Inbox
+from probe.listen.dispatch import Dealt, deal
+from probe.listen.parking import Parking, refused_by_disk
+from probe.listen.receiver import Receiver, failing
+from probe.listen.telemetry import Event, Telemetry
 from probe.onboard import Clock, Probe, open_probe
-from probe.parking import Parking, refused_by_disk
 from probe.patience import Patience, Remembered, refused
 from probe.picture import Gallery
-from probe.receiver import Receiver, failing
 from probe.records import Config
-from probe.routing import Dealt, deal
 from probe.selftest import AGAIN_S, judge
 from probe.space import free_bytes
-from probe.telemetry import Event, Telemetry
 from probe.update import Regenerator, on_record
 from probe.usage import peak_memory_kib
 from shared.digest import sha256

@@ -1,6 +1,6 @@
 """Messages on their way from the line to the service: in the order in which they came, bounded.
 
-The line is always read.  Where there is no room, strangers make way (``probe.room``), not whoever
+The line is always read.  Where there is no room, strangers make way (``probe.resources.room``), not whoever
 came last and not the bytes that are still in a buffer of the system.
 """
 
@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from probe.checks import Record
-from probe.inbox import Waiting
-from probe.room import Guest, lot, makes_way
-from probe.standing import Standing, group, standing
+from probe.inbox.inbox import Waiting
+from probe.inbox.standing import Standing, group, standing
+from probe.resources.room import Guest, lot, makes_way
 
 MOST_MESSAGES = 1024
 MOST_BYTES = 4 << 20

@@ -1,6 +1,6 @@
 """Messages that may do later: where they are kept, who makes way, and when they are tried again.
 
-Strangers can have messages parked too, so there is a bound on what is parked (``probe.room``), and
+Strangers can have messages parked too, so there is a bound on what is parked (``probe.resources.room``), and
 where a signature was found to fit a message keeps its place.  A copy of one that is parked takes no
 place of its own.
 """
@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from probe.batch import Waiting
-from probe.inbox import Inbox
+from probe.inbox.batch import Waiting
+from probe.inbox.inbox import Inbox
+from probe.listen.dispatch import STEPS, Dealt
+from probe.listen.receiver import Receiver
+from probe.listen.telemetry import Event, Telemetry
 from probe.patience import Patience, refused
-from probe.receiver import Receiver
-from probe.room import Guest, Standing, makes_way
-from probe.routing import STEPS, Dealt
-from probe.telemetry import Event, Telemetry
+from probe.resources.room import Guest, Standing, makes_way
 from shared.digest import sha256
 from shared.errors import RehydrationError, StoreError
 

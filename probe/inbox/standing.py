@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from probe import checks
-from probe.room import Standing
+from probe.resources.room import Standing
 from probe.rotating import check
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.auth.rotation import is_rotation

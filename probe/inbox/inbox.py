@@ -2,11 +2,11 @@
 
     STATE/inbox/
       lock        held by the one listener
-      N.batch     what came together (``probe.batch``), N counts up
+      N.batch     what came together (``probe.inbox.batch``), N counts up
 
 What is in the inbox has not been authenticated, and whoever can write to the line can fill it.  So
 it has bounds of its own, apart from the quota of the probe: in bytes, and in durable writes a
-minute (``probe.wear``).  Within the budget everything is written as it comes.  Beyond, it stays in
+minute (``probe.resources.wear``).  Within the budget everything is written as it comes.  Beyond, it stays in
 memory, and what has come meanwhile is written together as soon as the budget allows; what is gone
 by then is never written.  A message that is known to be authentic is written at once and counts
 against nothing.
@@ -29,8 +29,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from probe.assembly import Kept
-from probe.batch import (
+from probe.filesystem import Filesystem, durable_write
+from probe.inbox.batch import (
     EMPTY_BYTES,
     Item,
     Waiting,
@@ -40,10 +40,10 @@ from probe.batch import (
     read_items,
     write_batch,
 )
-from probe.filesystem import Filesystem, durable_write
+from probe.reception.reassembly import Kept
+from probe.resources.wear import Wear
 from probe.space import blocks
 from probe.store import INBOX, storing
-from probe.wear import Wear
 from shared.errors import StoreError
 
 __all__ = ["Bounds", "Inbox", "Waiting", "open_inbox"]

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from probe.holding import Attempts, disclose, take_in, waits
+from probe.listen.telemetry import Event, Telemetry
 from probe.onboard import Clock, Probe
 from probe.picture import Gallery, hang, is_picture
 from probe.records import Ledger
 from probe.rotating import rotate
 from probe.space import NoRoom
-from probe.telemetry import Event, Telemetry
 from probe.trial import on_trial
 from probe.update import Regenerator, apply
 from shared import errors

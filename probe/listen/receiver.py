@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from probe.assembly import Assembly, Kept, settled, take
-from probe.batch import Waiting
-from probe.faults import Clock, Faults
-from probe.inbox import Inbox
-from probe.lane import MOST_BYTES, Lane, Triage
-from probe.standing import Standing
-from probe.transports import Transport
-from probe.units import Framing, Units
+from probe.inbox.batch import Waiting
+from probe.inbox.inbox import Inbox
+from probe.inbox.lane import MOST_BYTES, Lane, Triage
+from probe.inbox.standing import Standing
+from probe.listen.faults import Clock, Faults
+from probe.reception.framing import Framing, Units
+from probe.reception.reassembly import Assembly, Kept, settled, take
+from probe.reception.transports import Transport
 from shared.ccsds.stack import Stack
 from shared.errors import RehydrationError, StoreError
 from shared.memory import came_of_lack

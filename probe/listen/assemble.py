@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from probe.energy import Energy
 from probe.filesystem import Filesystem
-from probe.inbox import Bounds, open_inbox
+from probe.inbox.inbox import Bounds, open_inbox
+from probe.listen.receiver import Receiver
+from probe.listen.service import Doing, Service, completed
+from probe.listen.telemetry import Event, Telemetry, json_line, packet
 from probe.model import regenerator
 from probe.onboard import open_probe
 from probe.picture import Gallery, check_place
-from probe.receiver import Receiver
+from probe.reception.framing import Ccsds, Datagrams, Framing, Slip
+from probe.reception.transports import Printed, Serial, Stdio, Transport, Udp
 from probe.records import Config
-from probe.service import Doing, Service, completed
-from probe.telemetry import Event, Telemetry, json_line, packet
-from probe.transports import Printed, Serial, Stdio, Transport, Udp
-from probe.units import Ccsds, Datagrams, Framing, Slip
 from probe.update import Regenerator
 from shared.ccsds.stack import Stack
 from shared.errors import InputError

@@ -1,0 +1,1 @@
+"""Messages that wait: what is authentic is kept, what strangers send is bounded."""

@@ -1,0 +1,1 @@
+"""The service: what comes is dealt with in order, and telemetry goes back."""
