@@ -26,12 +26,12 @@ from probe.commands.options import (
 )
 from probe.edge.cli import app as edge
 from probe.garbage import collect
-from probe.holding import disclose, take_in, waits
+from probe.messages.apply import apply, read_envelope, regenerate, verify
+from probe.messages.rotate import rotate
+from probe.messages.tesla import disclose, take_in, waits
 from probe.onboard import confirm, roll_back
-from probe.rotating import rotate
 from probe.selftest import judge_in_time
 from probe.setup import DEFAULT_IGNORE, Setup, initialise
-from probe.update import apply, read_envelope, regenerate, verify
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.envelope import Limits
 from shared.errors import InputError
@@ -109,7 +109,7 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Make the state folder: what to look after, which model, whom to trust."""
-    from probe.model import check_model
+    from probe.messages.model import check_model
 
     folder, pin = check_model(model)
     setup = Setup(
@@ -154,7 +154,7 @@ def regenerate_command(
     """Verify an envelope and write out the patch it becomes; the tree stays as it is."""
     if as_json and out == "-":
         raise typer.BadParameter("--json needs --out FILE, since both go to standard output")
-    from probe.model import budget_of, regenerator
+    from probe.messages.model import budget_of, regenerator
 
     with opened(state) as probe, progress() as tell:
         data = read_envelope(file, probe.config.max_envelope_bytes)
@@ -184,7 +184,7 @@ def apply_command(
 
     A message of a TESLA key is held instead, if it comes in time; probe disclose applies it.
     """
-    from probe.model import budget_of, regenerator
+    from probe.messages.model import budget_of, regenerator
 
     with opened(state) as probe, progress() as tell:
         data = read_envelope(file, probe.config.max_envelope_bytes)
@@ -219,8 +219,8 @@ def draw_command(
     Size, form, key, signature and counter are checked as for a patch; the pin is the generator's
     digest. The counter is used up. An image library is not needed.
     """
-    from probe.generators import digests_of
-    from probe.picture import draw_by
+    from probe.messages.generators import digests_of
+    from probe.messages.picture import draw_by
 
     with opened(state) as probe:
         data = read_envelope(file, probe.config.max_envelope_bytes)
@@ -244,7 +244,7 @@ def disclose_command(
 
     The exit code tells of the key alone; what became of each message is in the report.
     """
-    from probe.model import budget_of, regenerator
+    from probe.messages.model import budget_of, regenerator
 
     with opened(state) as probe, progress() as tell:
         data = read_envelope(file, DISCLOSURE_BYTES)

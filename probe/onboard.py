@@ -26,7 +26,7 @@ from shared.tree import Tree
 
 Clock = Callable[[], float]
 """Seconds since the Unix epoch.  One decision hangs on it, whether a message of a TESLA chain came
-in time (``probe.holding``); all other times are only written down."""
+in time (``probe.messages.tesla``); all other times are only written down."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from shared.tree import Entry, Tree
 from shared.wire import Message
 
 if TYPE_CHECKING:
-    from probe.update import Regenerator
+    from probe.messages.apply import Regenerator
     from shared.regenerate import Regenerated
 
 LONGEST_S = 6 * 3600.0

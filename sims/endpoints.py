@@ -20,12 +20,12 @@ from functools import partial
 from pathlib import Path
 
 from groundstation.peers import PEERS
-from probe.holding import Disclosed, disclose, take_in, waits
-from probe.model import budget_of, regenerator
+from probe.messages.apply import Regenerator, apply
+from probe.messages.model import budget_of, regenerator
+from probe.messages.tesla import Disclosed, disclose, take_in, waits
 from probe.onboard import Clock, Probe, open_probe
 from probe.records import Config
 from probe.setup import Setup, initialise
-from probe.update import Regenerator, apply
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.codec import CODEC
 from shared.diff import apply_patch, unified_diff

@@ -248,7 +248,7 @@ def test_every_check_is_asked_of_every_machine_once() -> None:
 def test_results_depend_on_what_the_check_loads_and_on_nothing_else(tmp_path: Path) -> None:
     """Against the interpreter: whatever of ours a run has loaded is among the files."""
     loads = (
-        "import sys, benchmarks.cross.check, probe.update, shared.exact.kernels\n"
+        "import sys, benchmarks.cross.check, probe.messages.apply, shared.exact.kernels\n"
         "print(*(m.__file__ for m in sys.modules.values() if getattr(m, '__file__', None)))"
     )
     ran = subprocess.run(

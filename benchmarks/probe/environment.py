@@ -57,7 +57,7 @@ IMPORTS: Final[Mapping[str, str]] = {
         "except SystemExit: pass"
     ),
     "all that regeneration needs": (
-        "import probe.cli, probe.model, shared.exact.pin, shared.prompts.pinned, shared.regenerate"
+        "import probe.cli, probe.messages.model, shared.exact.pin, shared.prompts.pinned, shared.regenerate"
     ),
 }
 
@@ -75,7 +75,7 @@ print(json.dumps(sizes))
 
 _LOADED = """
 import json, sys
-import probe.cli, probe.model, shared.exact.pin, shared.prompts.pinned, shared.regenerate
+import probe.cli, probe.messages.model, shared.exact.pin, shared.prompts.pinned, shared.regenerate
 from importlib import metadata
 from typer.testing import CliRunner
 assert CliRunner().invoke(probe.cli.app, ["status", "--state", "nowhere"]).exit_code == 30

@@ -77,10 +77,10 @@ def listen(
         raise typer.BadParameter("name one of --watts and --joules-per-operation")
     from probe.energy import Energy
     from probe.filesystem import Filesystem
-    from probe.generators import digests_of
     from probe.listen.assemble import Options, serve
-    from probe.model import budget_of
-    from probe.picture import Gallery
+    from probe.messages.generators import digests_of
+    from probe.messages.model import budget_of
+    from probe.messages.picture import Gallery
 
     line = Options(
         *(udp, serial, baud, framing, scid, vcid, apid, telemetry, telemetry_to),

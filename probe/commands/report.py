@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probe.holding import Closed, Disclosed
+from probe.messages.apply import Applied, Verified, pin_digest
+from probe.messages.tesla import Closed, Disclosed
 from probe.onboard import Probe
 from probe.pending import Held, Pending, known_key
 from probe.records import Entry, Ledger, Operation
 from probe.selftest import Tested
 from probe.space import taken_bytes
-from probe.update import Applied, Verified, pin_digest
 from probe.usage import peak_memory_kib
 from shared import errors
 from shared.auth.keys import fingerprint, from_text, key_id, profile_of
@@ -26,7 +26,7 @@ from shared.errors import RehydrationError
 from shared.wire import PIN_PREFIX_BYTES
 
 if TYPE_CHECKING:
-    from probe.picture import Drawn
+    from probe.messages.picture import Drawn
     from shared.regenerate import Regenerated
 
 Report = Mapping[str, Any]

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from probe import checks
+from probe.messages.rotate import check
 from probe.resources.room import Standing
-from probe.rotating import check
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.auth.rotation import is_rotation
 from shared.envelope import parse_envelope, profile_named

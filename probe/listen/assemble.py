@@ -16,13 +16,13 @@ from probe.inbox.inbox import Bounds, open_inbox
 from probe.listen.receiver import Receiver
 from probe.listen.service import Doing, Service, completed
 from probe.listen.telemetry import Event, Telemetry, json_line, packet
-from probe.model import regenerator
+from probe.messages.apply import Regenerator
+from probe.messages.model import regenerator
+from probe.messages.picture import Gallery, check_place
 from probe.onboard import open_probe
-from probe.picture import Gallery, check_place
 from probe.reception.framing import Ccsds, Datagrams, Framing, Slip
 from probe.reception.transports import Printed, Serial, Stdio, Transport, Udp
 from probe.records import Config
-from probe.update import Regenerator
 from shared.ccsds.stack import Stack
 from shared.errors import InputError
 from shared.terminal import Report

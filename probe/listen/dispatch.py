@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from probe.holding import Attempts, disclose, take_in, waits
 from probe.listen.telemetry import Event, Telemetry
+from probe.messages.apply import Regenerator, apply
+from probe.messages.picture import Gallery, hang, is_picture
+from probe.messages.rotate import rotate
+from probe.messages.tesla import Attempts, disclose, take_in, waits
 from probe.onboard import Clock, Probe
-from probe.picture import Gallery, hang, is_picture
 from probe.records import Ledger
-from probe.rotating import rotate
 from probe.space import NoRoom
 from probe.trial import on_trial
-from probe.update import Regenerator, apply
 from shared import errors
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.auth.rotation import is_rotation

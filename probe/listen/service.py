@@ -18,20 +18,20 @@ from pathlib import Path
 
 from probe.energy import Energy
 from probe.filesystem import Filesystem
-from probe.holding import Attempts
 from probe.inbox.batch import Waiting
 from probe.inbox.inbox import Inbox
 from probe.listen.dispatch import Dealt, deal
 from probe.listen.parking import Parking, refused_by_disk
 from probe.listen.receiver import Receiver, failing
 from probe.listen.telemetry import Event, Telemetry
+from probe.messages.apply import Regenerator, on_record
+from probe.messages.picture import Gallery
+from probe.messages.tesla import Attempts
 from probe.onboard import Clock, Probe, open_probe
 from probe.patience import Patience, Remembered, refused
-from probe.picture import Gallery
 from probe.records import Config
 from probe.selftest import AGAIN_S, judge
 from probe.space import free_bytes
-from probe.update import Regenerator, on_record
 from probe.usage import peak_memory_kib
 from shared.digest import sha256
 from shared.errors import Defect, InputError, OutOfMemory, RehydrationError, StoreError

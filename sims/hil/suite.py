@@ -18,9 +18,9 @@ from typing import Any, Final
 from probe.filesystem import Filesystem
 from probe.listen.dispatch import deal
 from probe.listen.telemetry import Event
+from probe.messages.apply import Regenerator
 from probe.onboard import open_probe
 from probe.setup import Setup, initialise
-from probe.update import Regenerator
 from shared.auth.keys import to_text, trusted
 from shared.errors import InputError, words_of
 from shared.files import replace_file

@@ -6,7 +6,7 @@ from powercut import Quick
 from world import BASE, TARGET, THIRD, World, classical, regenerator
 
 from probe.filesystem import Filesystem
-from probe.holding import Disclosed, disclose, take_in, waits
+from probe.messages.tesla import Disclosed, disclose, take_in, waits
 from probe.onboard import open_probe
 from probe.pending import Held, Pending
 from shared.auth.keys import IntervalKey, SigningKey, key_id

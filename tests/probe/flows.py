@@ -13,10 +13,10 @@ from world import BASE, KEY, PIN, TARGET, World, classical, envelope, regenerato
 
 from probe.filesystem import Filesystem
 from probe.garbage import collect
+from probe.messages.apply import apply
+from probe.messages.rotate import rotate
 from probe.onboard import confirm, open_probe, roll_back
-from probe.rotating import rotate
 from probe.setup import Setup, initialise
-from probe.update import apply
 from shared.auth.rotation import encode_rotation
 from shared.tree import Entry, Mode, Tree
 

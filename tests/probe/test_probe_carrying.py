@@ -21,12 +21,12 @@ from world import BASE, TARGET, World, classical, envelope, regenerator
 from probe.attributes import copy_attributes
 from probe.copying import copy_data
 from probe.filesystem import Filesystem
-from probe.model import budget_of
-from probe.model import regenerator as model_regenerator
+from probe.messages.apply import apply
+from probe.messages.model import budget_of
+from probe.messages.model import regenerator as model_regenerator
 from probe.naming import Names, check_kept
 from probe.onboard import open_probe
 from probe.space import BLOCK_BYTES, taken_bytes
-from probe.update import apply
 from shared.errors import BudgetExceeded, StoreError, Unstageable
 from shared.terminal import silent
 from shared.tree import Entry, Mode, Tree, path_text, write_tree

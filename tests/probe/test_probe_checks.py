@@ -23,8 +23,8 @@ from world import (
 
 from probe import checks
 from probe.checks import Record
+from probe.messages.apply import apply, verify
 from probe.onboard import Probe, open_probe
-from probe.update import apply, verify
 from shared.diff import unified_diff
 from shared.envelope import Limits
 from shared.errors import (

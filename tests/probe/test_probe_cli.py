@@ -164,5 +164,5 @@ def test_verify_opens_neither_tokenizer_nor_model(bench: Bench) -> None:
     message = bench.message(envelope(written(BASE, TARGET, bench.pin), 1))
     code = "import sys; from probe.cli import app\napp(sys.argv[1:], standalone_mode=False)"
     loaded = loaded_by(code, "verify", message, "--state", bench.world.state)
-    assert "probe.update" in loaded
+    assert "probe.messages.apply" in loaded
     assert not {"torch", "tokenizers", "shared.regenerate", "shared.exact.pin"} & loaded

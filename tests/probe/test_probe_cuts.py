@@ -29,9 +29,9 @@ import probe.filesystem
 import probe.onboard
 import probe.store
 from probe.filesystem import Filesystem
+from probe.messages.apply import apply
 from probe.onboard import open_probe
 from probe.records import noted
-from probe.update import apply
 from shared.errors import RehydrationError
 from shared.tree import Tree
 

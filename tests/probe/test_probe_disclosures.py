@@ -21,8 +21,8 @@ from listening import Line, events, listen
 from powercut import Quick
 from world import BASE, KEY, PIN, TARGET, World, regenerator
 
-from probe.holding import Attempts, disclose
 from probe.listen.telemetry import Event
+from probe.messages.tesla import Attempts, disclose
 from probe.onboard import open_probe
 from probe.setup import Setup, initialise
 from shared.auth.keys import TrustedKey

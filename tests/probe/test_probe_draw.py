@@ -30,13 +30,13 @@ from groundstation.media.records.book import Book, Entry, write_book
 from groundstation.signing.keys import write_key_pair
 from probe.cli import app as probe
 from probe.filesystem import Filesystem
-from probe.holding import take_in
 from probe.inbox.inbox import open_inbox
 from probe.listen.receiver import Receiver
 from probe.listen.service import Doing, Service
 from probe.listen.telemetry import Telemetry
+from probe.messages.picture import Gallery, draw
+from probe.messages.tesla import take_in
 from probe.onboard import open_probe
-from probe.picture import Gallery, draw
 from probe.reception.framing import Datagrams, slip
 from shared.auth.keys import IntervalKey, TrustedKey
 from shared.ccsds.stack import Stack
@@ -499,7 +499,7 @@ def test_power_may_fail_at_any_time(
 def test_drawing_needs_no_image_library() -> None:
     """In an interpreter that has loaded the command, none of them is there."""
     program = (
-        "import sys, probe.cli, probe.picture;"
+        "import sys, probe.cli, probe.messages.picture;"
         "print([m for m in ('PIL', 'torch', 'scipy', 'tokenizers') if m in sys.modules])"
     )
     found = subprocess.run(

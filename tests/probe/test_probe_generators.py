@@ -18,12 +18,12 @@ from test_probe_draw import PROMPT, lamp, message
 from typer.testing import CliRunner
 from world import World
 
-from probe import generators as reading
-from probe import picture as drawing
 from probe.cli import app as probe
-from probe.generators import RECORD, Digests, digests_of
+from probe.messages import generators as reading
+from probe.messages import picture as drawing
+from probe.messages.generators import RECORD, Digests, digests_of
+from probe.messages.picture import Gallery, draw_by, hang
 from probe.onboard import open_probe
-from probe.picture import Gallery, draw_by, hang
 from shared.digest import sha256
 from shared.errors import BadSignature, MalformedMessage, PinError, Refusal, UnknownKey
 from shared.media.generator import Loaded, read_generator, write_generator

@@ -14,8 +14,8 @@ from mutations import Parser, attempt, mutate
 from powercut import Quick
 from world import BASE, World, classical, envelope, regenerator
 
+from probe.messages.apply import apply
 from probe.onboard import open_probe
-from probe.update import apply
 from shared import delta
 from shared.diff import apply_patch
 from shared.errors import PatchError, RehydrationError, StoreError

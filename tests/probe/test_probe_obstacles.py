@@ -22,11 +22,11 @@ from probe.filesystem import Filesystem
 from probe.garbage import Collected, collect
 from probe.listen.dispatch import deal
 from probe.listen.telemetry import Event
+from probe.messages.apply import apply
 from probe.onboard import open_probe, roll_back
 from probe.setup import Setup, initialise
 from probe.slots import ASIDE, SLOTS
 from probe.space import NoRoom
-from probe.update import apply
 from shared.errors import InputError, StoreError
 from shared.tree import Entry, Mode, Tree, write_tree
 

@@ -11,9 +11,9 @@ from powercut import FailingDisk, PowerCut, Quick
 from world import BASE, KEY, TARGET, World, classical, envelope, regenerator
 
 from probe.filesystem import Filesystem
+from probe.messages.apply import apply
+from probe.messages.rotate import rotate
 from probe.onboard import open_probe
-from probe.rotating import rotate
-from probe.update import apply
 from shared.auth.keys import SharedKey, key_id, to_text
 from shared.auth.profiles import Profile
 from shared.auth.rotation import encode_rotation

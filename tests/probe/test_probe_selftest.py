@@ -24,9 +24,9 @@ import probe.cli
 import probe.listen.service
 import probe.selftest
 from probe.listen.telemetry import Event
+from probe.messages.apply import apply
 from probe.onboard import open_probe, revert
 from probe.selftest import SHORT, judge, judge_in_time, run
-from probe.update import apply
 from shared.errors import OutOfMemory, StoreError
 
 TRUE, FALSE = ("/bin/true",), ("/bin/false",)

@@ -17,12 +17,12 @@ from world import BASE, KEY, TARGET, THIRD, World, classical, envelope, regenera
 from probe.budget import limited_time
 from probe.frugal import frugal, mapping_of
 from probe.garbage import collect
+from probe.messages.apply import apply
 from probe.onboard import Probe, confirm, open_probe, roll_back
 from probe.records import Ledger, Operation, decode, encode
 from probe.selftest import judge, run
 from probe.setup import Setup
 from probe.space import BLOCK_BYTES, staged_bytes, taken_bytes
-from probe.update import apply
 from shared.digest import sha256
 from shared.errors import BudgetExceeded, InputError, Refusal
 from shared.regenerate import resident_bytes

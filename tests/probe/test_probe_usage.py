@@ -20,10 +20,10 @@ from world import BASE, KEY, TARGET, THIRD, World, classical, envelope
 from probe.energy import Energy
 from probe.listen.service import Doing, completed
 from probe.listen.telemetry import Event, Telemetry
-from probe.model import budget_of, regenerator
+from probe.messages.apply import apply
+from probe.messages.model import budget_of, regenerator
 from probe.onboard import open_probe
 from probe.reception.framing import slip
-from probe.update import apply
 from shared.exact import reference
 from shared.exact.pin import load_pin
 from shared.prompts.pinned import PinnedModel
@@ -119,7 +119,7 @@ WORDS = """
 import sys
 from pathlib import Path
 from tokenizers import Tokenizer
-from probe.model import without_cache
+from probe.messages.model import without_cache
 from shared.regenerate import resident_bytes
 text = Path(sys.argv[1]).read_text()
 def use(number):

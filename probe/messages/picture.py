@@ -1,7 +1,7 @@
 """Pictures from signed messages: verify, regenerate, check the digest, write the file.
 
 The generator is the message's pin.  It lies in a file that the caller names and whose digest is
-known (``probe.generators``); the file is read when the message has passed every check.
+known (``probe.messages.generators``); the file is read when the message has passed every check.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Final
 
 from probe import checks
 from probe.filesystem import durable_write
-from probe.generators import Digests, read_generator_file
+from probe.messages.apply import on_record, trusted_keys
+from probe.messages.generators import Digests, read_generator_file
 from probe.onboard import Clock, Probe
 from probe.records import Entry, Operation, noted
 from probe.store import storing
-from probe.update import on_record, trusted_keys
 from shared.codec import binding
 from shared.digest import sha256
 from shared.envelope import parse_envelope, profile_named

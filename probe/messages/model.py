@@ -22,7 +22,7 @@ from shared.wire import Message
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from probe.update import Regenerator
+    from probe.messages.apply import Regenerator
     from shared.prompts.model import LanguageModel
     from shared.prompts.pinned import PinnedModel
     from shared.regenerate import Budget, Regenerated

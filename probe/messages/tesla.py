@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from probe import checks
+from probe.messages.apply import Applied, Regenerator, apply, on_record, trusted_keys
 from probe.onboard import Clock, Probe
 from probe.pending import Held, Pending, disclosed, hold, known_key, without
-from probe.update import Applied, Regenerator, apply, on_record, trusted_keys
 from shared.auth.keys import fingerprint, key_id
 from shared.auth.tags import interval_of
 from shared.auth.tesla import ChainKey, Commitment, decode_disclosure
