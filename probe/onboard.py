@@ -14,8 +14,8 @@ from pathlib import Path
 from probe.clearing import told
 from probe.filesystem import Filesystem
 from probe.records import Config, Entry, Operation, noted
+from probe.resources.disk import NoRoom, check_room, free_bytes, staged_bytes, taken_bytes
 from probe.slots import Slots
-from probe.space import NoRoom, check_room, free_bytes, staged_bytes, taken_bytes
 from probe.store import INBOX, Store, open_store, storing
 from probe.transaction import Outcome, change_trees, recover
 from probe.trial import confirmed, on_trial, overdue

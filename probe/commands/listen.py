@@ -75,12 +75,12 @@ def listen(
         raise typer.BadParameter("--pictures and --generator go together")
     if watts is not None and joules_per_operation is not None:
         raise typer.BadParameter("name one of --watts and --joules-per-operation")
-    from probe.energy import Energy
     from probe.filesystem import Filesystem
     from probe.listen.assemble import Options, serve
     from probe.messages.generators import digests_of
     from probe.messages.model import budget_of
     from probe.messages.picture import Gallery
+    from probe.resources.energy import Energy
 
     line = Options(
         *(udp, serial, baud, framing, scid, vcid, apid, telemetry, telemetry_to),

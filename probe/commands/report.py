@@ -13,9 +13,9 @@ from probe.messages.tesla import Closed, Disclosed
 from probe.onboard import Probe
 from probe.pending import Held, Pending, known_key
 from probe.records import Entry, Ledger, Operation
+from probe.resources.disk import taken_bytes
+from probe.resources.usage import peak_memory_kib
 from probe.selftest import Tested
-from probe.space import taken_bytes
-from probe.usage import peak_memory_kib
 from shared import errors
 from shared.auth.keys import fingerprint, from_text, key_id, profile_of
 from shared.auth.profiles import Profile

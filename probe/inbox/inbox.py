@@ -41,8 +41,8 @@ from probe.inbox.batch import (
     write_batch,
 )
 from probe.reception.reassembly import Kept
+from probe.resources.disk import blocks
 from probe.resources.wear import Wear
-from probe.space import blocks
 from probe.store import INBOX, storing
 from shared.errors import StoreError
 

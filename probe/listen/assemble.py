@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from probe.energy import Energy
 from probe.filesystem import Filesystem
 from probe.inbox.inbox import Bounds, open_inbox
 from probe.listen.receiver import Receiver
@@ -23,6 +22,7 @@ from probe.onboard import open_probe
 from probe.reception.framing import Ccsds, Datagrams, Framing, Slip
 from probe.reception.transports import Printed, Serial, Stdio, Transport, Udp
 from probe.records import Config
+from probe.resources.energy import Energy
 from shared.ccsds.stack import Stack
 from shared.errors import InputError
 from shared.terminal import Report

@@ -14,7 +14,7 @@ from probe.messages.rotate import rotate
 from probe.messages.tesla import Attempts, disclose, take_in, waits
 from probe.onboard import Clock, Probe
 from probe.records import Ledger
-from probe.space import NoRoom
+from probe.resources.disk import NoRoom
 from probe.trial import on_trial
 from shared import errors
 from shared.auth.profiles import DISCLOSURE_BYTES

@@ -16,7 +16,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from probe.energy import Energy
 from probe.filesystem import Filesystem
 from probe.inbox.batch import Waiting
 from probe.inbox.inbox import Inbox
@@ -30,9 +29,10 @@ from probe.messages.tesla import Attempts
 from probe.onboard import Clock, Probe, open_probe
 from probe.patience import Patience, Remembered, refused
 from probe.records import Config
+from probe.resources.disk import free_bytes
+from probe.resources.energy import Energy
+from probe.resources.usage import peak_memory_kib
 from probe.selftest import AGAIN_S, judge
-from probe.space import free_bytes
-from probe.usage import peak_memory_kib
 from shared.digest import sha256
 from shared.errors import Defect, InputError, OutOfMemory, RehydrationError, StoreError
 from shared.memory import blaming_memory

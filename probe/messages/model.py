@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from probe.budget import limited_memory, limited_time
 from probe.records import Config
+from probe.resources.budget import limited_memory, limited_time
 from probe.slots import Slots
 from shared.terminal import Report
 from shared.tree import Tree
@@ -100,7 +100,7 @@ def regenerator(
         without_cache(pin.tokenizer())
         if not low_memory:
             return PinnedModel.open(pin)
-        from probe.frugal import frugal, mapping_of
+        from probe.resources.low_memory import frugal, mapping_of
 
         # One thread: the other core, if there is one, is for giving pages back in time.
         model = PinnedModel.open(pin, threads=1)

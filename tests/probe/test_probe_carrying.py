@@ -26,7 +26,7 @@ from probe.messages.model import budget_of
 from probe.messages.model import regenerator as model_regenerator
 from probe.naming import Names, check_kept
 from probe.onboard import open_probe
-from probe.space import BLOCK_BYTES, taken_bytes
+from probe.resources.disk import BLOCK_BYTES, taken_bytes
 from shared.errors import BudgetExceeded, StoreError, Unstageable
 from shared.terminal import silent
 from shared.tree import Entry, Mode, Tree, path_text, write_tree

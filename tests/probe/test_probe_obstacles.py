@@ -24,9 +24,9 @@ from probe.listen.dispatch import deal
 from probe.listen.telemetry import Event
 from probe.messages.apply import apply
 from probe.onboard import open_probe, roll_back
+from probe.resources.disk import NoRoom
 from probe.setup import Setup, initialise
 from probe.slots import ASIDE, SLOTS
-from probe.space import NoRoom
 from shared.errors import InputError, StoreError
 from shared.tree import Entry, Mode, Tree, write_tree
 

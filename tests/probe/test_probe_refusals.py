@@ -18,8 +18,8 @@ from world import BASE, TARGET, World, another_pin, classical, envelope
 
 from groundstation.models.describe import describe_pin, pin_lines
 from groundstation.signing.inspect import inspect_envelope
-from probe.budget import limited_memory
 from probe.cli import app
+from probe.resources.budget import limited_memory
 from shared.codec import CODEC
 from shared.errors import OutOfMemory
 from shared.exact.pin import Pin

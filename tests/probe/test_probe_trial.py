@@ -14,15 +14,15 @@ import pytest
 from powercut import Quick
 from world import BASE, KEY, TARGET, THIRD, World, classical, envelope, regenerator
 
-from probe.budget import limited_time
-from probe.frugal import frugal, mapping_of
 from probe.garbage import collect
 from probe.messages.apply import apply
 from probe.onboard import Probe, confirm, open_probe, roll_back
 from probe.records import Ledger, Operation, decode, encode
+from probe.resources.budget import limited_time
+from probe.resources.disk import BLOCK_BYTES, staged_bytes, taken_bytes
+from probe.resources.low_memory import frugal, mapping_of
 from probe.selftest import judge, run
 from probe.setup import Setup
-from probe.space import BLOCK_BYTES, staged_bytes, taken_bytes
 from shared.digest import sha256
 from shared.errors import BudgetExceeded, InputError, Refusal
 from shared.regenerate import resident_bytes
@@ -200,7 +200,7 @@ def test_what_goes_while_it_is_counted_takes_nothing(
 ) -> None:
     (tmp_path / "here").write_bytes(bytes(BLOCK_BYTES + 1))
     walk = [(str(tmp_path), [], ["gone", "here"])]
-    monkeypatch.setattr("probe.space.os.walk", lambda _: walk)
+    monkeypatch.setattr("probe.resources.disk.os.walk", lambda _: walk)
     assert taken_bytes(tmp_path) == 3 * BLOCK_BYTES
 
 
@@ -250,7 +250,7 @@ def test_setup_defaults_are_as_before() -> None:
 
 
 def test_a_step_that_does_not_come_back_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("probe.budget.GRACE_S", 0.0)
+    monkeypatch.setattr("probe.resources.budget.GRACE_S", 0.0)
     before = signal.getsignal(signal.SIGALRM)
     with pytest.raises(BudgetExceeded, match="more time"), limited_time(0.05):
         while True:

@@ -17,13 +17,13 @@ from powercut import Quick
 from tinypin import tiny_pin, written
 from world import BASE, KEY, TARGET, THIRD, World, classical, envelope
 
-from probe.energy import Energy
 from probe.listen.service import Doing, completed
 from probe.listen.telemetry import Event, Telemetry
 from probe.messages.apply import apply
 from probe.messages.model import budget_of, regenerator
 from probe.onboard import open_probe
 from probe.reception.framing import slip
+from probe.resources.energy import Energy
 from shared.exact import reference
 from shared.exact.pin import load_pin
 from shared.prompts.pinned import PinnedModel
