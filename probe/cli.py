@@ -25,13 +25,13 @@ from probe.commands.options import (
     show,
 )
 from probe.edge.cli import app as edge
-from probe.garbage import collect
 from probe.messages.apply import apply, read_envelope, regenerate, verify
 from probe.messages.rotate import rotate
 from probe.messages.tesla import disclose, take_in, waits
-from probe.onboard import confirm, roll_back
-from probe.selftest import judge_in_time
-from probe.setup import DEFAULT_IGNORE, Setup, initialise
+from probe.trees.garbage import collect
+from probe.trees.onboard import confirm, roll_back
+from probe.trees.selftest import judge_in_time
+from probe.trees.setup import DEFAULT_IGNORE, Setup, initialise
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.envelope import Limits
 from shared.errors import InputError

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, field, fields, replace
 
-from probe.onboard import open_probe, roll_back
+from probe.trees.onboard import open_probe, roll_back
 from shared.diff import apply_patch
 from shared.errors import Refusal, StoreError
 from shared.terminal import Report, silent

@@ -23,9 +23,9 @@ from groundstation.peers import PEERS
 from probe.messages.apply import Regenerator, apply
 from probe.messages.model import budget_of, regenerator
 from probe.messages.tesla import Disclosed, disclose, take_in, waits
-from probe.onboard import Clock, Probe, open_probe
-from probe.records import Config
-from probe.setup import Setup, initialise
+from probe.state.records import Config
+from probe.trees.onboard import Clock, Probe, open_probe
+from probe.trees.setup import Setup, initialise
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.codec import CODEC
 from shared.diff import apply_patch, unified_diff

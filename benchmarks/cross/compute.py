@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from benchmarks.cross.golden import Making, Reading, Sending, tree_of
 from probe.messages.apply import apply
-from probe.onboard import open_probe
-from probe.setup import Setup, initialise
+from probe.trees.onboard import open_probe
+from probe.trees.setup import Setup, initialise
 from shared.auth.keys import from_text
 from shared.digest import sha256
 from shared.exact.arithmetic import frequencies

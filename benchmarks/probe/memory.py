@@ -15,7 +15,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from probe.setup import Setup, initialise
+from probe.trees.setup import Setup, initialise
 from shared.envelope import sign
 from shared.errors import RegenerationError
 from shared.exact.pin import load_pin, resolve_pin

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from probe.filesystem import Filesystem
-from probe.onboard import open_probe
-from probe.records import Operation
-from probe.setup import Setup, initialise
+from probe.disk.filesystem import Filesystem
+from probe.state.records import Operation
+from probe.trees.onboard import open_probe
+from probe.trees.setup import Setup, initialise
 from shared.prompts.pinned import PinnedModel
 from shared.tree import Tree, read_tree, write_tree
 from sims.hil import proxy

@@ -75,7 +75,7 @@ def listen(
         raise typer.BadParameter("--pictures and --generator go together")
     if watts is not None and joules_per_operation is not None:
         raise typer.BadParameter("name one of --watts and --joules-per-operation")
-    from probe.filesystem import Filesystem
+    from probe.disk.filesystem import Filesystem
     from probe.listen.assemble import Options, serve
     from probe.messages.generators import digests_of
     from probe.messages.model import budget_of

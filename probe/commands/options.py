@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from probe.commands import report
-from probe.onboard import Probe, open_probe
+from probe.trees.onboard import Probe, open_probe
 from shared.terminal import print_json
 
 State = Annotated[Path, typer.Option("--state", help="The probe's state folder.")]

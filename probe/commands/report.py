@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from probe.messages.apply import Applied, Verified, pin_digest
 from probe.messages.tesla import Closed, Disclosed
-from probe.onboard import Probe
-from probe.pending import Held, Pending, known_key
-from probe.records import Entry, Ledger, Operation
 from probe.resources.disk import taken_bytes
 from probe.resources.usage import peak_memory_kib
-from probe.selftest import Tested
+from probe.state.pending import Held, Pending, known_key
+from probe.state.records import Entry, Ledger, Operation
+from probe.trees.onboard import Probe
+from probe.trees.selftest import Tested
 from shared import errors
 from shared.auth.keys import fingerprint, from_text, key_id, profile_of
 from shared.auth.profiles import Profile

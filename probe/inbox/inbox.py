@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from probe.filesystem import Filesystem, durable_write
+from probe.disk.filesystem import Filesystem, durable_write
 from probe.inbox.batch import (
     EMPTY_BYTES,
     Item,
@@ -43,7 +43,7 @@ from probe.inbox.batch import (
 from probe.reception.reassembly import Kept
 from probe.resources.disk import blocks
 from probe.resources.wear import Wear
-from probe.store import INBOX, storing
+from probe.state.store import INBOX, storing
 from shared.errors import StoreError
 
 __all__ = ["Bounds", "Inbox", "Waiting", "open_inbox"]

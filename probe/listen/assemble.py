@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from probe.filesystem import Filesystem
+from probe.disk.filesystem import Filesystem
 from probe.inbox.inbox import Bounds, open_inbox
 from probe.listen.receiver import Receiver
 from probe.listen.service import Doing, Service, completed
@@ -18,11 +18,11 @@ from probe.listen.telemetry import Event, Telemetry, json_line, packet
 from probe.messages.apply import Regenerator
 from probe.messages.model import regenerator
 from probe.messages.picture import Gallery, check_place
-from probe.onboard import open_probe
 from probe.reception.framing import Ccsds, Datagrams, Framing, Slip
 from probe.reception.transports import Printed, Serial, Stdio, Transport, Udp
-from probe.records import Config
 from probe.resources.energy import Energy
+from probe.state.records import Config
+from probe.trees.onboard import open_probe
 from shared.ccsds.stack import Stack
 from shared.errors import InputError
 from shared.terminal import Report

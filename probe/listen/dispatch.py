@@ -12,10 +12,10 @@ from probe.messages.apply import Regenerator, apply
 from probe.messages.picture import Gallery, hang, is_picture
 from probe.messages.rotate import rotate
 from probe.messages.tesla import Attempts, disclose, take_in, waits
-from probe.onboard import Clock, Probe
-from probe.records import Ledger
 from probe.resources.disk import NoRoom
-from probe.trial import on_trial
+from probe.state.records import Ledger
+from probe.trees.onboard import Clock, Probe
+from probe.trees.trial import on_trial
 from shared import errors
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.auth.rotation import is_rotation

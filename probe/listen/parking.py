@@ -16,8 +16,8 @@ from probe.inbox.inbox import Inbox
 from probe.listen.dispatch import STEPS, Dealt
 from probe.listen.receiver import Receiver
 from probe.listen.telemetry import Event, Telemetry
-from probe.patience import Patience, refused
 from probe.resources.room import Guest, Standing, makes_way
+from probe.state.patience import Patience, refused
 from shared.digest import sha256
 from shared.errors import RehydrationError, StoreError
 

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from probe.filesystem import Filesystem
+from probe.disk.filesystem import Filesystem
 from probe.inbox.batch import Waiting
 from probe.inbox.inbox import Inbox
 from probe.listen.dispatch import Dealt, deal
@@ -25,14 +25,15 @@ from probe.listen.receiver import Receiver, failing
 from probe.listen.telemetry import Event, Telemetry
 from probe.messages.apply import Regenerator, on_record
 from probe.messages.picture import Gallery
+from probe.messages.remembered import Remembered
 from probe.messages.tesla import Attempts
-from probe.onboard import Clock, Probe, open_probe
-from probe.patience import Patience, Remembered, refused
-from probe.records import Config
 from probe.resources.disk import free_bytes
 from probe.resources.energy import Energy
 from probe.resources.usage import peak_memory_kib
-from probe.selftest import AGAIN_S, judge
+from probe.state.patience import Patience, refused
+from probe.state.records import Config
+from probe.trees.onboard import Clock, Probe, open_probe
+from probe.trees.selftest import AGAIN_S, judge
 from shared.digest import sha256
 from shared.errors import Defect, InputError, OutOfMemory, RehydrationError, StoreError
 from shared.memory import blaming_memory

@@ -13,8 +13,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from probe.filesystem import Filesystem, durable_write
-from probe.store import storing
+from probe.disk.filesystem import Filesystem, durable_write
+from probe.state.store import storing
 from shared.digest import sha256
 from shared.errors import PinError
 from shared.media.container import MAX_BODY_BYTES

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from probe.records import Config
 from probe.resources.budget import limited_memory, limited_time
-from probe.slots import Slots
+from probe.state.records import Config
+from probe.trees.slots import Slots
 from shared.terminal import Report
 from shared.tree import Tree
 from shared.wire import Message

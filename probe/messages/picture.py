@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from probe import checks
-from probe.filesystem import durable_write
+from probe.disk.filesystem import durable_write
 from probe.messages.apply import on_record, trusted_keys
 from probe.messages.generators import Digests, read_generator_file
-from probe.onboard import Clock, Probe
-from probe.records import Entry, Operation, noted
-from probe.store import storing
+from probe.state.records import Entry, Operation, noted
+from probe.state.store import storing
+from probe.trees.onboard import Clock, Probe
 from shared.codec import binding
 from shared.digest import sha256
 from shared.envelope import parse_envelope, profile_named

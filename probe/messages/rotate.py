@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from probe.checks import Record
 from probe.messages.apply import on_record
-from probe.onboard import Clock, Probe
-from probe.records import Entry, Operation, noted
+from probe.state.records import Entry, Operation, noted
+from probe.trees.onboard import Clock, Probe
 from shared.auth.keys import TrustedKey, to_text
 from shared.auth.rotation import Rotation, check_rotation, decode_rotation
 from shared.digest import sha256

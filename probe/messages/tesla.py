@@ -1,6 +1,6 @@
 """Messages of TESLA chains on board: held when they come, applied when their key is disclosed.
 
-Everything that is decided is decided in ``probe.pending``, and written down durably before the next
+Everything that is decided is decided in ``probe.state.pending``, and written down durably before the next
 step.  After a crash the same disclosure may be handed in again: it goes on where it was stopped.
 """
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from probe import checks
 from probe.messages.apply import Applied, Regenerator, apply, on_record, trusted_keys
-from probe.onboard import Clock, Probe
-from probe.pending import Held, Pending, disclosed, hold, known_key, without
+from probe.state.pending import Held, Pending, disclosed, hold, known_key, without
+from probe.trees.onboard import Clock, Probe
 from shared.auth.keys import fingerprint, key_id
 from shared.auth.tags import interval_of
 from shared.auth.tesla import ChainKey, Commitment, decode_disclosure

@@ -11,7 +11,7 @@ import typer
 from probe.listen.faults import told
 from probe.messages.apply import read_envelope
 from probe.messages.model import budget_of, regenerator
-from probe.onboard import open_probe
+from probe.trees.onboard import open_probe
 from shared.ccsds.stack import Stack
 from shared.envelope import Limits
 from shared.terminal import print_json, reports_errors, silent

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from probe.filesystem import Filesystem
+from probe.disk.filesystem import Filesystem
 from probe.listen.dispatch import deal
 from probe.listen.telemetry import Event
 from probe.messages.apply import Regenerator
-from probe.onboard import open_probe
-from probe.setup import Setup, initialise
+from probe.trees.onboard import open_probe
+from probe.trees.setup import Setup, initialise
 from shared.auth.keys import to_text, trusted
 from shared.errors import InputError, words_of
 from shared.files import replace_file

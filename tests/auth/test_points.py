@@ -249,7 +249,7 @@ def test_no_block_of_a_trust_file_is_passed_over(text: bytes, found: str) -> Non
 
 
 def test_init_refuses_one_given_as_bytes(tmp_path: Path) -> None:
-    from probe.setup import Setup, initialise
+    from probe.trees.setup import Setup, initialise
 
     (tmp_path / "root").mkdir()
     setup = Setup(tmp_path / "root", tmp_path, bytes(32), [bytes.fromhex(SMALL[5])])

@@ -14,7 +14,7 @@ from groundstation.cli import app as ground_app
 from groundstation.signing.counter import counter_path, keep_counter
 from groundstation.signing.keys import KeyFiles, write_key_pair
 from probe.cli import app as probe_app
-from probe.setup import Setup, initialise
+from probe.trees.setup import Setup, initialise
 from shared.trust import load_trusted_keys
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from probe.pending import Pending, checking_key, disclosed, hold, known_key
+from probe.state.pending import Pending, checking_key, disclosed, hold, known_key
 from shared.auth.keys import IntervalKey, fingerprint
 from shared.auth.schedule import Schedule
 from shared.auth.tags import fits, make_tail

@@ -8,7 +8,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probe.pending import MAX_HELD, MAX_HELD_BYTES, WRITES_A_MINUTE, Pending, disclosed, hold
+from probe.state.pending import MAX_HELD, MAX_HELD_BYTES, WRITES_A_MINUTE, Pending, disclosed, hold
 from shared.auth.schedule import Schedule
 from shared.auth.tesla import make_chain
 from shared.errors import Refusal

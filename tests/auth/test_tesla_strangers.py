@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import shared.auth.tesla
-from probe.pending import Pending, checking_key, disclosed, hold, known_key
+from probe.state.pending import Pending, checking_key, disclosed, hold, known_key
 from shared.auth.keys import IntervalKey
 from shared.auth.schedule import Schedule
 from shared.auth.tags import fits, make_tail

@@ -5,10 +5,10 @@ from __future__ import annotations
 from powercut import Quick
 from world import BASE, TARGET, THIRD, World, classical, regenerator
 
-from probe.filesystem import Filesystem
+from probe.disk.filesystem import Filesystem
 from probe.messages.tesla import Disclosed, disclose, take_in, waits
-from probe.onboard import open_probe
-from probe.pending import Held, Pending
+from probe.state.pending import Held, Pending
+from probe.trees.onboard import open_probe
 from shared.auth.keys import IntervalKey, SigningKey, key_id
 from shared.auth.schedule import Schedule
 from shared.auth.tesla import Disclosure, encode_disclosure, make_chain

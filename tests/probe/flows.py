@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from powercut import Quick
 from world import BASE, KEY, PIN, TARGET, World, classical, envelope, regenerator
 
-from probe.filesystem import Filesystem
-from probe.garbage import collect
+from probe.disk.filesystem import Filesystem
 from probe.messages.apply import apply
 from probe.messages.rotate import rotate
-from probe.onboard import confirm, open_probe, roll_back
-from probe.setup import Setup, initialise
+from probe.trees.garbage import collect
+from probe.trees.onboard import confirm, open_probe, roll_back
+from probe.trees.setup import Setup, initialise
 from shared.auth.rotation import encode_rotation
 from shared.tree import Entry, Mode, Tree
 

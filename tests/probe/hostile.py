@@ -27,7 +27,7 @@ from probe.checks import Record, authenticate
 from probe.listen.telemetry import Event, Telemetry, packet, read_packet
 from probe.reception.framing import Ccsds, Piece, Slip, slip
 from probe.reception.reassembly import Assembly, Kept, take
-from probe.records import Config, Journal, Ledger, decode
+from probe.state.records import Config, Journal, Ledger, decode
 from shared import delta
 from shared.auth.keys import SharedKey
 from shared.auth.profiles import Profile

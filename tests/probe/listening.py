@@ -9,7 +9,7 @@ from collections.abc import Callable
 from powercut import Quick
 from world import BASE, TARGET, THIRD, World, classical, envelope, regenerator
 
-from probe.filesystem import Filesystem
+from probe.disk.filesystem import Filesystem
 from probe.inbox.batch import Item, Waiting, read_items
 from probe.inbox.inbox import open_inbox
 from probe.listen.receiver import Receiver

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from probe.filesystem import Filesystem
+from probe.disk.filesystem import Filesystem
 
 
 class PowerCut(BaseException):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from probe.filesystem import Filesystem
+from probe.disk.filesystem import Filesystem
 
 
 @dataclass(eq=False)

@@ -18,15 +18,15 @@ from tinypin import tiny_pin, written
 from unprivileged import OTHER, USER, as_user, give, need_root, public_folder
 from world import BASE, TARGET, World, classical, envelope, regenerator
 
-from probe.attributes import copy_attributes
-from probe.copying import copy_data
-from probe.filesystem import Filesystem
+from probe.disk.attributes import copy_attributes
+from probe.disk.copying import copy_data
+from probe.disk.filesystem import Filesystem
+from probe.disk.naming import Names, check_kept
 from probe.messages.apply import apply
 from probe.messages.model import budget_of
 from probe.messages.model import regenerator as model_regenerator
-from probe.naming import Names, check_kept
-from probe.onboard import open_probe
 from probe.resources.disk import BLOCK_BYTES, taken_bytes
+from probe.trees.onboard import open_probe
 from shared.errors import BudgetExceeded, StoreError, Unstageable
 from shared.terminal import silent
 from shared.tree import Entry, Mode, Tree, path_text, write_tree

@@ -24,7 +24,7 @@ from world import (
 from probe import checks
 from probe.checks import Record
 from probe.messages.apply import apply, verify
-from probe.onboard import Probe, open_probe
+from probe.trees.onboard import Probe, open_probe
 from shared.diff import unified_diff
 from shared.envelope import Limits
 from shared.errors import (

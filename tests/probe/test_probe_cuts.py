@@ -25,13 +25,13 @@ from powercut import Quick
 from recorder import Recorder, Step
 from world import World, regenerator
 
-import probe.filesystem
-import probe.onboard
-import probe.store
-from probe.filesystem import Filesystem
+import probe.disk.filesystem
+import probe.state.store
+import probe.trees.onboard
+from probe.disk.filesystem import Filesystem
 from probe.messages.apply import apply
-from probe.onboard import open_probe
-from probe.records import noted
+from probe.state.records import noted
+from probe.trees.onboard import open_probe
 from shared.errors import RehydrationError
 from shared.tree import Tree
 
@@ -75,14 +75,14 @@ def check(world: World, flow: Flow, least: int, *, real: bool = True) -> None:
         raise BrokenError("before recovery the root holds neither tree")
     try:
         with open_probe(world.state, Quick(), clock) as probe:
-            ledger, tree = probe.store.ledger(), world.tree()
+            ledger, tree = probe.state.store.ledger(), world.tree()
             if tree not in (flow.before, flow.after) or ledger.tree != tree.digest.hex():
                 raise BrokenError("the root holds another tree than the ledger says")
             if not least <= ledger.counter <= flow.counter:
                 raise BrokenError(f"the counter is {ledger.counter}")
             if tree != flow.before and ledger.counter != flow.counter:
                 raise BrokenError("the message could be replayed")
-            if probe.store.journal() is not None:
+            if probe.state.store.journal() is not None:
                 raise BrokenError("the journal is still there")
         _check_rollback(world, flow, tree)
         now = world.tree()
@@ -103,7 +103,7 @@ def _check_rollback(world: World, flow: Flow, tree: Tree) -> None:
     possible = flow.kept[0] if tree == flow.before else ()
     possible += flow.kept[1] if tree == flow.after else ()
     with open_probe(world.state, Quick(), clock) as probe:
-        ledger = probe.store.ledger()
+        ledger = probe.state.store.ledger()
     if not ledger.previous:
         return
     if ledger.previous not in [kept.digest.hex() for kept in possible]:
@@ -246,9 +246,9 @@ def counter_after_swap(store: object, slots: object, slot: str, entry: object) -
 @pytest.mark.parametrize(
     ("place", "planted"),
     [
-        ((probe.store, "durable_write"), without_sync),
-        ((probe.store, "durable_write"), rename_before_write),
-        ((probe.onboard, "change_trees"), counter_after_swap),
+        ((probe.state.store, "durable_write"), without_sync),
+        ((probe.state.store, "durable_write"), rename_before_write),
+        ((probe.trees.onboard, "change_trees"), counter_after_swap),
     ],
     ids=["a missing fsync", "a rename before the write", "the counter after the swap"],
 )

@@ -23,8 +23,8 @@ from world import BASE, KEY, PIN, TARGET, World, regenerator
 
 from probe.listen.telemetry import Event
 from probe.messages.tesla import Attempts, disclose
-from probe.onboard import open_probe
-from probe.setup import Setup, initialise
+from probe.trees.onboard import open_probe
+from probe.trees.setup import Setup, initialise
 from shared.auth.keys import TrustedKey
 from shared.auth.tesla import ChainKey, Disclosure, encode_disclosure
 from shared.errors import Refusal

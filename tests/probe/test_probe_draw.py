@@ -29,15 +29,15 @@ from groundstation.media.judge.residual import codes_of, quantised, waves_of
 from groundstation.media.records.book import Book, Entry, write_book
 from groundstation.signing.keys import write_key_pair
 from probe.cli import app as probe
-from probe.filesystem import Filesystem
+from probe.disk.filesystem import Filesystem
 from probe.inbox.inbox import open_inbox
 from probe.listen.receiver import Receiver
 from probe.listen.service import Doing, Service
 from probe.listen.telemetry import Telemetry
 from probe.messages.picture import Gallery, draw
 from probe.messages.tesla import take_in
-from probe.onboard import open_probe
 from probe.reception.framing import Datagrams, slip
+from probe.trees.onboard import open_probe
 from shared.auth.keys import IntervalKey, TrustedKey
 from shared.ccsds.stack import Stack
 from shared.codec import binding

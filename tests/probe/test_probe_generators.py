@@ -23,7 +23,7 @@ from probe.messages import generators as reading
 from probe.messages import picture as drawing
 from probe.messages.generators import RECORD, Digests, digests_of
 from probe.messages.picture import Gallery, draw_by, hang
-from probe.onboard import open_probe
+from probe.trees.onboard import open_probe
 from shared.digest import sha256
 from shared.errors import BadSignature, MalformedMessage, PinError, Refusal, UnknownKey
 from shared.media.generator import Loaded, read_generator, write_generator

@@ -24,12 +24,12 @@ from chained import (
 from powercut import FailingDisk, PowerCut, Quick
 from world import BASE, KEY, PIN, TARGET, THIRD, World, classical, regenerator
 
-from probe.filesystem import Filesystem
+from probe.disk.filesystem import Filesystem
 from probe.messages.apply import apply, verify
 from probe.messages.tesla import disclose, take_in, waits
-from probe.onboard import open_probe
-from probe.pending import Pending
-from probe.setup import Setup, initialise
+from probe.state.pending import Pending
+from probe.trees.onboard import open_probe
+from probe.trees.setup import Setup, initialise
 from shared.auth.keys import IntervalKey, SharedKey, TrustedKey, key_id, trusted
 from shared.auth.profiles import Profile
 from shared.auth.tesla import ChainKey, Disclosure, encode_disclosure, make_chain

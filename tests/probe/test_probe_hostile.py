@@ -15,7 +15,7 @@ from powercut import Quick
 from world import BASE, World, classical, envelope, regenerator
 
 from probe.messages.apply import apply
-from probe.onboard import open_probe
+from probe.trees.onboard import open_probe
 from shared import delta
 from shared.diff import apply_patch
 from shared.errors import PatchError, RehydrationError, StoreError

@@ -28,7 +28,7 @@ from world import BASE, TARGET, THIRD, World
 import probe.inbox.inbox
 import probe.listen.parking
 import probe.reception.reassembly
-from probe.filesystem import Filesystem, durable_write
+from probe.disk.filesystem import Filesystem, durable_write
 from probe.inbox.inbox import open_inbox
 from probe.listen.receiver import Receiver
 from probe.reception.framing import Ccsds, Datagrams

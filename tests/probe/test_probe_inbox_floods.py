@@ -29,11 +29,11 @@ from probe.inbox.lane import Lane, Triage
 from probe.inbox.standing import Standing, standing
 from probe.listen.telemetry import Event
 from probe.messages.apply import on_record
-from probe.onboard import open_probe
 from probe.reception.framing import Ccsds, Piece
 from probe.reception.reassembly import Kept
 from probe.resources.room import Guest, lot, makes_way
 from probe.resources.wear import Wear
+from probe.trees.onboard import open_probe
 from shared.auth.rotation import encode_rotation
 from shared.ccsds.segmentation import Segment, SequenceFlags
 

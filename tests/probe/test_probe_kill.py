@@ -23,7 +23,7 @@ import pytest
 from powercut import Quick
 from world import World, classical, envelope
 
-from probe.onboard import open_probe
+from probe.trees.onboard import open_probe
 from shared.tree import Entry, Mode, Tree, write_tree
 
 KILLS = 200

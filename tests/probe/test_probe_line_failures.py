@@ -19,7 +19,7 @@ from world import BASE, TARGET, THIRD, World
 from probe.inbox.inbox import open_inbox
 from probe.listen.telemetry import Event
 from probe.reception.framing import Ccsds, Datagrams, Units
-from probe.store import open_store
+from probe.state.store import open_store
 from shared.errors import Defect, InputError, StoreError
 
 ROOM_BYTES = 10**6

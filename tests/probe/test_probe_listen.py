@@ -13,8 +13,8 @@ from powercut import Quick
 from world import BASE, KEY, TARGET, THIRD, World, classical, envelope
 
 from probe.listen.telemetry import Event
-from probe.onboard import confirm, open_probe
 from probe.reception.framing import Ccsds
+from probe.trees.onboard import confirm, open_probe
 from shared.auth.rotation import encode_rotation
 from shared.digest import sha256
 

@@ -16,17 +16,17 @@ from powercut import Quick
 from unprivileged import OTHER, USER, as_user, give, need_root, public_folder
 from world import BASE, KEY, PIN, TARGET, THIRD, World, classical, envelope, regenerator
 
-from probe.clearing import remove_all
 from probe.commands.report import of_status
-from probe.filesystem import Filesystem
-from probe.garbage import Collected, collect
+from probe.disk.clearing import remove_all
+from probe.disk.filesystem import Filesystem
 from probe.listen.dispatch import deal
 from probe.listen.telemetry import Event
 from probe.messages.apply import apply
-from probe.onboard import open_probe, roll_back
 from probe.resources.disk import NoRoom
-from probe.setup import Setup, initialise
-from probe.slots import ASIDE, SLOTS
+from probe.trees.garbage import Collected, collect
+from probe.trees.onboard import open_probe, roll_back
+from probe.trees.setup import Setup, initialise
+from probe.trees.slots import ASIDE, SLOTS
 from shared.errors import InputError, StoreError
 from shared.tree import Entry, Mode, Tree, write_tree
 
@@ -256,7 +256,7 @@ def test_what_is_aside_is_bounded_and_the_end_is_a_refusal_that_says_what_to_do(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = ASIDE[:5]
-    monkeypatch.setattr("probe.slots.ASIDE", few)
+    monkeypatch.setattr("probe.trees.slots.ASIDE", few)
     disk = Stubborn({"main.c"})
     messages = list(alternating(len(few) + len(SLOTS) + 1))
     taken = 0

@@ -20,7 +20,7 @@ from world import BASE, TARGET, World, classical, envelope, regenerator
 import probe.cli
 from probe.listen.telemetry import Event
 from probe.messages.apply import apply
-from probe.onboard import open_probe
+from probe.trees.onboard import open_probe
 from shared.errors import OutOfMemory, PinError, RegenerationError, RehydrationError
 from shared.memory import blaming_memory, came_of_lack
 from shared.regenerate import Regenerated

@@ -11,11 +11,11 @@ import pytest
 from powercut import FailingDisk, PowerCut, Quick
 from world import BASE, TARGET, THIRD, World
 
-from probe.filesystem import Filesystem
-from probe.onboard import open_probe, roll_back
-from probe.records import Config, Operation, Swap
-from probe.store import open_store
-from probe.transaction import Outcome
+from probe.disk.filesystem import Filesystem
+from probe.state.records import Config, Operation, Swap
+from probe.state.store import open_store
+from probe.trees.onboard import open_probe, roll_back
+from probe.trees.transaction import Outcome
 from shared.errors import Refusal, StoreError
 from shared.tree import Tree
 

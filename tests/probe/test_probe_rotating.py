@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from powercut import FailingDisk, PowerCut, Quick
 from world import BASE, KEY, TARGET, World, classical, envelope, regenerator
 
-from probe.filesystem import Filesystem
+from probe.disk.filesystem import Filesystem
 from probe.messages.apply import apply
 from probe.messages.rotate import rotate
-from probe.onboard import open_probe
+from probe.trees.onboard import open_probe
 from shared.auth.keys import SharedKey, key_id, to_text
 from shared.auth.profiles import Profile
 from shared.auth.rotation import encode_rotation

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from powercut import FailingDisk, PowerCut, Quick
 from world import BASE, TARGET, THIRD, World
 
-from probe.counting import CommandCounter
-from probe.onboard import open_probe
-from probe.pending import Known, Pending
-from probe.records import encode, sequence_of
-from probe.seal import NAMES
+from probe.state.counting import CommandCounter
+from probe.state.pending import Known, Pending
+from probe.state.records import encode, sequence_of
+from probe.state.seal import NAMES
+from probe.trees.onboard import open_probe
 from shared.errors import StoreError
 from shared.tree import write_tree
 

@@ -22,11 +22,11 @@ from world import BASE, TARGET, World, classical, envelope, regenerator
 
 import probe.cli
 import probe.listen.service
-import probe.selftest
+import probe.trees.selftest
 from probe.listen.telemetry import Event
 from probe.messages.apply import apply
-from probe.onboard import open_probe, revert
-from probe.selftest import SHORT, judge, judge_in_time, run
+from probe.trees.onboard import open_probe, revert
+from probe.trees.selftest import SHORT, judge, judge_in_time, run
 from shared.errors import OutOfMemory, StoreError
 
 TRUE, FALSE = ("/bin/true",), ("/bin/false",)
@@ -105,7 +105,7 @@ def trying(world: World) -> World:
 def test_the_tree_stays_on_trial(
     trying: World, monkeypatch: pytest.MonkeyPatch, lack: Exception
 ) -> None:
-    monkeypatch.setattr(probe.selftest.subprocess, "Popen", short(1, lack))
+    monkeypatch.setattr(probe.trees.selftest.subprocess, "Popen", short(1, lack))
     with pytest.raises(OutOfMemory):
         judge(trying.state, lambda: 1000.0)
     with open_probe(trying.state, Quick(), lambda: 1000.0) as opened:
@@ -118,7 +118,7 @@ def test_the_tree_stays_on_trial(
 
 
 def test_it_is_tried_again_and_told(trying: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe.selftest.subprocess, "Popen", short(3, LACKS[0]))
+    monkeypatch.setattr(probe.trees.selftest.subprocess, "Popen", short(3, LACKS[0]))
     told, now = list[str](), [1000.0]
     sleep: Callable[[float], None] = lambda s: now.__setitem__(0, now[0] + s)  # noqa: E731
     tested = judge_in_time(trying.state, lambda: now[0], told.append, sleep)
@@ -130,7 +130,7 @@ def test_it_is_tried_again_and_told(trying: World, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_deadline_holds_all_the_same(trying: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe.selftest.subprocess, "Popen", short(99, LACKS[0]))
+    monkeypatch.setattr(probe.trees.selftest.subprocess, "Popen", short(99, LACKS[0]))
     told, now = list[str](), [1000.0]
     sleep: Callable[[float], None] = lambda s: now.__setitem__(0, now[0] + s)  # noqa: E731
     tested = judge_in_time(trying.state, lambda: now[0], told.append, sleep)
@@ -143,7 +143,7 @@ def test_the_deadline_holds_all_the_same(trying: World, monkeypatch: pytest.Monk
 
 def test_a_listener_goes_on_and_tries_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.initialise(renew=True, trial_s=300.0, self_test=TRUE)
-    monkeypatch.setattr(probe.selftest.subprocess, "Popen", short(1, LACKS[0]))
+    monkeypatch.setattr(probe.trees.selftest.subprocess, "Popen", short(1, LACKS[0]))
     monkeypatch.setattr(probe.listen.service, "AGAIN_S", 0.0)
     said = listen(world, Line([FIRST]))
     assert events(said) == ["ready", "applied", "storage", "settled"]
@@ -158,14 +158,14 @@ def test_a_verdict_that_a_disk_refuses_is_tried_again(
 ) -> None:
     """Another member of the kind: the disk's fault is not the tree's either."""
     world.initialise(renew=True, trial_s=300.0, self_test=TRUE)
-    real, left = probe.selftest.confirm, [1]
+    real, left = probe.trees.selftest.confirm, [1]
 
     def confirm(*words: Any, **options: Any) -> Any:
         if left and left.pop():
             raise StoreError("the disk refuses")
         return real(*words, **options)
 
-    monkeypatch.setattr(probe.selftest, "confirm", confirm)
+    monkeypatch.setattr(probe.trees.selftest, "confirm", confirm)
     monkeypatch.setattr(probe.listen.service, "AGAIN_S", 0.0)
     said = listen(world, Line([FIRST]))
     assert [one.event for one in said[2:]] == [Event.STORAGE, Event.SETTLED]
@@ -174,8 +174,8 @@ def test_a_verdict_that_a_disk_refuses_is_tried_again(
 
 def test_the_command_waits_and_confirms(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.initialise(renew=True, trial_s=300.0, self_test=TRUE)
-    monkeypatch.setattr(probe.selftest.subprocess, "Popen", short(1, LACKS[0]))
-    monkeypatch.setattr(probe.selftest, "AGAIN_S", 0.0)
+    monkeypatch.setattr(probe.trees.selftest.subprocess, "Popen", short(1, LACKS[0]))
+    monkeypatch.setattr(probe.trees.selftest, "AGAIN_S", 0.0)
     message = world.folder / "message"
     message.write_bytes(FIRST)
     words = ["apply", str(message), "--state", str(world.state), "--json"]

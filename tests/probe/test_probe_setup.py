@@ -10,9 +10,9 @@ import pytest
 from powercut import FailingDisk, PowerCut, Quick
 from world import BASE, KEY, PIN, TARGET, World
 
-from probe.onboard import open_probe
-from probe.records import Operation, Swap
-from probe.setup import Setup, initialise
+from probe.state.records import Operation, Swap
+from probe.trees.onboard import open_probe
+from probe.trees.setup import Setup, initialise
 from shared.errors import InputError, StoreError
 from shared.tree import write_tree
 

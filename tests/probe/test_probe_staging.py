@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from powercut import Quick
 from world import BASE, TARGET, THIRD, World
 
-from probe.filesystem import Filesystem
-from probe.staging import Listing, Plan, build, list_folder, permissions, place, plan
+from probe.disk.filesystem import Filesystem
+from probe.trees.staging import Listing, Plan, build, list_folder, permissions, place, plan
 from shared.errors import InputError, StoreError, Unstageable
 from shared.tree import Entry, Mode, Tree, path_text, read_tree, write_tree
 

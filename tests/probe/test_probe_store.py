@@ -14,12 +14,12 @@ import pytest
 from powercut import Quick
 from world import BASE, TARGET, World
 
-from probe.clearing import remove_all
-from probe.filesystem import Filesystem, durable_write
-from probe.onboard import open_probe, roll_back
-from probe.records import MAX_HISTORY, Entry, Journal, Ledger, Operation, completed
-from probe.store import open_store
-from probe.transaction import Outcome, judge
+from probe.disk.clearing import remove_all
+from probe.disk.filesystem import Filesystem, durable_write
+from probe.state.records import MAX_HISTORY, Entry, Journal, Ledger, Operation, completed
+from probe.state.store import open_store
+from probe.trees.onboard import open_probe, roll_back
+from probe.trees.transaction import Outcome, judge
 from shared.errors import StoreError
 
 ENTRY = Entry(Operation.APPLY, 1234.5, 9, "aa" * 32, "bb" * 32, "cc" * 32, recovered=False)
@@ -89,7 +89,7 @@ def test_no_state_folder(tmp_path: Path) -> None:
 def test_one_command_at_a_time(world: World) -> None:
     """The lock holds against another process and goes with the process that held it."""
     script = (
-        "import sys; from pathlib import Path; from probe.onboard import open_probe\n"
+        "import sys; from pathlib import Path; from probe.trees.onboard import open_probe\n"
         "with open_probe(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(

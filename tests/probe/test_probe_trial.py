@@ -14,15 +14,15 @@ import pytest
 from powercut import Quick
 from world import BASE, KEY, TARGET, THIRD, World, classical, envelope, regenerator
 
-from probe.garbage import collect
 from probe.messages.apply import apply
-from probe.onboard import Probe, confirm, open_probe, roll_back
-from probe.records import Ledger, Operation, decode, encode
 from probe.resources.budget import limited_time
 from probe.resources.disk import BLOCK_BYTES, staged_bytes, taken_bytes
 from probe.resources.low_memory import frugal, mapping_of
-from probe.selftest import judge, run
-from probe.setup import Setup
+from probe.state.records import Ledger, Operation, decode, encode
+from probe.trees.garbage import collect
+from probe.trees.onboard import Probe, confirm, open_probe, roll_back
+from probe.trees.selftest import judge, run
+from probe.trees.setup import Setup
 from shared.digest import sha256
 from shared.errors import BudgetExceeded, InputError, Refusal
 from shared.regenerate import resident_bytes

@@ -21,9 +21,9 @@ from probe.listen.service import Doing, completed
 from probe.listen.telemetry import Event, Telemetry
 from probe.messages.apply import apply
 from probe.messages.model import budget_of, regenerator
-from probe.onboard import open_probe
 from probe.reception.framing import slip
 from probe.resources.energy import Energy
+from probe.trees.onboard import open_probe
 from shared.exact import reference
 from shared.exact.pin import load_pin
 from shared.prompts.pinned import PinnedModel

@@ -18,11 +18,12 @@ from world import BASE, KEY, PIN, TARGET, THIRD, World, classical, envelope, reg
 from probe.listen.dispatch import deal
 from probe.listen.telemetry import Event
 from probe.messages.apply import apply
-from probe.onboard import open_probe, roll_back
-from probe.patience import LONGEST_S, Patience, Remembered, refused
-from probe.records import Swap
-from probe.setup import Setup, initialise
-from probe.store import open_store
+from probe.messages.remembered import Remembered
+from probe.state.patience import LONGEST_S, Patience, refused
+from probe.state.records import Swap
+from probe.state.store import open_store
+from probe.trees.onboard import open_probe, roll_back
+from probe.trees.setup import Setup, initialise
 from shared.errors import RegenerationError, StoreError
 from shared.regenerate import Regenerated
 from shared.tree import Tree

@@ -11,10 +11,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from powercut import Quick
 
-from probe.filesystem import Filesystem
-from probe.onboard import open_probe, put_in_place
-from probe.records import Ledger
-from probe.setup import Setup, initialise
+from probe.disk.filesystem import Filesystem
+from probe.state.records import Ledger
+from probe.trees.onboard import open_probe, put_in_place
+from probe.trees.setup import Setup, initialise
 from shared import delta
 from shared.codec import binding
 from shared.diff import unified_diff

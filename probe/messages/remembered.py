@@ -1,4 +1,4 @@
-"""What a disk refused is tried again, ever more rarely, and the model's work is not done twice."""
+"""What messages became that a disk refused: the model's work is not done twice."""
 
 from __future__ import annotations
 
@@ -7,48 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from shared.message.wire import Message
+
 from shared.errors import RegenerationError
 from shared.tree import Entry, Tree
-from shared.wire import Message
 
 if TYPE_CHECKING:
     from probe.messages.apply import Regenerator
     from shared.regenerate import Regenerated
 
-LONGEST_S = 6 * 3600.0
 MAX_REMEMBERED = 4
 MAX_REMEMBERED_BYTES = 16 << 20
 """Of new file contents and patch, of one message; what is more is regenerated again."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How often a disk refused a message, and when it is tried again.
-
-    Attributes:
-        attempts: so far.
-        due_s: when the next is due, by the clock that ``refused`` was given, seconds.
-        wait_s: from the last attempt to that.
-    """
-
-    attempts: int
-    due_s: float
-    wait_s: float
-
-    def __str__(self) -> str:
-        return f"attempt {self.attempts}, again in {self.wait_s:.0f} s"
-
-
-def refused(before: Patience | None, now_s: float, first_s: float) -> Patience:
-    """One more refusal: the wait doubles from ``first_s`` on, up to ``LONGEST_S`` seconds.
-
-    An attempt that was made before it was due, since the tree has changed, counts for nothing.
-    """
-    if before and now_s < before.due_s:
-        return before
-    attempts = before.attempts + 1 if before else 1
-    wait_s = min(first_s * 2 ** min(attempts - 1, 32), LONGEST_S)
-    return Patience(attempts, now_s + wait_s, wait_s)
 
 
 @dataclass(frozen=True)

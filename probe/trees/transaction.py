@@ -21,9 +21,9 @@ from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 
-from probe.records import Entry, Journal, completed
-from probe.slots import Slots
-from probe.store import Store
+from probe.state.records import Entry, Journal, completed
+from probe.state.store import Store
+from probe.trees.slots import Slots
 from shared.errors import StoreError
 
 

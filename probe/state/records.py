@@ -1,7 +1,7 @@
 """What the probe remembers, as frozen values, and the bytes they are kept in.
 
 A record is one line of canonical JSON, ``{"body": ..., "sequence": ..., "sha256": ...}``; the
-sequence is the number of the change that wrote the file (``probe.seal``), and is not there where an
+sequence is the number of the change that wrote the file (``probe.state.seal``), and is not there where an
 earlier version wrote it.  Reading demands the very bytes that writing gives, so no damage passes
 for a value.
 """
@@ -16,8 +16,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from probe.pending import Held, Known, Pending
-from probe.seal import Seal
+from probe.state.pending import Held, Known, Pending
+from probe.state.seal import Seal
 from shared.untrusted import PARSING_FAULTS, json_value
 
 MAX_HISTORY = 256
@@ -67,7 +67,7 @@ class Config:
         max_disk_bytes: what root, slots and state may take together; 0 for no quota.
         identity: the probe's name in what is signed for it; "" if it has none.
         threshold: how many trusted Ed25519 keys must sign a change of keys.
-        counter_command: program and arguments of a monotonic counter (``probe.counting``), or
+        counter_command: program and arguments of a monotonic counter (``probe.state.counting``), or
             nothing.
     """
 

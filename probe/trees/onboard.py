@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from probe.clearing import told
-from probe.filesystem import Filesystem
-from probe.records import Config, Entry, Operation, noted
+from probe.disk.clearing import told
+from probe.disk.filesystem import Filesystem
 from probe.resources.disk import NoRoom, check_room, free_bytes, staged_bytes, taken_bytes
-from probe.slots import Slots
-from probe.store import INBOX, Store, open_store, storing
-from probe.transaction import Outcome, change_trees, recover
-from probe.trial import confirmed, on_trial, overdue
+from probe.state.records import Config, Entry, Operation, noted
+from probe.state.store import INBOX, Store, open_store, storing
+from probe.trees.slots import Slots
+from probe.trees.transaction import Outcome, change_trees, recover
+from probe.trees.trial import confirmed, on_trial, overdue
 from shared.digest import sha256
 from shared.errors import Refusal, StoreError
 from shared.memory import came_of_lack

@@ -6,7 +6,7 @@
       ledger.json   what happened: counter, digest of the tree in place, previous tree, history
       journal.json  there only while trees change places: what is about to happen
       pending.json  messages that wait for a key, and the keys disclosed; there once one came
-      seal.json     what the other files have to be: none may be an older copy (``probe.seal``)
+      seal.json     what the other files have to be: none may be an older copy (``probe.state.seal``)
       slots/a, b    the staged or the previous tree (beside the root if that is another filesystem)
 
 A file is replaced whole and durably, and damage to one is noticed when it is read.
@@ -23,10 +23,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from probe.filesystem import Filesystem, durable_remove, durable_write
-from probe.pending import Pending
-from probe.records import Config, Journal, Ledger, Record, encode
-from probe.sealing import Sealing, read_record
+from probe.disk.filesystem import Filesystem, durable_remove, durable_write
+from probe.state.pending import Pending
+from probe.state.records import Config, Journal, Ledger, Record, encode
+from probe.state.sealing import Sealing, read_record
 from shared.digest import sha256
 from shared.errors import StoreError, words_of
 

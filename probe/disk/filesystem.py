@@ -20,8 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from probe.attributes import copy_attributes, copy_owner
-from probe.copying import copy_data
+from probe.disk.attributes import copy_attributes, copy_owner
+from probe.disk.copying import copy_data
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # linux/fs.h
@@ -71,7 +71,7 @@ class Filesystem:
     def copy_attributes(
         self, source: Path, path: Path, *, mode: int | None = None, new_content: bool = False
     ) -> tuple[str, ...]:
-        """Give a file, folder or link the attributes of another (``probe.attributes``)."""
+        """Give a file, folder or link the attributes of another (``probe.disk.attributes``)."""
         return copy_attributes(source, path, mode=mode, new_content=new_content)
 
     def copy_owner(self, source: Path, path: Path) -> None:

@@ -7,10 +7,10 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from probe.clearing import remove_all
-from probe.filesystem import Filesystem
-from probe.records import Swap
-from probe.store import storing
+from probe.disk.clearing import remove_all
+from probe.disk.filesystem import Filesystem
+from probe.state.records import Swap
+from probe.state.store import storing
 from shared.errors import InputError
 
 _NO_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)

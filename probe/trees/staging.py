@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from probe.filesystem import Filesystem
-from probe.naming import refusing
+from probe.disk.filesystem import Filesystem
+from probe.disk.naming import refusing
 from shared.tree import Entry, Mode, Tree, path_bytes, path_text
 
 UNREADABLE = (errno.EACCES, errno.EPERM)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from probe.clearing import Leftover, remove_all, told
-from probe.filesystem import DRAFT
-from probe.onboard import Probe, disk_taken
-from probe.store import storing
-from probe.trial import check_settled
+from probe.disk.clearing import Leftover, remove_all, told
+from probe.disk.filesystem import DRAFT
+from probe.state.store import storing
+from probe.trees.onboard import Probe, disk_taken
+from probe.trees.trial import check_settled
 
 
 @dataclass(frozen=True)

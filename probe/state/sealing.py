@@ -1,6 +1,6 @@
 """The seal of a state folder on disk: asked when the folder is opened, kept with every change.
 
-What is decided is decided in ``probe.seal``, which says what the seal is for.
+What is decided is decided in ``probe.state.seal``, which says what the seal is for.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from probe.counting import HardwareCounter, counter_of
-from probe.filesystem import Filesystem, durable_write
-from probe.pending import Pending
-from probe.records import Config, Journal, Ledger, decode, encode, sequence_of
-from probe.seal import NAMES, Seal, announced, check_files, check_hardware, settled
+from probe.disk.filesystem import Filesystem, durable_write
+from probe.state.counting import HardwareCounter, counter_of
+from probe.state.pending import Pending
+from probe.state.records import Config, Journal, Ledger, decode, encode, sequence_of
+from probe.state.seal import NAMES, Seal, announced, check_files, check_hardware, settled
 from shared.digest import sha256
 from shared.errors import StoreError, words_of
 from shared.private import keep_private
@@ -99,7 +99,7 @@ class Sealing:
         """Announce a change of a file, durably; what is done within makes it, durably.
 
         Args:
-            name: of the file, one of ``probe.seal.NAMES``.
+            name: of the file, one of ``probe.state.seal.NAMES``.
             becomes: sha256 of what it will be, hex; "" if it goes.
 
         Raises:

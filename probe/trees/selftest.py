@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from probe.onboard import Clock, confirm, open_probe, revert
-from probe.patience import Patience, refused
-from probe.records import Entry
-from probe.trial import on_trial
+from probe.state.patience import Patience, refused
+from probe.state.records import Entry
+from probe.trees.onboard import Clock, confirm, open_probe, revert
+from probe.trees.trial import on_trial
 from shared.errors import OutOfMemory
 from shared.memory import blaming_memory, came_of_lack
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from probe.filesystem import Filesystem
+from probe.disk.filesystem import Filesystem
 
 _MOUNTS = Path("/proc/self/mountinfo")
 

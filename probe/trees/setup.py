@@ -11,13 +11,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from probe.filesystem import Filesystem
-from probe.layout import lay_out
-from probe.pending import Pending
-from probe.records import Config, Entry, Ledger, Operation, noted
-from probe.slots import Slots, check_places
-from probe.store import Store, open_store, storing
-from probe.transaction import recover
+from probe.disk.filesystem import Filesystem
+from probe.state.pending import Pending
+from probe.state.records import Config, Entry, Ledger, Operation, noted
+from probe.state.store import Store, open_store, storing
+from probe.trees.layout import lay_out
+from probe.trees.slots import Slots, check_places
+from probe.trees.transaction import recover
 from shared.auth.identity import check_identity
 from shared.auth.keys import TrustedKey, from_text, to_text
 from shared.auth.rotation import may_change_trust
@@ -47,7 +47,7 @@ class Setup:
             one that it has.
         threshold: how many trusted Ed25519 keys must sign a change of keys; None is one, or with
             ``renew`` as many as before.
-        counter_command: program and arguments of a monotonic counter (``probe.counting``); None
+        counter_command: program and arguments of a monotonic counter (``probe.state.counting``); None
             is none, or with ``renew`` the one before.
     """
 

@@ -17,12 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from probe.clearing import Leftover, mounts_below, remove_all
-from probe.filesystem import Filesystem
-from probe.naming import Names, check_kept, check_names
-from probe.records import Config, Swap
-from probe.staging import build
-from probe.store import storing
+from probe.disk.clearing import Leftover, mounts_below, remove_all
+from probe.disk.filesystem import Filesystem
+from probe.disk.naming import Names, check_kept, check_names
+from probe.state.records import Config, Swap
+from probe.state.store import storing
+from probe.trees.staging import build
 from shared.errors import InputError, StoreError, Unstageable, words_of
 from shared.tree import Tree, read_tree
 

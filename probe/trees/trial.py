@@ -7,7 +7,7 @@ is put in place, since only one previous tree is kept.
 
 from __future__ import annotations
 
-from probe.records import Entry, Ledger, Operation, noted
+from probe.state.records import Entry, Ledger, Operation, noted
 from shared.errors import Refusal
 
 

@@ -1,0 +1,1 @@
+"""What is asked of the disk: copies, attributes, barriers, clearing."""

@@ -1,0 +1,1 @@
+"""What the probe keeps on disk, and how it changes all at once."""
