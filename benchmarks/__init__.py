@@ -1,5 +1,5 @@
 """Measurements of this project, each a module to run."""
 
-from shared.interrupt import guard_module
+from shared.system.interrupt import guard_module
 
 guard_module()

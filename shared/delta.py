@@ -20,7 +20,7 @@ from collections.abc import Iterator
 import zstandard
 
 from shared.errors import RegenerationError
-from shared.memory import lacks_memory
+from shared.system.memory import lacks_memory
 
 LEVEL = 22
 ESCAPE = b"\x03"

@@ -21,8 +21,8 @@ from rich.progress import (
 )
 
 from shared.errors import RehydrationError
-from shared.interrupt import EXIT_CODE, interruptible
-from shared.memory import blaming_memory
+from shared.system.interrupt import EXIT_CODE, interruptible
+from shared.system.memory import blaming_memory
 
 P = ParamSpec("P")
 R = TypeVar("R")

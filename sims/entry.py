@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shared.interrupt import run_program
+from shared.system.interrupt import run_program
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from shared.errors import InputError
-from shared.processes import begin_worker, unheard_interrupts
+from shared.system.processes import begin_worker, unheard_interrupts
 from sims.campaign import Campaign, Chunk, fly_chunk
 from sims.mission import Result
 

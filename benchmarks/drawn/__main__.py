@@ -32,9 +32,9 @@ from groundstation.seeds.drawn import (
 )
 from groundstation.seeds.drawn_search import find_seed
 from shared.errors import InputError
-from shared.processes import begin_worker
 from shared.seeds.interval import IntervalEncoder
 from shared.seeds.philox import word
+from shared.system.processes import begin_worker
 from shared.terminal import progress
 
 HERE = Path(__file__).parents[1]

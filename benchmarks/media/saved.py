@@ -40,7 +40,7 @@ from groundstation.media.survey.survey import find_families, take_inventory
 from groundstation.media.survey.worth import Prices
 from shared.media.generator import read_generator
 from shared.media.prompt import Attribute
-from shared.processes import begin_worker
+from shared.system.processes import begin_worker
 from shared.terminal import Report, progress, reports_errors, silent
 
 OUT = Path(__file__).parents[1] / "MEDIA_SAVED.md"

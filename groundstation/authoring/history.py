@@ -17,7 +17,7 @@ from shared.codec import CODEC
 from shared.errors import InputError
 from shared.exact.pin import cache_home
 from shared.lines import LineEdit, line_edits, split_lines
-from shared.private import keep_private
+from shared.system.private import keep_private
 from shared.tree import Change, Tree, changes
 
 APPLICATION_ID = 0x52485548

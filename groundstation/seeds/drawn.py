@@ -9,9 +9,9 @@ from functools import cache
 
 import numpy as np
 
-from shared.extension import load_extension
 from shared.seeds.coins import accepted_words
 from shared.seeds.philox import words
+from shared.system.native import load_extension
 
 SEEDS = 1 << 64
 """How many seeds there are."""

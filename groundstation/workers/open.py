@@ -23,8 +23,8 @@ from groundstation.scoring.score import Result, count
 from shared.errors import InputError
 from shared.exact.kernels import usable_cores
 from shared.exact.pin import load_pin, resolve_pin
-from shared.processes import begin_worker, unheard_interrupts
 from shared.prompts.pinned import PinnedModel
+from shared.system.processes import begin_worker, unheard_interrupts
 from shared.tree import Entry, Tree
 
 MOST_LOSSES = 4

@@ -21,7 +21,7 @@ from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.auth.rotation import is_rotation
 from shared.digest import sha256
 from shared.errors import RehydrationError
-from shared.memory import blaming_memory
+from shared.system.memory import blaming_memory
 
 if TYPE_CHECKING:
     from shared.regenerate import Regenerated

@@ -23,7 +23,7 @@ from probe.reception.reassembly import Assembly, Kept, settled, take
 from probe.reception.transports import Transport
 from shared.ccsds.stack import Stack
 from shared.errors import RehydrationError, StoreError
-from shared.memory import came_of_lack
+from shared.system.memory import came_of_lack
 
 POLL_S = 0.2
 

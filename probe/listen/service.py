@@ -36,7 +36,7 @@ from probe.trees.onboard import Clock, Probe, open_probe
 from probe.trees.selftest import AGAIN_S, judge
 from shared.digest import sha256
 from shared.errors import Defect, InputError, OutOfMemory, RehydrationError, StoreError
-from shared.memory import blaming_memory
+from shared.system.memory import blaming_memory
 from shared.terminal import Report
 
 IDLE_S = 1.0

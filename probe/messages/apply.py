@@ -22,7 +22,7 @@ from shared.auth.tesla import Commitment
 from shared.digest import sha256
 from shared.envelope import Limits
 from shared.errors import DigestMismatch, InputError, PinError, RegenerationError
-from shared.memory import blaming_memory
+from shared.system.memory import blaming_memory
 from shared.tree import Tree
 from shared.wire import Message
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shared.errors import BudgetExceeded
-from shared.memory import blaming_memory
+from shared.system.memory import blaming_memory
 
 LEAST_BYTES = 256 << 20
 """No tighter limit is set: below it libraries fail in ways of their own, and regeneration, which

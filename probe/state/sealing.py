@@ -17,7 +17,7 @@ from probe.state.records import Config, Journal, Ledger, decode, encode, sequenc
 from probe.state.seal import NAMES, Seal, announced, check_files, check_hardware, settled
 from shared.digest import sha256
 from shared.errors import StoreError, words_of
-from shared.private import keep_private
+from shared.system.private import keep_private
 
 R = TypeVar("R")
 Kind = type[Config] | type[Ledger] | type[Journal] | type[Pending]

@@ -21,7 +21,7 @@ from probe.trees.transaction import Outcome, change_trees, recover
 from probe.trees.trial import confirmed, on_trial, overdue
 from shared.digest import sha256
 from shared.errors import Refusal, StoreError
-from shared.memory import came_of_lack
+from shared.system.memory import came_of_lack
 from shared.tree import Tree
 
 Clock = Callable[[], float]

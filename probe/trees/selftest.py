@@ -20,7 +20,7 @@ from probe.state.records import Entry
 from probe.trees.onboard import Clock, confirm, open_probe, revert
 from probe.trees.trial import on_trial
 from shared.errors import OutOfMemory
-from shared.memory import blaming_memory, came_of_lack
+from shared.system.memory import blaming_memory, came_of_lack
 
 SHORT = frozenset({errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE})
 """What fork(2), pipe(2) and execve(2) say where memory, processes or open files are used up."""

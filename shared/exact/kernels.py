@@ -22,7 +22,7 @@ from shared.exact.bounds import (
     activation_limit,
     query_limit,
 )
-from shared.extension import load_extension
+from shared.system.native import load_extension
 
 CHUNK_TOKENS: Final = 128
 """Tokens in one call; bounds the scratch memory and the time until an interrupt is seen."""

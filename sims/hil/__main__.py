@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from shared.interrupt import guard_module
+from shared.system.interrupt import guard_module
 from sims.hil.suite import FOLDER, check_complete, write_suite
 
 if __name__ == "__main__":

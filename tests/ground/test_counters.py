@@ -16,7 +16,7 @@ from groundstation.authoring.history import close_to_others
 from groundstation.cli import app
 from groundstation.signing.counter import counter_path, keep_counter, message_counter, next_counter
 from groundstation.signing.keys import write_key_pair
-from shared.private import keep_private
+from shared.system.private import keep_private
 from shared.wire import MAX_COUNTER
 
 

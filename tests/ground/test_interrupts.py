@@ -70,7 +70,7 @@ def test_the_console_commands_begin_there() -> None:
 
 _COMMAND = """
 import os, signal, sys
-from shared.interrupt import run_program
+from shared.system.interrupt import run_program
 import typer
 from shared.terminal import reports_errors
 app = typer.Typer()

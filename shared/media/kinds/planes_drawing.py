@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import PinError
-from shared.extension import load_extension
 from shared.media.fixed import I32, I64, U8, rounded
 from shared.media.kinds.planes import FACTOR_BITS, PLANE_LIMIT, Planes
 from shared.media.prompt import Prompt
 from shared.media.transform import BLOCK, ZIGZAG, inverse_blocks
+from shared.system.native import load_extension
 
 TILE: Final = 1024
 """Pixels of a tile: 16 blocks, row after row of blocks."""
