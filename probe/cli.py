@@ -33,11 +33,11 @@ from probe.trees.onboard import confirm, roll_back
 from probe.trees.selftest import judge_in_time
 from probe.trees.setup import DEFAULT_IGNORE, Setup, initialise
 from shared.auth.profiles import DISCLOSURE_BYTES
+from shared.auth.trust_file import load_trusted_keys
 from shared.envelope import Limits
 from shared.errors import InputError
 from shared.files import replace_file
 from shared.terminal import progress, reports_errors
-from shared.trust import load_trusted_keys
 
 _CODES = "\n\n".join(f"{code:3}  {meaning}" for code, meaning in report.exit_codes())
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from groundstation.signing.inspect import inspect_envelope
 from groundstation.signing.keys import write_key_pair
+from shared.auth.trust_file import key_id
 from shared.codec import CODEC
 from shared.envelope import (
     NO_COUNTER,
@@ -42,7 +43,6 @@ from shared.errors import (
 )
 from shared.recipe import Recipe
 from shared.seeds.coins import SeedSource, seed_to_bytes
-from shared.trust import key_id
 from shared.wire import decode_message, encode_message
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(0x40, 0x60)))

@@ -25,8 +25,8 @@ from typer.testing import CliRunner
 
 from groundstation.commands.keys import keygen
 from groundstation.signing.keys import load_private_key, write_key_pair
+from shared.auth.trust_file import key_id, load_trusted_keys
 from shared.errors import InputError
-from shared.trust import key_id, load_trusted_keys
 
 app = typer.Typer()
 app.command()(keygen)

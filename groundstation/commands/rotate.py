@@ -23,9 +23,9 @@ from shared.auth.rotation import (
     encode_rotation,
     may_change_trust,
 )
+from shared.auth.trust_file import load_trusted_keys
 from shared.errors import InputError
 from shared.terminal import print_json, reports_errors
-from shared.trust import load_trusted_keys
 from shared.wire import MAX_COUNTER
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shared.auth.trust_file import load_trusted_keys
 from shared.errors import InputError
 from shared.media.names import DEFAULT_SITE, MAX_BATCH_BYTES
 from shared.terminal import print_json, progress, reports_errors
-from shared.trust import load_trusted_keys
 
 if TYPE_CHECKING:
     from probe.edge.ingest import Policy

@@ -10,10 +10,10 @@ from probe.state.records import Entry, Operation, noted
 from probe.trees.onboard import Clock, Probe
 from shared.auth.keys import TrustedKey, to_text
 from shared.auth.rotation import Rotation, check_rotation, decode_rotation
+from shared.auth.trust_file import check_apart
 from shared.digest import sha256
 from shared.envelope import check_number, check_size
 from shared.errors import InputError, Refusal
-from shared.trust import check_apart
 
 
 def check(data: bytes, record: Record) -> tuple[Rotation, tuple[TrustedKey, ...]]:

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from shared.auth.keys import ed25519_public, from_text
 from shared.auth.points import flaw_of
 from shared.auth.tags import fits
+from shared.auth.trust_file import load_trusted_keys
 from shared.envelope import open_envelope
 from shared.errors import BadSignature, InputError
-from shared.trust import load_trusted_keys
 
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493

@@ -30,12 +30,12 @@ from shared.auth.keys import (
 from shared.auth.profiles import DISCLOSURE_BYTES, Profile, overhead_table, overheads
 from shared.auth.schedule import Schedule
 from shared.auth.tesla import Disclosure, encode_disclosure, make_chain
+from shared.auth.trust_file import load_trusted_keys
 from shared.codec import binding
 from shared.envelope import check_signature, open_envelope, parse_envelope, sign, signed_bytes
 from shared.errors import BadSignature, InputError, NotClosed, Refusal, WrongBaseline, WrongPin
 from shared.recipe import Recipe
 from shared.seeds.coins import SeedSource
-from shared.trust import load_trusted_keys
 from shared.wire import decode_message, encode_message
 
 PAGE = Path(__file__).parents[2] / "docs/authentication.md"

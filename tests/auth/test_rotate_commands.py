@@ -15,7 +15,7 @@ from groundstation.signing.counter import counter_path, keep_counter
 from groundstation.signing.keys import KeyFiles, write_key_pair
 from probe.cli import app as probe_app
 from probe.trees.setup import Setup, initialise
-from shared.trust import load_trusted_keys
+from shared.auth.trust_file import load_trusted_keys
 
 
 class Ends:

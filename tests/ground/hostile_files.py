@@ -28,12 +28,12 @@ from groundstation.suggest.plans import FORMAT, read_plan
 from groundstation.survey.log import open_log
 from groundstation.survey.report import CommitCost, Outcome
 from groundstation.survey.survey import _known
+from shared.auth.trust_file import load_trusted_keys
 from shared.digest import sha256
 from shared.errors import DownloadError, InputError, PinError
 from shared.exact.manifest import Manifest, layout
 from shared.exact.pin import load_pin
 from shared.journal import open_journal
-from shared.trust import load_trusted_keys
 from sims.hil.suite import FOLDER, load_suite
 from sims.hil.tiny import tiny_pin
 

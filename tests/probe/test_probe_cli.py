@@ -16,10 +16,10 @@ from world import BASE, KEY, TARGET, THIRD, World, classical, envelope
 
 from probe.cli import app
 from probe.commands import report
+from shared.auth.trust_file import key_id
 from shared.diff import unified_diff
 from shared.exact.pin import Pin
 from shared.tree import write_tree
-from shared.trust import key_id
 
 DOCUMENT = Path(__file__).parents[2] / "docs/probe.md"
 
