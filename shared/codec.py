@@ -3,7 +3,7 @@
 A stream is a list of decisions.  What each of them decides is fixed by code that both ends must
 have alike: prompt shapes and their order, locus and path weights (``shared/prompts``), sampler,
 coins and interval code (``shared/seeds``), frequencies (``shared/exact``), classical deltas
-(``shared/delta.py``) and the canonical patch (``shared/diff``).  ``CODEC`` is the version of all
+(``shared/diff/zstd_delta.py``) and the canonical patch (``shared/diff``).  ``CODEC`` is the version of all
 that together.
 
 Raise it with every change after which some message leads to another patch or is written in other

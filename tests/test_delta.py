@@ -9,7 +9,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import delta
+from shared.diff import zstd_delta
 from shared.errors import RegenerationError
 
 NOISE = random.Random(3).randbytes(400_000)
@@ -23,7 +23,7 @@ FILES = st.one_of(
 
 @given(old=FILES, new=FILES)
 def test_any_file_comes_back(old: bytes, new: bytes) -> None:
-    assert delta.decode(old, delta.encode(old, new)) == new
+    assert zstd_delta.decode(old, zstd_delta.encode(old, new)) == new
 
 
 @pytest.mark.parametrize("size", [1, 255, 256, 257, 131_071, 131_072, 131_073, 400_000])
@@ -31,22 +31,22 @@ def test_any_file_comes_back(old: bytes, new: bytes) -> None:
 def test_sizes_around_blocks_and_pieces(old: bytes, size: int) -> None:
     """Noise, so that the payload is as large; zeros, so that it is small; then both after OLD."""
     for new in (NOISE[:size], bytes(size), OLD + NOISE[: size // 2] + OLD):
-        assert delta.decode(old, delta.encode(old, new)) == new
+        assert zstd_delta.decode(old, zstd_delta.encode(old, new)) == new
 
 
 def test_literal_payloads() -> None:
     """By RFC 8878: a raw block is not compressed, so its header travels, behind the escape."""
-    assert delta.encode(b"anything", b"") == b""
+    assert zstd_delta.encode(b"anything", b"") == b""
     header = (1 | 0 << 1 | 2 << 3).to_bytes(3, "little")
-    assert delta.decode(b"anything", delta.ESCAPE + header + b"hi") == b"hi"
+    assert zstd_delta.decode(b"anything", zstd_delta.ESCAPE + header + b"hi") == b"hi"
     repeated = (1 | 1 << 1 | 9 << 3).to_bytes(3, "little")
-    assert delta.decode(b"", delta.ESCAPE + repeated + b"a") == b"a" * 9
+    assert zstd_delta.decode(b"", zstd_delta.ESCAPE + repeated + b"a") == b"a" * 9
 
 
 def test_a_whole_frame_is_the_plain_form_of_the_payload() -> None:
     """What is left out can be put back, and then zstd's own one-shot decoder reads it."""
-    payload = delta.encode(OLD, NEW)
-    assert payload[:1] != delta.ESCAPE
+    payload = zstd_delta.encode(OLD, NEW)
+    assert payload[:1] != zstd_delta.ESCAPE
     block = (1 | 2 << 1 | len(payload) << 3).to_bytes(3, "little") + payload
     window = bytes([(27 - 10) << 3])
     frame = b"\x28\xb5\x2f\xfd" + b"\x00" + window + block
@@ -55,12 +55,12 @@ def test_a_whole_frame_is_the_plain_form_of_the_payload() -> None:
         max_window_size=1 << 27,
     )
     assert reader.decompress(frame, max_output_size=len(NEW)) == NEW
-    assert len(payload) < len(delta.encode_frame(OLD, NEW)) - 4
+    assert len(payload) < len(zstd_delta.encode_frame(OLD, NEW)) - 4
 
 
 def test_every_truncation_and_bit_flip_ends() -> None:
     """In a refusal or in some file; never in another error, and never in the right file cut off."""
-    for payload in (delta.encode(OLD, NEW), delta.encode(b"", NOISE[:50])):
+    for payload in (zstd_delta.encode(OLD, NEW), zstd_delta.encode(b"", NOISE[:50])):
         for size in range(1, len(payload)):
             check_damaged(payload[:size])
         for bit in range(8 * len(payload)):
@@ -71,7 +71,7 @@ def test_every_truncation_and_bit_flip_ends() -> None:
 
 def check_damaged(payload: bytes) -> None:
     try:
-        assert isinstance(delta.decode(OLD, payload), bytes)
+        assert isinstance(zstd_delta.decode(OLD, payload), bytes)
     except RegenerationError as error:
         assert "payload" in error.found
 
@@ -79,44 +79,44 @@ def check_damaged(payload: bytes) -> None:
 @given(payload=st.binary(max_size=40), old=FILES)
 def test_random_bytes_end(payload: bytes, old: bytes) -> None:
     try:
-        assert isinstance(delta.decode(old, payload), bytes)
+        assert isinstance(zstd_delta.decode(old, payload), bytes)
     except RegenerationError as error:
         assert "payload" in error.found
 
 
 @pytest.mark.parametrize("extra", [b"\0", b"\x01\0\0", NOISE[:300]])
 def test_bytes_after_the_last_block_are_refused(extra: bytes) -> None:
-    payload = delta.ESCAPE + (1 | 0 << 1 | 2 << 3).to_bytes(3, "little") + b"hi"
+    payload = zstd_delta.ESCAPE + (1 | 0 << 1 | 2 << 3).to_bytes(3, "little") + b"hi"
     with pytest.raises(RegenerationError, match="does not end where"):
-        delta.decode(b"", payload + extra)
+        zstd_delta.decode(b"", payload + extra)
     with pytest.raises(RegenerationError, match="does not end where"):
-        delta.decode(b"", payload[:-1])
+        zstd_delta.decode(b"", payload[:-1])
 
 
 @pytest.mark.parametrize("size", [250, 251, 252])
 def test_bytes_after_a_block_that_fills_a_piece_are_refused(size: int) -> None:
     """Two bytes of frame header, three of block header and 251 are the 256 decoded at once."""
-    payload = delta.ESCAPE + (1 | 0 << 1 | size << 3).to_bytes(3, "little") + NOISE[:size]
-    assert delta.decode(b"", payload) == NOISE[:size]
+    payload = zstd_delta.ESCAPE + (1 | 0 << 1 | size << 3).to_bytes(3, "little") + NOISE[:size]
+    assert zstd_delta.decode(b"", payload) == NOISE[:size]
     with pytest.raises(RegenerationError, match="does not end where"):
-        delta.decode(b"", payload + b"\0")
+        zstd_delta.decode(b"", payload + b"\0")
 
 
 def test_a_block_larger_than_zstd_has_is_refused() -> None:
     with pytest.raises(RegenerationError, match="131073 bytes"):
-        delta.decode(b"", b"x" * 131_073)
+        zstd_delta.decode(b"", b"x" * 131_073)
 
 
 def test_files_of_any_larger_size_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the limit, and one byte above it, with a limit that a test can afford."""
-    monkeypatch.setattr(delta, "MOST_FILE_BYTES", 1 << 20)
-    payload = delta.encode(b"", bytes(1 << 20))
-    assert delta.decode(b"", payload) == bytes(1 << 20)
+    monkeypatch.setattr(zstd_delta, "MOST_FILE_BYTES", 1 << 20)
+    payload = zstd_delta.encode(b"", bytes(1 << 20))
+    assert zstd_delta.decode(b"", payload) == bytes(1 << 20)
     with pytest.raises(RegenerationError, match="1048577 bytes"):
-        delta.encode(b"", bytes((1 << 20) + 1))
+        zstd_delta.encode(b"", bytes((1 << 20) + 1))
     block = (128 << 10 << 3 | 1 << 1).to_bytes(3, "little") + b"a"
     last = (1 << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"b"
     with pytest.raises(RegenerationError, match="larger file"):
-        delta.decode(b"", delta.ESCAPE + block * 8 + last)
+        zstd_delta.decode(b"", zstd_delta.ESCAPE + block * 8 + last)
     fits = (0 << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"b"
-    assert delta.decode(b"", delta.ESCAPE + block * 8 + fits) == b"a" * (1 << 20)
+    assert zstd_delta.decode(b"", zstd_delta.ESCAPE + block * 8 + fits) == b"a" * (1 << 20)

@@ -28,8 +28,7 @@ from groundstation.explain.lines import Line, Piece, Token
 from groundstation.explain.spelling import heat, shown, shown_pieces
 from groundstation.explain.terminal import print_explanation
 from groundstation.scoring.options import options
-from shared import delta
-from shared.diff import unified_diff
+from shared.diff import unified_diff, zstd_delta
 from shared.envelope import sign
 from shared.errors import (
     DigestMismatch,
@@ -194,7 +193,7 @@ def test_every_codec_and_kind_in_one_message() -> None:
     )
     by_path = {plan.path: plan for plan in plans(base, target, MODEL)}
     (change,) = (change for change in changes(base, target) if change.path == "a")
-    blob = delta.encode(base["a"].data, target["a"].data)
+    blob = zstd_delta.encode(base["a"].data, target["a"].data)
     by_path["a"] = replace(options(change, WORDS).classical, codec=Codec.DELTA, blob=blob)
     wanted = [by_path[change.path] for change in changes(base, target)]
     found = check(base, target, MODEL, wanted, Settings())

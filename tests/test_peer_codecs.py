@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from groundstation.peers import general, ppmd
 from groundstation.peers.nested import Nest, Unnest
-from shared import delta as dictionary
+from shared.diff import zstd_delta as dictionary
 from shared.errors import PatchError, RehydrationError
 
 OLD = b"".join(

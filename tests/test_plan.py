@@ -11,7 +11,7 @@ from tiny_codec import vocabulary
 from tree_pairs import pairs
 
 from groundstation.scoring.options import MAX_MODEL_BYTES, hunks_between, options
-from shared import delta
+from shared.diff import zstd_delta
 from shared.lines import split_lines
 from shared.prompts.changeset import Codec
 from shared.prompts.rewrite import Hunk, apply_hunks
@@ -57,7 +57,7 @@ def test_every_change_has_a_classical_codec_that_carries_it(pair: tuple[Tree, Tr
         elif plan.codec is Codec.STORED:
             assert plan.blob == change.new.data
         else:
-            assert delta.decode(old, plan.blob) == change.new.data
+            assert zstd_delta.decode(old, plan.blob) == change.new.data
         assert len(plan.blob) <= (len(change.new.data) if change.new else 0)
 
 

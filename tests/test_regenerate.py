@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tiny_codec import SPECIAL, random_model
 
-from shared import delta
 from shared import regenerate as module
-from shared.diff import unified_diff
+from shared.diff import unified_diff, zstd_delta
 from shared.errors import BudgetExceeded, OutOfMemory, Refusal, RegenerationError
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.desk import Desk
@@ -318,12 +317,12 @@ def test_a_blob_of_a_tebibyte_is_not_allocated() -> None:
 def test_a_delta_that_swells_is_stopped() -> None:
     """Four bytes for each block of 128 KiB, and 3,000 of them: 375 MiB in 12 kB."""
     block = (1 << 1 | (128 << 10) << 3).to_bytes(3, "little") + b"a"
-    bomb = delta.ESCAPE + block * 3000 + (1 | 1 << 1 | 1 << 3).to_bytes(3, "little") + b"a"
+    bomb = zstd_delta.ESCAPE + block * 3000 + (1 | 1 << 1 | 1 << 3).to_bytes(3, "little") + b"a"
     plan = FilePlan(ChangeKind.MODIFY, "old", "old", BASE["old"], Codec.DELTA, blob=bomb)
     before = module.resident_bytes()
     with pytest.raises(RegenerationError, match="larger file"):
         regenerate(hostile([plan], blobs=bomb), BASE, no_model)
-    assert module.resident_bytes() - before < 2 * delta.MOST_FILE_BYTES
+    assert module.resident_bytes() - before < 2 * zstd_delta.MOST_FILE_BYTES
 
 
 @pytest.mark.parametrize("target", [b"", b"a\0b"])

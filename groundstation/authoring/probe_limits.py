@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import zstandard
 
 from groundstation.scoring.options import Options
-from shared.delta import MOST_FILE_BYTES
+from shared.diff.zstd_delta import MOST_FILE_BYTES
 from shared.envelope import Limits
 from shared.errors import InputError
 from shared.prompts.vocabulary import Vocabulary

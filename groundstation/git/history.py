@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 
 from groundstation.git.objects import GITLINK, RAW_CHANGES, GitObjects, Listing
-from shared.delta import MOST_FILE_BYTES
+from shared.diff.zstd_delta import MOST_FILE_BYTES
 from shared.errors import InputError
 from shared.tree import Entry, Mode, Tree
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import lzma
 
-from shared import delta as dictionary
+from shared.diff import zstd_delta as dictionary
 from shared.errors import PatchError
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from groundstation.peers import container, delta, general, ppmd
-from shared import delta as dictionary
 from shared.diff import apply_patch, unified_diff
+from shared.diff import zstd_delta as dictionary
 from shared.terminal import Report, silent
 from shared.tree import Tree
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from shared import delta
+from shared.diff import zstd_delta
 from shared.lines import line_edits
 from shared.prompts.changeset import Codec, FilePlan
 from shared.prompts.context import printable_path
@@ -53,7 +53,7 @@ def options(change: Change, vocabulary: Vocabulary) -> Options:
         return Options(change, None, None, base)
     classical = [replace(base, codec=Codec.STORED, blob=new)]
     if new:
-        classical.append(replace(base, codec=Codec.DELTA, blob=delta.encode(old, new)))
+        classical.append(replace(base, codec=Codec.DELTA, blob=zstd_delta.encode(old, new)))
     model = _model_plan(base, change, vocabulary)
     inside = None if model is None else _inside_plan(model, change, vocabulary)
     return Options(change, model, inside, min(classical, key=lambda p: len(p.blob)))

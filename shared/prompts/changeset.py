@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from shared import delta
+from shared.diff import zstd_delta
 from shared.errors import InputError, RegenerationError
 from shared.prompts.compose import compose
 from shared.prompts.desk import Desk
@@ -230,7 +230,7 @@ def _transcribe_contents(
         )
         return _transcribe_text(decisions, desk, path, old, plan, preface)
     blob = _transcribe_blob(decisions, blobs, None if plan is None else plan.blob)
-    return blob if codec is Codec.STORED else delta.decode(before, blob)
+    return blob if codec is Codec.STORED else zstd_delta.decode(before, blob)
 
 
 def _transcribe_text(

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from groundstation.authoring.probe_limits import ProbeLimits, check_files
 from groundstation.cli import app
-from shared.delta import MOST_FILE_BYTES
+from shared.diff.zstd_delta import MOST_FILE_BYTES
 from shared.errors import InputError
 from shared.tree import Entry, Mode, Tree, write_tree
 

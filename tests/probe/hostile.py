@@ -28,7 +28,6 @@ from probe.listen.telemetry import Event, Telemetry, packet, read_packet
 from probe.reception.framing import Ccsds, Piece, Slip, slip
 from probe.reception.reassembly import Assembly, Kept, take
 from probe.state.records import Config, Journal, Ledger, decode
-from shared import delta
 from shared.auth.keys import SharedKey
 from shared.auth.profiles import Profile
 from shared.auth.rotation import decode_rotation, encode_rotation
@@ -38,7 +37,7 @@ from shared.ccsds.segmentation import decode_segment
 from shared.ccsds.space_packet import decode_packet
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import FrameType, decode_frame
-from shared.diff import apply_patch, unified_diff
+from shared.diff import apply_patch, unified_diff, zstd_delta
 from shared.envelope import Limits, parse_envelope
 from shared.exact.manifest import Manifest
 from shared.exact.pin import Pin, load_pin
@@ -88,7 +87,9 @@ class Hostile:
             "packet": Parser(decode_packet, (fields[0][1:], packet(Telemetry(Event.READY), 1, 2))),
             "telemetry": Parser(read_packet, (packet(Telemetry(Event.APPLIED), 3, 4),)),
             "segments": Parser(self._segments, (b"".join(f[:9] for f in fields), bytes(40))),
-            "delta": Parser(lambda data: delta.decode(OLD, data), (delta.encode(OLD, OLD[9:]),)),
+            "delta": Parser(
+                lambda data: zstd_delta.decode(OLD, data), (zstd_delta.encode(OLD, OLD[9:]),)
+            ),
             "patch": Parser(lambda data: apply_patch(BASE, data), (patch, *PATCHES)),
             "records": Parser(self._records, (b'{"body":{},"sha256":""}\n',)),
             "tokenizer": Parser(self._tokens, (patch, "é漢\U0001f680 <x>".encode())),

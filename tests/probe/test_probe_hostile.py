@@ -16,8 +16,7 @@ from world import BASE, World, classical, envelope, regenerator
 
 from probe.messages.apply import apply
 from probe.trees.onboard import open_probe
-from shared import delta
-from shared.diff import apply_patch
+from shared.diff import apply_patch, zstd_delta
 from shared.errors import PatchError, RehydrationError, StoreError
 from shared.tree import Entry, Mode, Tree
 
@@ -137,4 +136,4 @@ def test_a_decompression_bomb_is_refused_before_it_unfolds() -> None:
     assert len(data) < 20_000
     for payload in (data, data[4:], b"\xa0\xff\xff\xff\x7f" + data[5:]):
         with pytest.raises(RehydrationError):
-            delta.decode(b"old", payload)
+            zstd_delta.decode(b"old", payload)

@@ -15,9 +15,8 @@ from probe.disk.filesystem import Filesystem
 from probe.state.records import Ledger
 from probe.trees.onboard import open_probe, put_in_place
 from probe.trees.setup import Setup, initialise
-from shared import delta
 from shared.codec import binding
-from shared.diff import unified_diff
+from shared.diff import unified_diff, zstd_delta
 from shared.digest import sha256
 from shared.envelope import sign
 from shared.prompts.changeset import Codec, FilePlan, transcribe
@@ -134,7 +133,7 @@ def plan(change: Change) -> FilePlan:
         if old is not None and old.data == new.data:
             codec, blob = Codec.SAME, b""
         elif old is not None:
-            codec, blob = Codec.DELTA, delta.encode(old.data, new.data)
+            codec, blob = Codec.DELTA, zstd_delta.encode(old.data, new.data)
     return FilePlan(change.kind, change.path, change.old_path, new, codec, blob=blob)
 
 
