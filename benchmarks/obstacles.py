@@ -24,10 +24,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from benchmarks.obstacles_page import page
 from probe.cli import app
-from shared.envelope import sign
+from shared.message.envelope import sign
+from shared.message.wire import encode_message
 from shared.prompts.pinned import PinnedModel
 from shared.tree import Entry, Mode, Tree, read_tree, write_tree
-from shared.wire import encode_message
 from sims.hil.messages import KEY, first_tree
 from sims.hil.recipes import written
 from sims.hil.tiny import tiny_pin

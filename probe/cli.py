@@ -34,9 +34,9 @@ from probe.trees.selftest import judge_in_time
 from probe.trees.setup import DEFAULT_IGNORE, Setup, initialise
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.auth.trust_file import load_trusted_keys
-from shared.envelope import Limits
 from shared.errors import InputError
 from shared.files import replace_file
+from shared.message.envelope import Limits
 from shared.terminal import progress, reports_errors
 
 _CODES = "\n\n".join(f"{code:3}  {meaning}" for code, meaning in report.exit_codes())

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from shared.diff import unified_diff
 from shared.errors import BudgetExceeded, RegenerationError
+from shared.message.recipe import Recipe
+from shared.message.wire import Message
 from shared.prompts.changeset import transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel
-from shared.recipe import Recipe
 from shared.seeds.coins import seed_from_bytes
 from shared.seeds.decisions import DecisionReader, Decisions
 from shared.seeds.sampler import Frequencies
 from shared.system.memory import blaming_memory
 from shared.terminal import Report, silent
 from shared.tree import Tree
-from shared.wire import Message
 
 Clock = Callable[[], float]
 

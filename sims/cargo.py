@@ -14,10 +14,10 @@ from shared.auth.keys import TrustedKey, to_text
 from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.errors import InputError
-from shared.recipe import PATCH_DIGEST_BYTES, Recipe
+from shared.message.recipe import PATCH_DIGEST_BYTES, Recipe
+from shared.message.wire import encode_message
 from shared.seeds.coins import SeedSource
 from shared.tree import Tree
-from shared.wire import encode_message
 from sims.origin import DEFAULT, Later, Origin, trust_of
 
 OURS = "ours"

@@ -27,15 +27,15 @@ from probe.state.records import Config
 from probe.trees.onboard import Clock, Probe, open_probe
 from probe.trees.setup import Setup, initialise
 from shared.auth.profiles import DISCLOSURE_BYTES
-from shared.codec import CODEC
 from shared.diff import apply_patch, unified_diff
 from shared.digest import sha256
 from shared.errors import Refusal
 from shared.exact.pin import resolve_pin
+from shared.message.codec_version import CODEC
+from shared.message.wire import Message, pieces
 from shared.regenerate import Regenerated
 from shared.terminal import silent
 from shared.tree import Tree, write_tree
-from shared.wire import Message, pieces
 from sims.cargo import Cargo
 from sims.origin import EPOCH_MS
 from sims.sized import write_manifest

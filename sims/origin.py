@@ -24,8 +24,8 @@ from shared.auth.tesla import (
     make_chain,
 )
 from shared.digest import sha256
-from shared.envelope import sign
 from shared.errors import InputError
+from shared.message.envelope import sign
 
 EPOCH_MS = 946_684_800_000
 """The first of January 2000, where every run begins."""

@@ -13,16 +13,16 @@ from pathlib import Path
 
 from groundstation.authoring.author import Effort, author
 from groundstation.inputs import open_model
-from shared.codec import CODEC
 from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.errors import RehydrationError
 from shared.exact.pin import cache_home, load_pin, resolve_pin
 from shared.files import make_folder, replace_file
-from shared.recipe import Recipe
+from shared.message.codec_version import CODEC
+from shared.message.recipe import Recipe
+from shared.message.wire import decode_message, encode_message
 from shared.terminal import Report, silent
 from shared.tree import Entry, Tree, read_tree
-from shared.wire import decode_message, encode_message
 from sims.cargo import COUNTER, OURS, Cargo, own_cargo, peer_cargo
 from sims.endpoints import Spacecraft
 from sims.origin import Origin

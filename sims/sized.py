@@ -12,14 +12,14 @@ from pathlib import Path
 
 from shared.diff import unified_diff
 from shared.digest import sha256
-from shared.envelope import Limits
 from shared.errors import InputError, PinError
 from shared.files import make_folder, replace_file
+from shared.message.envelope import Limits
+from shared.message.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel
 from shared.prompts.settings import Settings
-from shared.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionWriter
 from shared.tree import ChangeKind, Entry, Mode, Tree

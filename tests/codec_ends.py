@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from groundstation.scoring.options import options
 from shared.diff import unified_diff
 from shared.digest import sha256
+from shared.message.recipe import Recipe
+from shared.message.wire import decode_message, encode_message
 from shared.prompts.changeset import FilePlan, transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel, Session
 from shared.prompts.settings import Settings
 from shared.prompts.wrapped import WrappedModel, WrappedSession
-from shared.recipe import Recipe
 from shared.regenerate import Budget, Regenerated, regenerate
 from shared.seeds.coins import SeedSource, seed_to_bytes
 from shared.seeds.decisions import Decisions, DecisionWriter
 from shared.tree import Entry, Mode, Tree, changes
-from shared.wire import decode_message, encode_message
 
 
 @dataclass

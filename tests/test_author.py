@@ -18,10 +18,10 @@ from groundstation.authoring.result import Authored
 from groundstation.scoring.options import MAX_MODEL_BYTES, options
 from shared.diff import unified_diff
 from shared.errors import DigestMismatch, InputError
+from shared.message.recipe import Recipe
 from shared.prompts.model import LanguageModel, Session
 from shared.prompts.settings import Settings, Shape
 from shared.prompts.wrapped import WrappedModel, WrappedSession
-from shared.recipe import Recipe
 from shared.seeds.coins import DrawnCoins, SeedSource, seed_from_bytes
 from shared.tree import Entry, Mode, Tree, changes
 

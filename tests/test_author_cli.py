@@ -24,13 +24,13 @@ from groundstation.cli import app
 from groundstation.signing.counter import counter_path, keep_counter, next_counter
 from groundstation.signing.keys import load_private_key
 from groundstation.signing.outgoing import check_outgoing, write_outgoing
-from shared.envelope import open_envelope, parse_envelope
 from shared.errors import InputError
 from shared.exact.pin import load_pin
+from shared.message.envelope import open_envelope, parse_envelope
+from shared.message.wire import MAX_COUNTER
 from shared.prompts.pinned import PinnedModel
 from shared.regenerate import regenerate
 from shared.tree import Entry, Mode, Tree, read_tree, write_tree
-from shared.wire import MAX_COUNTER
 
 ODD = "b [/bold] [x].py"
 BASE = Tree(

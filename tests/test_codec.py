@@ -6,15 +6,15 @@ import re
 
 import pytest
 
-from shared import codec
-from shared.codec import CODEC, binding
+from shared.message import codec_version
+from shared.message.codec_version import CODEC, binding
 
 PIN = bytes(range(0xA0, 0xC0))
 
 
 def test_literal_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """As sha256sum gives it for the line ``rehydration-codec/2`` and the 32 bytes after it."""
-    monkeypatch.setattr(codec, "CODEC", "rehydration-codec/2")
+    monkeypatch.setattr(codec_version, "CODEC", "rehydration-codec/2")
     assert binding(PIN).hex() == (
         "8480ea2a081a6d86e946b7947725f35e0cc8d20dde06e511c520fafda57bfbec"
     )
@@ -23,7 +23,7 @@ def test_literal_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pin_and_codec_both_count(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = binding(PIN)
     assert binding(PIN[::-1]) != ours
-    monkeypatch.setattr(codec, "CODEC", CODEC + "0")
+    monkeypatch.setattr(codec_version, "CODEC", CODEC + "0")
     assert binding(PIN) != ours
 
 

@@ -25,10 +25,10 @@ from benchmarks.probe.environment import ABSENT
 from groundstation.corpus.release_trees import fetch_releases
 from groundstation.models.catalogue import QWEN, SMOLLM2_PATCH
 from shared.auth.keys import to_text
-from shared.codec import CODEC
 from shared.errors import BadSignature, InputError
 from shared.exact.kernels import compiled_library
 from shared.exact.pin import cache_home, pins_home
+from shared.message.codec_version import CODEC
 from shared.tree import write_tree
 
 GOLDEN = load_golden()

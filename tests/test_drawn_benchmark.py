@@ -15,8 +15,8 @@ from benchmarks.drawn.__main__ import RESULT, coded_bytes, feasible, made_up, se
 from benchmarks.drawn.results import Trial
 from benchmarks.drawn.targets import COUNT, format_targets, load_targets, nearest_run
 from groundstation.seeds.drawn import runnable_paths, search_range, seed_bits
+from shared.message.wire import _varint
 from shared.seeds.coins import seed_to_bytes
-from shared.wire import _varint
 
 ROW = re.compile(r"\| (\d+) \| ([\d.]+) \| ([\d,]+) \| ([\d,]+) \| ([\d.]+) \| (\d+) \| (\d+) \|")
 

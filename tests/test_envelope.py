@@ -16,8 +16,19 @@ from hypothesis import strategies as st
 from groundstation.signing.inspect import inspect_envelope
 from groundstation.signing.keys import write_key_pair
 from shared.auth.trust_file import key_id
-from shared.codec import CODEC
-from shared.envelope import (
+from shared.errors import (
+    BadSignature,
+    MalformedMessage,
+    OversizedMessage,
+    Refusal,
+    Replayed,
+    UnknownKey,
+    UnsupportedVersion,
+    WrongBaseline,
+    WrongPin,
+)
+from shared.message.codec_version import CODEC
+from shared.message.envelope import (
     NO_COUNTER,
     Limits,
     check_baseline,
@@ -30,20 +41,9 @@ from shared.envelope import (
     sign,
     signed_bytes,
 )
-from shared.errors import (
-    BadSignature,
-    MalformedMessage,
-    OversizedMessage,
-    Refusal,
-    Replayed,
-    UnknownKey,
-    UnsupportedVersion,
-    WrongBaseline,
-    WrongPin,
-)
-from shared.recipe import Recipe
+from shared.message.recipe import Recipe
+from shared.message.wire import decode_message, encode_message
 from shared.seeds.coins import SeedSource, seed_to_bytes
-from shared.wire import decode_message, encode_message
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(0x40, 0x60)))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(0x60, 0x80)))
@@ -418,7 +418,7 @@ def test_worked_examples_of_the_specification(monkeypatch: pytest.MonkeyPatch) -
     pin, baseline = (bytes.fromhex(inputs[f"{name} digest"]) for name in ("pin", "baseline"))
     assert bound(pin, inputs["codec"]).hex() == inputs["binding"]
     # the example holds for its codec, whatever this program's is
-    monkeypatch.setattr("shared.codec.CODEC", inputs["codec"])
+    monkeypatch.setattr("shared.message.codec_version.CODEC", inputs["codec"])
     assert pin == hashlib.sha256(b"example pin").digest()
     assert baseline == hashlib.sha256(b"example baseline").digest()
     patch = hashlib.sha256(b"example patch").digest()[:8]

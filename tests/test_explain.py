@@ -29,7 +29,6 @@ from groundstation.explain.spelling import heat, shown, shown_pieces
 from groundstation.explain.terminal import print_explanation
 from groundstation.scoring.options import options
 from shared.diff import unified_diff, zstd_delta
-from shared.envelope import sign
 from shared.errors import (
     DigestMismatch,
     RegenerationError,
@@ -38,14 +37,15 @@ from shared.errors import (
     WrongPin,
 )
 from shared.lines import split_lines
+from shared.message.envelope import sign
+from shared.message.recipe import Kind, Recipe
+from shared.message.wire import encode_message
 from shared.prompts.changeset import Codec, FilePlan
 from shared.prompts.model import LanguageModel
 from shared.prompts.settings import Settings, Shape
-from shared.recipe import Kind, Recipe
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionCounter
 from shared.tree import Entry, Mode, Tree, changes, write_tree
-from shared.wire import encode_message
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(0x40, 0x60)))
 MODEL = MODELS["crossing"]

@@ -1,7 +1,7 @@
 """Whole messages, byte for byte: they are made again, and the old bytes still lead to their trees.
 
 Output bytes are an interface.  When this fails and the change is meant, raise CODEC in
-shared/codec.py; then tests/vectors/make_message.py writes the file anew.
+shared/message/codec_version.py; then tests/vectors/make_message.py writes the file anew.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from shared.codec import CODEC
 from shared.digest import sha256
-from shared.envelope import open_envelope
+from shared.message.codec_version import CODEC
+from shared.message.envelope import open_envelope
 from shared.prompts import changeset
 from shared.regenerate import regenerate
 from shared.tree import Entry, Mode, Tree, path_text
@@ -83,7 +83,7 @@ def test_changed_prompts_are_noticed(maker: ModuleType, monkeypatch: pytest.Monk
     monkeypatch.setattr(changeset, "KINDS", (*kinds[2:], *kinds[:2]))
     reason = maker.forgotten(VECTORS, maker.vectors())
     assert reason is not None
-    assert "raise CODEC in shared/codec.py" in reason
+    assert "raise CODEC in shared/message/codec_version.py" in reason
     assert VECTORS["codec"] in reason
 
 
@@ -106,7 +106,7 @@ def test_a_new_codec_changes_only_its_prefix_and_the_signature(
     maker: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So it costs no byte, and every message is another."""
-    monkeypatch.setattr("shared.codec.CODEC", VECTORS["codec"] + "0")
+    monkeypatch.setattr("shared.message.codec_version.CODEC", VECTORS["codec"] + "0")
     for old, case in zip(MESSAGES, maker.cases(), strict=True):
         before, after = bytes.fromhex(old["envelope"]), case.envelope()
         assert len(before) == len(after)

@@ -29,8 +29,8 @@ from groundstation.authoring.result import Authored
 from groundstation.cli import app
 from groundstation.search.search import Move, Tried
 from groundstation.search.steps import Order
-from shared.codec import CODEC
 from shared.errors import InputError
+from shared.message.codec_version import CODEC
 from shared.tree import Entry, Mode, Tree, write_tree
 
 MODEL = random_model(1, positions=4096)

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 
 from groundstation.commands.inspect import inspect
 from groundstation.signing.inspect import inspect_envelope
-from shared.codec import CODEC
-from shared.envelope import sign
 from shared.errors import MalformedMessage
-from shared.recipe import Kind, Recipe
+from shared.message.codec_version import CODEC
+from shared.message.envelope import sign
+from shared.message.recipe import Kind, Recipe
+from shared.message.wire import encode_message
 from shared.seeds.coins import SeedSource
-from shared.wire import encode_message
 
 app = typer.Typer()
 app.command()(inspect)

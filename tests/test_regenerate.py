@@ -20,12 +20,12 @@ from tiny_codec import SPECIAL, random_model
 from shared import regenerate as module
 from shared.diff import unified_diff, zstd_delta
 from shared.errors import BudgetExceeded, OutOfMemory, Refusal, RegenerationError
+from shared.message.recipe import Recipe
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel
 from shared.prompts.rewrite import Hunk, apply_hunks
 from shared.prompts.settings import Settings
-from shared.recipe import Recipe
 from shared.regenerate import Budget, Regenerated, regenerate
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import Decisions, DecisionWriter

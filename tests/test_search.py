@@ -26,12 +26,12 @@ from groundstation.search.steps import (
     settings_steps,
     together,
 )
+from shared.message.wire import encode_message
 from shared.prompts.changeset import Codec
 from shared.prompts.rewrite import Hunk, apply_hunks
 from shared.prompts.settings import Settings, Shape
 from shared.prompts.textform import TextForm
 from shared.terminal import silent
-from shared.wire import encode_message
 
 MODEL = random_model(1, positions=4096)
 REUSING = ReusingModel(MODEL)

@@ -14,11 +14,11 @@ from groundstation.seeds.choice import SeedEffort, seeds_that_shorten, with_seed
 from groundstation.seeds.drawn import seed_bits
 from groundstation.seeds.drawn_search import Pace
 from shared.errors import InputError
-from shared.recipe import Recipe
+from shared.message.recipe import Recipe
+from shared.message.wire import encode_message
 from shared.seeds.coins import SeedSource, seed_from_bytes, seed_to_bytes
 from shared.seeds.decisions import DecisionCounter, DecisionReader
 from shared.terminal import silent
-from shared.wire import encode_message
 
 UNSEEDED = Recipe(bytes(32), bytes(32), bytes(8), SeedSource.GREEDY, b"")
 AUTO = SeedEffort(None, 1 << 32)

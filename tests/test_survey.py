@@ -35,9 +35,9 @@ from groundstation.peers import PEERS, measure_peer
 from groundstation.survey.log import default_log, open_log
 from groundstation.survey.report import CommitCost, Outcome, Summary, Survey
 from groundstation.survey.survey import Care, Selection, survey
-from shared.codec import CODEC
 from shared.diff import unified_diff
 from shared.errors import InputError
+from shared.message.codec_version import CODEC
 from shared.prompts.model import Session
 from shared.prompts.pinned import PinnedModel
 from shared.tree import Entry, Mode, Tree, changes

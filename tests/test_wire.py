@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.codec import CODEC
 from shared.errors import MalformedMessage, Refusal, UnsupportedVersion
-from shared.recipe import Kind, Recipe
+from shared.message.codec_version import CODEC
+from shared.message.recipe import Kind, Recipe
+from shared.message.wire import MAX_COUNTER, Message, decode_message, encode_message, pieces
 from shared.seeds.coins import SeedSource, seed_to_bytes
-from shared.wire import MAX_COUNTER, Message, decode_message, encode_message, pieces
 
 PIN = bytes(range(0xA0, 0xC0))
 BASELINE = bytes(range(0x10, 0x30))

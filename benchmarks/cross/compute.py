@@ -23,11 +23,11 @@ from shared.digest import sha256
 from shared.exact.arithmetic import frequencies
 from shared.exact.pin import load_pin
 from shared.exact.transformer import Transformer
+from shared.message.wire import Message
 from shared.prompts.pinned import PinnedModel
 from shared.prompts.wrapped import WrappedModel, WrappedSession
 from shared.regenerate import Regenerated, regenerate
 from shared.tree import Tree, read_tree, write_tree
-from shared.wire import Message
 
 SINGLE_TOKENS = 2
 """Tokens at the end of a reading that are read one at a time."""

@@ -19,8 +19,8 @@ from groundstation.authoring.signed import send
 from groundstation.corpus.release_trees import fetch_releases
 from groundstation.models.catalogue import SMOLLM2_PATCH
 from shared.auth.keys import to_text
-from shared.codec import CODEC
 from shared.exact.pin import load_pin, pins_home
+from shared.message.codec_version import CODEC
 from shared.prompts.pinned import PinnedModel
 from shared.tree import Entry, Mode, Tree, write_tree
 

@@ -16,12 +16,12 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from probe.trees.setup import Setup, initialise
-from shared.envelope import sign
 from shared.errors import RegenerationError
 from shared.exact.pin import load_pin, resolve_pin
+from shared.message.envelope import sign
+from shared.message.wire import encode_message
 from shared.prompts.pinned import PinnedModel
 from shared.tree import Entry, Mode, Tree, write_tree
-from shared.wire import encode_message
 from sims.hil.recipes import written
 
 MODEL: Final = "smollm2-135m"

@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 
 from groundstation.authoring.result import Authored
 from groundstation.search.steps import SETTINGS, VALUES, Order
-from shared.codec import CODEC
 from shared.errors import InputError
 from shared.exact.pin import cache_home
 from shared.lines import LineEdit, line_edits, split_lines
+from shared.message.codec_version import CODEC
 from shared.system.private import keep_private
 from shared.tree import Change, Tree, changes
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from groundstation.scoring.options import Options
 from groundstation.scoring.score import Score
 from groundstation.search.search import Move, Tried
+from shared.message.recipe import Recipe
 from shared.prompts.changeset import Codec
 from shared.prompts.settings import Settings
-from shared.recipe import Recipe
 from shared.seeds.coins import SeedSource
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from groundstation.authoring.result import Authored
 from shared.auth.keys import SigningKey, profile_of
 from shared.auth.profiles import Profile
-from shared.codec import CODEC
-from shared.envelope import sign
-from shared.wire import encode_message
+from shared.message.codec_version import CODEC
+from shared.message.envelope import sign
+from shared.message.wire import encode_message
 
 
 @dataclass(frozen=True)

@@ -42,10 +42,10 @@ from groundstation.workers.open import Workers
 from shared.auth.identity import check_identity
 from shared.errors import InputError
 from shared.files import is_stream
+from shared.message.wire import MAX_COUNTER
 from shared.seeds.coins import SeedSource
 from shared.terminal import print_json, progress, reports_errors
 from shared.tree import Tree
-from shared.wire import MAX_COUNTER
 
 PACE_SECONDS = 10.0
 """Between two lines about the search for a drawn seed."""

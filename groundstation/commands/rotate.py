@@ -25,8 +25,8 @@ from shared.auth.rotation import (
 )
 from shared.auth.trust_file import load_trusted_keys
 from shared.errors import InputError
+from shared.message.wire import MAX_COUNTER
 from shared.terminal import print_json, reports_errors
-from shared.wire import MAX_COUNTER
 
 
 @reports_errors

@@ -18,9 +18,9 @@ from shared.auth.identity import check_identity
 from shared.auth.keys import profile_of
 from shared.auth.profiles import Profile
 from shared.exact.pin import load_pin, resolve_pin
+from shared.message.wire import MAX_COUNTER
 from shared.terminal import print_json, reports_errors
 from shared.tree import read_tree
-from shared.wire import MAX_COUNTER
 
 
 @reports_errors

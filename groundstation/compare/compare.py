@@ -22,17 +22,17 @@ from groundstation.peers.link_cost import (
 from groundstation.replay.reseed import Retelling, retell
 from groundstation.scoring.cached_model import ReusingModel
 from groundstation.seeds.drawn_search import find_seed
-from shared.codec import CODEC
 from shared.digest import sha256
-from shared.envelope import SIGNATURE_BYTES, open_envelope, sign
 from shared.errors import InputError, RehydrationError
+from shared.message.codec_version import CODEC
+from shared.message.envelope import SIGNATURE_BYTES, open_envelope, sign
+from shared.message.recipe import Recipe
+from shared.message.wire import Message, encode_message
 from shared.prompts.model import LanguageModel
-from shared.recipe import Recipe
 from shared.regenerate import Regenerated, regenerate
 from shared.seeds.coins import SeedSource
 from shared.terminal import Report, silent
 from shared.tree import Tree
-from shared.wire import Message, encode_message
 
 REFERENCE = "zstd-dict"
 """The peer that ratios are told against."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from groundstation.compare.compare import Comparison
 from groundstation.peers.link_cost import overhead_bytes
-from shared.envelope import SIGNATURE_BYTES
 from shared.errors import InputError
 from shared.files import check_writable, replacing
+from shared.message.envelope import SIGNATURE_BYTES
 
 SUFFIXES = (".png", ".pdf", ".svg")
 _OURS, _PEERS, _FLOOR, _GRID = "#c2410c", "#64748b", "#334155", "#e2e8f0"

@@ -11,15 +11,15 @@ from groundstation.explain.lines import HunkCost, Line, by_label, hunks_of
 from groundstation.replay.record import Decided, record
 from groundstation.signing.inspect import inspect_envelope
 from shared.digest import sha256
-from shared.envelope import check_baseline, check_pin
 from shared.errors import DigestMismatch, RegenerationError, UnsupportedVersion
+from shared.message.envelope import check_baseline, check_pin
+from shared.message.recipe import Kind
+from shared.message.wire import Message
 from shared.prompts.model import LanguageModel
 from shared.prompts.settings import Settings
-from shared.recipe import Kind
 from shared.seeds.coins import SeedSource
 from shared.terminal import Report, silent
 from shared.tree import Change, ChangeKind, Tree, changes
-from shared.wire import Message
 
 TEXT = "text"
 """The cause of tokens, whose decisions carry no label."""

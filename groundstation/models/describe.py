@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.codec import CODEC, binding
 from shared.exact.bounds import ACTIVATION_BITS, WEIGHT_BITS
 from shared.exact.kernels import compiled_library
 from shared.exact.manifest import ARITHMETIC, parameter_count
 from shared.exact.pin import Pin
-from shared.wire import PIN_PREFIX_BYTES
+from shared.message.codec_version import CODEC, binding
+from shared.message.wire import PIN_PREFIX_BYTES
 
 
 def describe_pin(pin: Pin) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from shared.auth.profiles import KEY_ID_BYTES
 from shared.digest import DIGEST_BYTES
-from shared.envelope import SIGNATURE_BYTES
-from shared.recipe import PATCH_DIGEST_BYTES, Recipe
+from shared.message.envelope import SIGNATURE_BYTES
+from shared.message.recipe import PATCH_DIGEST_BYTES, Recipe
+from shared.message.wire import encode_message
 from shared.seeds.coins import SeedSource
-from shared.wire import encode_message
 
 RATES_BITS_PER_S = (16, 160)
 """Uplink rates that costs are told for: a very distant probe, and ten times as much."""

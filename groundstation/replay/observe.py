@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from shared.message.recipe import Recipe
+from shared.message.wire import Message
 from shared.prompts.model import LanguageModel
-from shared.recipe import Recipe
 from shared.regenerate import Budget, Regenerated, regenerate
 from shared.seeds.decisions import Decisions
 from shared.terminal import Report, silent
 from shared.tree import Tree
-from shared.wire import Message
 
 Recorder = TypeVar("Recorder", bound=Decisions)
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from groundstation.replay.observe import regenerate_observed
+from shared.message.wire import Message
 from shared.prompts.model import LanguageModel
 from shared.regenerate import Regenerated
 from shared.seeds.decisions import Decisions
 from shared.seeds.sampler import Frequencies, most_frequent, symbol_interval
 from shared.terminal import Report, silent
 from shared.tree import Tree
-from shared.wire import Message
 
 BIT = 1 << 20
 """Bits are told in multiples of 1/BIT: sums of such floats are exact, in whatever order."""

@@ -12,15 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from groundstation.replay.observe import regenerate_observed
+from shared.message.recipe import Recipe
+from shared.message.wire import Message
 from shared.prompts.model import LanguageModel
-from shared.recipe import Recipe
 from shared.seeds.coins import SeedSource, seed_to_bytes
 from shared.seeds.decisions import Decisions
 from shared.seeds.interval import IntervalEncoder
 from shared.seeds.sampler import Frequencies, most_frequent, symbol_interval
 from shared.terminal import Report, silent
 from shared.tree import Tree
-from shared.wire import Message
 
 Interval = tuple[int, int, int]
 """start, frequency, total of a decision."""

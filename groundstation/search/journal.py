@@ -19,8 +19,8 @@ from groundstation.scoring.evaluator import Evaluator
 from groundstation.scoring.score import Result
 from groundstation.search.steps import Order
 from shared import journal
-from shared.codec import CODEC
 from shared.digest import sha256
+from shared.message.codec_version import CODEC
 
 FORMAT = "rehydration-search/1"
 

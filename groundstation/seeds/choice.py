@@ -10,11 +10,11 @@ from pathlib import Path
 from groundstation.seeds.drawn import SEEDS, expected_trials
 from groundstation.seeds.drawn_search import Pace, check_expected, find_seed, measured_rate
 from shared.errors import InputError
-from shared.recipe import Recipe
+from shared.message.recipe import Recipe
+from shared.message.wire import encode_message
 from shared.seeds.coins import SeedSource, seed_to_bytes
 from shared.seeds.decisions import DecisionCounter
 from shared.terminal import Report
-from shared.wire import encode_message
 
 UNASKED_TRIALS = 1 << 24
 """A drawn seed that nobody asked for is looked for where at most so many trials are expected."""

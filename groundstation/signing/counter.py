@@ -9,7 +9,7 @@ import typer
 
 from shared.errors import InputError, words_of
 from shared.files import replace_file
-from shared.wire import MAX_COUNTER
+from shared.message.wire import MAX_COUNTER
 
 
 def counter_path(key: Path) -> Path:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from shared.auth.profiles import Profile
-from shared.envelope import Envelope, parse_envelope
 from shared.errors import MalformedMessage, UnsupportedVersion
+from shared.message.envelope import Envelope, parse_envelope
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _REMEDY = "name the file that `author --out` wrote"

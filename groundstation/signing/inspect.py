@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from groundstation.signing.given_envelope import taken_apart
 from shared.auth.profiles import INTERVAL_BYTES, KEY_ID_BYTES, Profile
 from shared.auth.tags import interval_of
-from shared.codec import CODEC
 from shared.digest import sha256
-from shared.envelope import Envelope
+from shared.message.codec_version import CODEC
+from shared.message.envelope import Envelope
+from shared.message.wire import pieces
 from shared.seeds.coins import SeedSource, seed_from_bytes
-from shared.wire import pieces
 
 _SHOWN_BYTES = 16
 _SIGNATURES = {

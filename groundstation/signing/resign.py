@@ -7,8 +7,8 @@ from dataclasses import replace
 from groundstation.signing.given_envelope import taken_apart
 from shared.auth.keys import SigningKey
 from shared.auth.profiles import Profile
-from shared.envelope import check_baseline, check_pin, sign
-from shared.wire import pieces
+from shared.message.envelope import check_baseline, check_pin, sign
+from shared.message.wire import pieces
 
 
 def resign(

@@ -21,12 +21,12 @@ from groundstation.peers import PEERS, measure_peer
 from groundstation.peers.link_cost import wire_bytes
 from groundstation.survey.log import SurveyLog, default_log, open_log
 from groundstation.survey.report import CommitCost, Outcome, Survey
-from shared.codec import CODEC
 from shared.diff import unified_diff
 from shared.errors import InputError, RehydrationError
+from shared.message.codec_version import CODEC
+from shared.message.wire import WIRE_VERSION
 from shared.prompts.model import LanguageModel
 from shared.terminal import Report, silent
-from shared.wire import WIRE_VERSION
 
 DEFAULT_LIMIT = 20
 """Commits looked at where neither a number nor a date is given."""

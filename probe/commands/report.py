@@ -20,10 +20,10 @@ from shared import errors
 from shared.auth.keys import fingerprint, from_text, key_id, profile_of
 from shared.auth.profiles import Profile
 from shared.auth.tesla import Commitment
-from shared.codec import CODEC, binding
-from shared.envelope import NO_COUNTER
 from shared.errors import RehydrationError
-from shared.wire import PIN_PREFIX_BYTES
+from shared.message.codec_version import CODEC, binding
+from shared.message.envelope import NO_COUNTER
+from shared.message.wire import PIN_PREFIX_BYTES
 
 if TYPE_CHECKING:
     from probe.messages.picture import Drawn

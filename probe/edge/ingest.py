@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from probe.edge.drawing import Renderers, check_prompts
 from probe.edge.store import Change, Store, number_of
 from shared.auth.keys import TrustedKey
-from shared.envelope import Limits, check_number
 from shared.errors import PinError, RegenerationError
 from shared.media.batch import Batch, open_batch
 from shared.media.generator import read_generator
 from shared.media.names import DEFAULT_SITE, MAX_BATCH_BYTES
 from shared.media.render import Renderer
+from shared.message.envelope import Limits, check_number
 
 
 @dataclass(frozen=True)

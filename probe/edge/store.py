@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Final, Protocol
 
-from shared.envelope import NO_COUNTER
 from shared.errors import StoreError, WrongPin
 from shared.media.batch import Batch
+from shared.message.envelope import NO_COUNTER
 from shared.untrusted import json_value
 
 PROMPT_HEAD: Final = 0x10

@@ -11,10 +11,10 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from probe.checks import Record
 from probe.inbox.inbox import Waiting
 from probe.inbox.standing import Standing, group, standing
 from probe.resources.room import Guest, lot, makes_way
+from shared.message.checks import Record
 
 MOST_MESSAGES = 1024
 MOST_BYTES = 4 << 20

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from probe import checks
 from probe.messages.rotate import check
 from probe.resources.room import Standing
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.auth.rotation import is_rotation
-from shared.envelope import parse_envelope, profile_named
 from shared.errors import BadSignature, Refusal, UnsupportedVersion, WrongBaseline
-from shared.recipe import Kind
+from shared.message import checks
+from shared.message.envelope import parse_envelope, profile_named
+from shared.message.recipe import Kind
 
 __all__ = ["Standing", "group", "standing"]
 

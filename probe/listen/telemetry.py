@@ -20,8 +20,8 @@ from enum import IntEnum
 
 from shared.ccsds.space_packet import SEQUENCE_MODULUS, SpacePacket, decode_packet, encode_packet
 from shared.ccsds.tc_frame import fecf
-from shared.envelope import NO_COUNTER
 from shared.errors import InputError, MalformedMessage
+from shared.message.envelope import NO_COUNTER
 
 VERSION = 2
 DATA_BYTES = 56
@@ -62,7 +62,7 @@ class Telemetry:
     Attributes:
         event: what happened.
         time_s: when, Unix seconds.
-        step: number of the check that refused (probe/checks.py), 8 for regeneration, 9 for the
+        step: number of the check that refused (shared/message/checks.py), 8 for regeneration, 9 for the
             regenerated patch's digest, 10 for the disk, 0 where none did.
         exit_code: of the refusal's family; 0 if there is none.
         counter: of the message, or on record; ``NO_COUNTER`` if there is none.

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from probe import checks
 from probe.state.pending import Pending, checking_key
 from probe.state.records import Config, Entry, Ledger
 from probe.trees.onboard import Clock, Probe, make_way, put_in_place
@@ -20,11 +19,12 @@ from probe.trees.trial import check_settled
 from shared.auth.keys import IntervalKey, TrustedKey, from_text
 from shared.auth.tesla import Commitment
 from shared.digest import sha256
-from shared.envelope import Limits
 from shared.errors import DigestMismatch, InputError, PinError, RegenerationError
+from shared.message import checks
+from shared.message.envelope import Limits
+from shared.message.wire import Message
 from shared.system.memory import blaming_memory
 from shared.tree import Tree
-from shared.wire import Message
 
 if TYPE_CHECKING:  # it imports all that regeneration needs, and most commands need none of it
     from shared.regenerate import Regenerated

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from probe.resources.budget import limited_memory, limited_time
 from probe.state.records import Config
 from probe.trees.slots import Slots
+from shared.message.wire import Message
 from shared.terminal import Report
 from shared.tree import Tree
-from shared.wire import Message
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

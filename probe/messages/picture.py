@@ -11,24 +11,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from probe import checks
 from probe.disk.filesystem import durable_write
 from probe.messages.apply import on_record, trusted_keys
 from probe.messages.generators import Digests, read_generator_file
 from probe.state.records import Entry, Operation, noted
 from probe.state.store import storing
 from probe.trees.onboard import Clock, Probe
-from shared.codec import binding
 from shared.digest import sha256
-from shared.envelope import parse_envelope, profile_named
 from shared.errors import BadSignature, InputError, PinError, Refusal
 from shared.media.generator import read_generator
 from shared.media.message import NO_BASELINE, carried_image, regenerate_image
 from shared.media.pixels import pixel_digest
 from shared.media.png import write_png
 from shared.media.render import Renderer
-from shared.recipe import Kind
-from shared.wire import PIN_PREFIX_BYTES, Message
+from shared.message import checks
+from shared.message.codec_version import binding
+from shared.message.envelope import parse_envelope, profile_named
+from shared.message.recipe import Kind
+from shared.message.wire import PIN_PREFIX_BYTES, Message
 
 _MODE: Final = 0o644
 _SUFFIXES: Final = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from probe.checks import Record
 from probe.messages.apply import on_record
 from probe.state.records import Entry, Operation, noted
 from probe.trees.onboard import Clock, Probe
@@ -12,8 +11,9 @@ from shared.auth.keys import TrustedKey, to_text
 from shared.auth.rotation import Rotation, check_rotation, decode_rotation
 from shared.auth.trust_file import check_apart
 from shared.digest import sha256
-from shared.envelope import check_number, check_size
 from shared.errors import InputError, Refusal
+from shared.message.checks import Record
+from shared.message.envelope import check_number, check_size
 
 
 def check(data: bytes, record: Record) -> tuple[Rotation, tuple[TrustedKey, ...]]:

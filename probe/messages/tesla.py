@@ -11,14 +11,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from probe import checks
 from probe.messages.apply import Applied, Regenerator, apply, on_record, trusted_keys
 from probe.state.pending import Held, Pending, disclosed, hold, known_key, without
 from probe.trees.onboard import Clock, Probe
 from shared.auth.keys import fingerprint, key_id
 from shared.auth.tags import interval_of
 from shared.auth.tesla import ChainKey, Commitment, decode_disclosure
-from shared.envelope import check_counter
 from shared.errors import (
     DigestMismatch,
     Refusal,
@@ -27,6 +25,8 @@ from shared.errors import (
     Unstageable,
     UntimelyMessage,
 )
+from shared.message import checks
+from shared.message.envelope import check_counter
 
 FINAL = (RegenerationError, DigestMismatch, Unstageable)
 """Refusals of an authentic message that come again however often it is tried."""

@@ -21,8 +21,8 @@ from probe.trees.transaction import recover
 from shared.auth.identity import check_identity
 from shared.auth.keys import TrustedKey, from_text, to_text
 from shared.auth.rotation import may_change_trust
-from shared.envelope import NO_COUNTER, Limits
 from shared.errors import InputError, StoreError
+from shared.message.envelope import NO_COUNTER, Limits
 from shared.tree import read_tree
 
 DEFAULT_IGNORE = (".git",)

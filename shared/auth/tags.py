@@ -1,4 +1,4 @@
-"""Making and checking the tail of an envelope.  What it covers is ``shared.envelope``'s matter."""
+"""Making and checking the tail of an envelope; what it covers: ``shared.message.envelope``."""
 
 from __future__ import annotations
 

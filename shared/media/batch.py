@@ -34,7 +34,6 @@ from shared.auth.profiles import KEY_ID_BYTES, Profile
 from shared.auth.tags import fits, make_tail
 from shared.auth.tesla import Commitment
 from shared.digest import DIGEST_BYTES, sha256
-from shared.envelope import NO_COUNTER, Limits, check_number
 from shared.errors import (
     BadSignature,
     InputError,
@@ -46,7 +45,8 @@ from shared.errors import (
 from shared.media.container import generator_digest
 from shared.media.message import decode_record
 from shared.media.names import MAX_BATCH_BYTES, MAX_NAME_BYTES, normal_name
-from shared.wire import MAX_COUNTER
+from shared.message.envelope import NO_COUNTER, Limits, check_number
+from shared.message.wire import MAX_COUNTER
 
 _HEAD: Final = 0x10
 _WITH_FILE: Final = 0x01

@@ -22,9 +22,9 @@ from shared.media.generator import Generator, Loaded
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import Prompt, decode_prompt, encode_prompt
 from shared.media.render import Renderer
-from shared.recipe import PATCH_DIGEST_BYTES, Kind, Recipe
+from shared.message.recipe import PATCH_DIGEST_BYTES, Kind, Recipe
+from shared.message.wire import Message
 from shared.seeds.coins import SeedSource
-from shared.wire import Message
 
 NO_BASELINE: Final = sha256(b"rehydration-media/1 without a baseline\n")
 CHECK_BYTES: Final = 4

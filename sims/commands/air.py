@@ -13,7 +13,7 @@ from probe.messages.apply import read_envelope
 from probe.messages.model import budget_of, regenerator
 from probe.trees.onboard import open_probe
 from shared.ccsds.stack import Stack
-from shared.envelope import Limits
+from shared.message.envelope import Limits
 from shared.terminal import print_json, reports_errors, silent
 from sims.air import LARGEST_DATAGRAM, Receiver, address_of, datagrams, listening, transmit
 from sims.endpoints import BUDGET, take

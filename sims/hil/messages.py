@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from shared.auth.keys import key_id
 from shared.auth.rotation import DOMAIN_1
 from shared.digest import sha256
-from shared.envelope import Limits, sign
+from shared.message.envelope import Limits, sign
+from shared.message.wire import encode_message
 from shared.prompts.model import LanguageModel
 from shared.tree import Entry, Mode, Tree
-from shared.wire import encode_message
 from sims.hil.recipes import written
 
 VALID = "valid"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from groundstation.scoring.options import options
 from shared.diff import unified_diff
 from shared.digest import sha256
+from shared.message.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.prompts.changeset import FilePlan, transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel
 from shared.prompts.settings import Settings
-from shared.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionWriter
 from shared.tree import Tree, changes

@@ -24,11 +24,11 @@ from probe.trees.setup import Setup, initialise
 from shared.auth.keys import to_text, trusted
 from shared.errors import InputError, words_of
 from shared.files import replace_file
+from shared.message.wire import Message
 from shared.prompts.pinned import PinnedModel
 from shared.regenerate import Regenerated, regenerate
 from shared.tree import Tree, write_tree
 from shared.untrusted import PARSING_FAULTS, json_value, read_at_most
-from shared.wire import Message
 from sims.hil.messages import HOSTILE, KEY, LIMITS, VALID, Item, first_tree, items
 from sims.hil.tiny import tiny_pin
 

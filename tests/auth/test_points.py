@@ -20,8 +20,8 @@ from shared.auth.keys import ed25519_public, from_text
 from shared.auth.points import flaw_of
 from shared.auth.tags import fits
 from shared.auth.trust_file import load_trusted_keys
-from shared.envelope import open_envelope
 from shared.errors import BadSignature, InputError
+from shared.message.envelope import open_envelope
 
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
@@ -214,7 +214,7 @@ def test_what_the_library_itself_takes_is_not_taken_here() -> None:
 
 def _pin() -> bytes:
     """A pin whose binding begins with a zero byte, as the message above says."""
-    from shared.codec import binding
+    from shared.message.codec_version import binding
 
     found = (number.to_bytes(32, "big") for number in range(100_000))
     return next(pin for pin in found if binding(pin)[0] == 0)

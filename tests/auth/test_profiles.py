@@ -31,12 +31,18 @@ from shared.auth.profiles import DISCLOSURE_BYTES, Profile, overhead_table, over
 from shared.auth.schedule import Schedule
 from shared.auth.tesla import Disclosure, encode_disclosure, make_chain
 from shared.auth.trust_file import load_trusted_keys
-from shared.codec import binding
-from shared.envelope import check_signature, open_envelope, parse_envelope, sign, signed_bytes
 from shared.errors import BadSignature, InputError, NotClosed, Refusal, WrongBaseline, WrongPin
-from shared.recipe import Recipe
+from shared.message.codec_version import binding
+from shared.message.envelope import (
+    check_signature,
+    open_envelope,
+    parse_envelope,
+    sign,
+    signed_bytes,
+)
+from shared.message.recipe import Recipe
+from shared.message.wire import decode_message, encode_message
 from shared.seeds.coins import SeedSource
-from shared.wire import decode_message, encode_message
 
 PAGE = Path(__file__).parents[2] / "docs/authentication.md"
 PIN, BASELINE = bytes(range(0xA0, 0xC0)), bytes(range(0x10, 0x30))

@@ -14,7 +14,6 @@ from shared.auth.profiles import Profile
 from shared.auth.rotation import check_rotation, decode_rotation, encode_rotation
 from shared.auth.schedule import Schedule
 from shared.auth.tesla import make_chain
-from shared.envelope import open_envelope
 from shared.errors import (
     BadSignature,
     MalformedMessage,
@@ -22,7 +21,8 @@ from shared.errors import (
     UnknownKey,
     UnsupportedVersion,
 )
-from shared.wire import decode_message
+from shared.message.envelope import open_envelope
+from shared.message.wire import decode_message
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(0x40, 0x60)))
 NEW = Ed25519PrivateKey.from_private_bytes(bytes(range(0x60, 0x80)))

@@ -20,7 +20,6 @@ from shared.auth.rotation import (
 )
 from shared.auth.schedule import Schedule
 from shared.auth.tesla import make_chain
-from shared.envelope import open_envelope, sign
 from shared.errors import (
     BadSignature,
     InputError,
@@ -29,6 +28,7 @@ from shared.errors import (
     Refusal,
     UnsupportedVersion,
 )
+from shared.message.envelope import open_envelope, sign
 
 KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in range(1, 7)]
 PUBLIC = [key.public_key() for key in KEYS]
@@ -182,7 +182,7 @@ PIN, TREE = bytes(32), bytes(32)
 @given(name=names, other=names)
 @settings(max_examples=60, deadline=None)
 def test_an_envelope_is_for_one_probe(name: str, other: str) -> None:
-    from shared.codec import binding
+    from shared.message.codec_version import binding
 
     message = MESSAGE[:3] + binding(PIN)[:1] + MESSAGE[4:]
     for key in (A, SHARED):
@@ -197,7 +197,7 @@ def test_an_envelope_is_for_one_probe(name: str, other: str) -> None:
 
 
 def test_without_a_name_the_bytes_are_what_they_were() -> None:
-    from shared.envelope import signed_bytes
+    from shared.message.envelope import signed_bytes
 
     covered = signed_bytes(7, b"m", PIN, TREE)
     assert covered.startswith(b"rehydration-uplink/envelope/2\n")

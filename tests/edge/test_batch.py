@@ -14,7 +14,6 @@ from shared.auth.schedule import Schedule
 from shared.auth.tags import make_tail
 from shared.auth.tesla import make_chain
 from shared.digest import sha256
-from shared.envelope import Limits
 from shared.errors import (
     BadSignature,
     InputError,
@@ -27,6 +26,7 @@ from shared.errors import (
 )
 from shared.media.batch import Batch, open_batch, sign_batch
 from shared.media.message import Record, encode_record, image_record
+from shared.message.envelope import Limits
 
 KEYS: dict[str, SigningKey] = {
     "ed25519": KEY,

@@ -16,8 +16,8 @@ from groundstation.authoring.history import close_to_others
 from groundstation.cli import app
 from groundstation.signing.counter import counter_path, keep_counter, message_counter, next_counter
 from groundstation.signing.keys import write_key_pair
+from shared.message.wire import MAX_COUNTER
 from shared.system.private import keep_private
-from shared.wire import MAX_COUNTER
 
 
 @given(last=st.integers(0, MAX_COUNTER - 1), wanted=st.integers(0, MAX_COUNTER))

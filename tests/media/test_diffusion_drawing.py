@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.digest import to_hex
-from shared.envelope import open_envelope, sign
 from shared.errors import DigestMismatch, PinError, RegenerationError
 from shared.media.generator import read_generator, write_generator
 from shared.media.kinds.diffusion import LIMIT, MAX_TAPS, NORMAL, Diffusion
@@ -43,7 +42,8 @@ from shared.media.message import (
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import Attribute, Prompt, decode_prompt, encode_prompt
 from shared.media.render import Renderer
-from shared.wire import encode_message
+from shared.message.envelope import open_envelope, sign
+from shared.message.wire import encode_message
 
 PROMPT = Prompt((1, 2), (), (3, 1))
 GOLDEN = "e01ab4943fdf35d3a1108139dc254bb0008235f13768d1866ea73f237f775924"

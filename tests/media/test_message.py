@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shared.envelope import open_envelope, sign
 from shared.errors import (
     BadSignature,
     DigestMismatch,
@@ -34,8 +33,9 @@ from shared.media.message import (
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import Prompt
 from shared.media.render import Renderer
-from shared.recipe import Kind
-from shared.wire import decode_message, encode_message
+from shared.message.envelope import open_envelope, sign
+from shared.message.recipe import Kind
+from shared.message.wire import decode_message, encode_message
 
 PROMPT = Prompt((2, 1), (5, -9))
 

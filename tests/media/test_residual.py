@@ -25,7 +25,7 @@ from shared.media.residual import (
     step_count,
 )
 from shared.media.transform import WAVES, ZIGZAG
-from shared.recipe import Kind
+from shared.message.recipe import Kind
 
 GRAMMAR = Grammar((Attribute("lid", ("ash", "bay", "elm")), Attribute("foot", ("in", "out"))))
 
@@ -218,7 +218,7 @@ def test_messages_of_media_may_end_in_the_mark(pocket_file: bytes) -> None:
     from shared.errors import MalformedMessage
     from shared.media.generator import read_generator
     from shared.media.message import prompt_recipe, regenerate_image
-    from shared.wire import decode_message, encode_message
+    from shared.message.wire import decode_message, encode_message
 
     loaded = read_generator(pocket_file)
     renderer, prompt = Renderer(loaded.generator), Prompt((2, 1), (5, -9))

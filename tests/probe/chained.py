@@ -12,14 +12,14 @@ from probe.trees.onboard import open_probe
 from shared.auth.keys import IntervalKey, SigningKey, key_id
 from shared.auth.schedule import Schedule
 from shared.auth.tesla import Disclosure, encode_disclosure, make_chain
-from shared.envelope import sign
 from shared.errors import (
     BudgetExceeded,
 )
-from shared.recipe import Recipe
+from shared.message.envelope import sign
+from shared.message.recipe import Recipe
+from shared.message.wire import Message, encode_message
 from shared.regenerate import Regenerated
 from shared.tree import Tree
-from shared.wire import Message, encode_message
 
 CHAIN = make_chain(
     Schedule(

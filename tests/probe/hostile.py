@@ -23,7 +23,6 @@ from mutations import Parser, attempt, mutate
 from tinypin import tiny_pin
 from world import BASE, KEY, PIN, TARGET, classical, envelope
 
-from probe.checks import Record, authenticate
 from probe.listen.telemetry import Event, Telemetry, packet, read_packet
 from probe.reception.framing import Ccsds, Piece, Slip, slip
 from probe.reception.reassembly import Assembly, Kept, take
@@ -38,12 +37,13 @@ from shared.ccsds.space_packet import decode_packet
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import FrameType, decode_frame
 from shared.diff import apply_patch, unified_diff, zstd_delta
-from shared.envelope import Limits, parse_envelope
 from shared.exact.manifest import Manifest
 from shared.exact.pin import Pin, load_pin
+from shared.message.checks import Record, authenticate
+from shared.message.envelope import Limits, parse_envelope
+from shared.message.wire import decode_message, encode_message
 from shared.prompts.pinned import PinnedModel
 from shared.regenerate import Budget, regenerate
-from shared.wire import decode_message, encode_message
 
 CORPUS = Path(__file__).parent / "corpus"
 STACK = Stack(type=FrameType.AD, max_frame_bytes=40)

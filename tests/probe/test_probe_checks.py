@@ -21,12 +21,9 @@ from world import (
     regenerator,
 )
 
-from probe import checks
-from probe.checks import Record
 from probe.messages.apply import apply, verify
 from probe.trees.onboard import Probe, open_probe
 from shared.diff import unified_diff
-from shared.envelope import Limits
 from shared.errors import (
     BadSignature,
     MalformedMessage,
@@ -38,9 +35,12 @@ from shared.errors import (
     WrongBaseline,
     WrongPin,
 )
-from shared.recipe import Kind
+from shared.message import checks
+from shared.message.checks import Record
+from shared.message.envelope import Limits
+from shared.message.recipe import Kind
+from shared.message.wire import Message
 from shared.tree import Entry, Mode
-from shared.wire import Message
 
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(7, 39)))
 RECIPE = classical(BASE, TARGET)

@@ -28,9 +28,9 @@ from probe.trees.setup import Setup, initialise
 from shared.auth.keys import TrustedKey
 from shared.auth.tesla import ChainKey, Disclosure, encode_disclosure
 from shared.errors import Refusal
+from shared.message.wire import Message
 from shared.regenerate import Regenerated
 from shared.tree import Tree
-from shared.wire import Message
 
 
 @pytest.fixture

@@ -40,8 +40,6 @@ from probe.reception.framing import Datagrams, slip
 from probe.trees.onboard import open_probe
 from shared.auth.keys import IntervalKey, TrustedKey
 from shared.ccsds.stack import Stack
-from shared.codec import binding
-from shared.envelope import sign
 from shared.errors import (
     BadSignature,
     DigestMismatch,
@@ -63,7 +61,9 @@ from shared.media.png import write_png
 from shared.media.prompt import Attribute, Grammar, Prompt
 from shared.media.render import Renderer
 from shared.media.residual import encode_residual
-from shared.wire import encode_message
+from shared.message.codec_version import binding
+from shared.message.envelope import sign
+from shared.message.wire import encode_message
 
 RUNNER = CliRunner()
 PROMPT = Prompt((2, 1))

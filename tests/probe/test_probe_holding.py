@@ -33,7 +33,6 @@ from probe.trees.setup import Setup, initialise
 from shared.auth.keys import IntervalKey, SharedKey, TrustedKey, key_id, trusted
 from shared.auth.profiles import Profile
 from shared.auth.tesla import ChainKey, Disclosure, encode_disclosure, make_chain
-from shared.envelope import sign
 from shared.errors import (
     BadSignature,
     MalformedMessage,
@@ -46,9 +45,10 @@ from shared.errors import (
     WrongBaseline,
     WrongPin,
 )
+from shared.message.envelope import sign
+from shared.message.wire import Message, encode_message
 from shared.regenerate import Regenerated
 from shared.tree import Entry, Mode, Tree
-from shared.wire import Message, encode_message
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from listening import FIRST, SECOND, STACK, Line, cltus, listen, stored
 from powercut import Quick
 from world import BASE, KEY, TARGET, THIRD, World, classical, envelope
 
-from probe.checks import Record
 from probe.inbox.batch import Waiting, next_number, read_items, write_batch
 from probe.inbox.inbox import Bounds, open_inbox
 from probe.inbox.lane import Lane, Triage
@@ -36,6 +35,7 @@ from probe.resources.wear import Wear
 from probe.trees.onboard import open_probe
 from shared.auth.rotation import encode_rotation
 from shared.ccsds.segmentation import Segment, SequenceFlags
+from shared.message.checks import Record
 
 FORGED = [SECOND[:-4] + number.to_bytes(4, "big") for number in range(1200)]
 """Each says that it is the second message; no signature fits."""

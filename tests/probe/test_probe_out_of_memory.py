@@ -22,10 +22,10 @@ from probe.listen.telemetry import Event
 from probe.messages.apply import apply
 from probe.trees.onboard import open_probe
 from shared.errors import OutOfMemory, PinError, RegenerationError, RehydrationError
+from shared.message.wire import Message
 from shared.regenerate import Regenerated
 from shared.system.memory import blaming_memory, came_of_lack
 from shared.tree import Tree
-from shared.wire import Message
 
 LIMITED = """
 import resource, sys

@@ -20,9 +20,9 @@ from groundstation.models.describe import describe_pin, pin_lines
 from groundstation.signing.inspect import inspect_envelope
 from probe.cli import app
 from probe.resources.budget import limited_memory
-from shared.codec import CODEC
 from shared.errors import OutOfMemory
 from shared.exact.pin import Pin
+from shared.message.codec_version import CODEC
 from shared.tree import Entry, Mode, Tree, write_tree
 
 DOCUMENT = Path(__file__).parents[2] / "docs/probe.md"
@@ -121,7 +121,7 @@ def test_a_message_of_another_codec_is_refused_before_anything_is_opened(
 ) -> None:
     """The model would have to write; neither it nor the tree is there to be read."""
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("shared.codec.CODEC", CODEC + "0")
+        elsewhere.setattr("shared.message.codec_version.CODEC", CODEC + "0")
         message = bench.message(envelope(written(BASE, TARGET, bench.pin), 1))
     before = (bench.world.state / "ledger.json").read_bytes()
     bench.world.root.rename(bench.world.folder / "elsewhere")

@@ -12,11 +12,9 @@ from world import BASE, TARGET, THIRD, World
 
 from benchmarks.soak.bench import KINDS, Kind, Memory, Soak, SoakError, check, soak
 from benchmarks.soak.page import page
-from probe.checks import Record, authenticate, check_baseline, check_patch, check_pin
 from probe.listen.telemetry import Event, Telemetry, json_line, packet
 from shared.auth.rotation import check_rotation, decode_rotation
 from shared.digest import sha256
-from shared.envelope import check_size
 from shared.errors import (
     BadSignature,
     DigestMismatch,
@@ -30,6 +28,8 @@ from shared.errors import (
     WrongBaseline,
     WrongPin,
 )
+from shared.message.checks import Record, authenticate, check_baseline, check_patch, check_pin
+from shared.message.envelope import check_size
 from shared.prompts.pinned import PinnedModel
 from shared.regenerate import regenerate
 from shared.tree import Tree

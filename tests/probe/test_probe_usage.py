@@ -26,9 +26,9 @@ from probe.resources.energy import Energy
 from probe.trees.onboard import open_probe
 from shared.exact import reference
 from shared.exact.pin import load_pin
+from shared.message.wire import decode_message, encode_message
 from shared.prompts.pinned import PinnedModel
 from shared.regenerate import Regenerated, regenerate
-from shared.wire import decode_message, encode_message
 
 
 @pytest.fixture

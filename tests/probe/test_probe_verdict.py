@@ -25,9 +25,9 @@ from probe.state.store import open_store
 from probe.trees.onboard import open_probe, roll_back
 from probe.trees.setup import Setup, initialise
 from shared.errors import RegenerationError, StoreError
+from shared.message.wire import Message
 from shared.regenerate import Regenerated
 from shared.tree import Tree
-from shared.wire import Message
 
 FIRST, SECOND = envelope(classical(BASE, TARGET), 1), envelope(classical(TARGET, THIRD), 2)
 

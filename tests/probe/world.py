@@ -15,21 +15,21 @@ from probe.disk.filesystem import Filesystem
 from probe.state.records import Ledger
 from probe.trees.onboard import open_probe, put_in_place
 from probe.trees.setup import Setup, initialise
-from shared.codec import binding
 from shared.diff import unified_diff, zstd_delta
 from shared.digest import sha256
-from shared.envelope import sign
+from shared.message.codec_version import binding
+from shared.message.envelope import sign
+from shared.message.recipe import Recipe
+from shared.message.wire import Message, encode_message
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.desk import Desk
 from shared.prompts.model import LanguageModel
 from shared.prompts.settings import Settings
-from shared.recipe import Recipe
 from shared.regenerate import Regenerated, regenerate
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionWriter
 from shared.tree import Change, Entry, Mode, Tree, read_tree
 from shared.tree import changes as tree_changes
-from shared.wire import Message, encode_message
 
 MANIFEST = b'{"name":"a model that no test of this file opens"}\n'
 PIN = sha256(MANIFEST)

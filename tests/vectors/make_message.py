@@ -2,7 +2,7 @@
 
 The models are those of tests/tiny_codec.py: weights from an integer generator, no library's random
 stream.  Whoever changes the bytes changes what probes understand, so they change only together with
-CODEC of shared/codec.py, and this program writes no others.  From the repository's root:
+CODEC of shared/message/codec_version.py, and this program writes no others.  From the repository's root:
 
     python tests/vectors/make_message.py
 
@@ -26,16 +26,16 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 from codec_ends import plans, write  # noqa: E402
 from tiny_codec import bigram_model, random_model, vocabulary  # noqa: E402
 
-from shared.codec import CODEC  # noqa: E402
 from shared.diff import unified_diff  # noqa: E402
 from shared.digest import sha256  # noqa: E402
-from shared.envelope import sign  # noqa: E402
+from shared.message.codec_version import CODEC  # noqa: E402
+from shared.message.envelope import sign  # noqa: E402
+from shared.message.wire import encode_message  # noqa: E402
 from shared.prompts.model import LanguageModel  # noqa: E402
 from shared.prompts.references import Reference  # noqa: E402
 from shared.prompts.settings import Settings, Shape  # noqa: E402
 from shared.seeds.coins import SeedSource  # noqa: E402
 from shared.tree import Entry, Mode, Tree, path_bytes  # noqa: E402
-from shared.wire import encode_message  # noqa: E402
 
 TARGET = Path(__file__).with_name("message.json")
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(7, 39)))
@@ -219,7 +219,7 @@ def forgotten(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
         return None
     return (
         f"the messages {changed} are not what they were in {old['codec']}: raise CODEC in "
-        "shared/codec.py, then run tests/vectors/make_message.py"
+        "shared/message/codec_version.py, then run tests/vectors/make_message.py"
     )
 
 

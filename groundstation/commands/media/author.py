@@ -21,16 +21,16 @@ from groundstation.signing.outgoing import check_outgoing, write_outgoing
 from shared.auth.identity import check_identity
 from shared.auth.keys import profile_of
 from shared.digest import to_hex
-from shared.envelope import sign
 from shared.errors import InputError
 from shared.media.generator import Loaded
 from shared.media.message import image_recipe, prompt_recipe
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import decode_prompt
 from shared.media.render import Renderer
-from shared.recipe import Recipe
+from shared.message.envelope import sign
+from shared.message.recipe import Recipe
+from shared.message.wire import MAX_COUNTER, encode_message
 from shared.terminal import print_json, reports_errors
-from shared.wire import MAX_COUNTER, encode_message
 
 
 @reports_errors

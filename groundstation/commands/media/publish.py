@@ -19,8 +19,8 @@ from groundstation.signing.keys import load_private_key, signing_key
 from groundstation.signing.outgoing import check_outgoing, write_outgoing
 from shared.errors import InputError
 from shared.media.names import DEFAULT_SITE
+from shared.message.wire import MAX_COUNTER
 from shared.terminal import print_json, reports_errors
-from shared.wire import MAX_COUNTER
 
 
 @reports_errors

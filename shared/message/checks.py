@@ -20,7 +20,7 @@ then compare the record with what is on board now; the caller reads it in betwee
 A message of a TESLA chain passes step 4 only if the probe holds it from a time when nobody else
 could know its key, and that key was disclosed since (``Record.closed``); else it is NotClosed, 23.
 
-A signature binds pin, codec (``shared.codec``) and tree in full, so one made for another of them
+A signature binds pin, codec (``shared.message.codec_version``) and tree in full, so one made for another of them
 fails at step 4.  A byte for pin and codec and one for the tree then name the refusal WrongPin,
 WrongBaseline or Replayed instead of BadSignature.  Such a name is the sender's claim; the refusal
 stands either way.
@@ -35,14 +35,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared import envelope as signed
 from shared.auth.keys import CheckingKey, IntervalKey, TrustedKey
 from shared.auth.profiles import Profile
 from shared.digest import sha256
-from shared.envelope import Limits
 from shared.errors import BadSignature, Replayed, UnsupportedVersion, WrongBaseline, WrongPin
-from shared.recipe import Kind
-from shared.wire import Message
+from shared.message import envelope as signed
+from shared.message.envelope import Limits
+from shared.message.recipe import Kind
+from shared.message.wire import Message
 
 
 @dataclass(frozen=True)

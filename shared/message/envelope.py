@@ -5,7 +5,7 @@
 The tail is an Ed25519 signature of 64 bytes, or that of another profile (``shared.auth``); which
 one, the key says.  It covers ``domain | binding | baseline digest | key id | message``, where the
 domain names the profile and the binding is a digest of the pin and of the codec's version
-(``shared.codec``).  If the probe has an identity, another domain and the digest of that name stand
+(``shared.message.codec_version``).  If the probe has an identity, another domain and the digest of that name stand
 before the binding (``shared.auth.identity``).  All of these are known to both ends, so they are
 bound in full without being sent: the signature of a message for another model, codec, tree or
 probe does not verify.  A byte of binding and of baseline travels in the message, only to tell the
@@ -35,7 +35,6 @@ from shared.auth.keys import (
 from shared.auth.profiles import KEY_ID_BYTES, Profile
 from shared.auth.tags import fits, make_tail
 from shared.auth.tesla import Commitment
-from shared.codec import CODEC, binding
 from shared.digest import DIGEST_BYTES, to_hex
 from shared.errors import (
     BadSignature,
@@ -48,7 +47,8 @@ from shared.errors import (
     WrongBaseline,
     WrongPin,
 )
-from shared.wire import Message, decode_message
+from shared.message.codec_version import CODEC, binding
+from shared.message.wire import Message, decode_message
 
 DOMAIN = Profile.ED25519.domain
 SIGNATURE_BYTES = Profile.ED25519.tail_bytes

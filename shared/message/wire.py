@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.codec import binding
 from shared.errors import MalformedMessage, UnsupportedVersion
-from shared.recipe import PATCH_DIGEST_BYTES, Kind, Recipe
+from shared.message.codec_version import binding
+from shared.message.recipe import PATCH_DIGEST_BYTES, Kind, Recipe
 from shared.seeds.coins import SeedSource, seed_from_bytes, seed_to_bytes
 
 WIRE_VERSION = 1
