@@ -70,7 +70,7 @@ def regenerator(
     names = Slots.of(config).names()
 
     def follow(message: Message, baseline: Tree) -> Regenerated:
-        from shared.prompts.kept import forget_kept
+        from shared.prompts.caches import forget_kept
         from shared.prompts.metered import MeteredModel, Work
         from shared.regenerate import regenerate
 

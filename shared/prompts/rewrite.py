@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.prompts.context import Window, open_window
+from shared.prompts.frequencies import weights
 from shared.prompts.inside import transcribe_inside
 from shared.prompts.loci import LocusRanker
 from shared.prompts.settings import Settings
 from shared.prompts.transcript import Transcript
-from shared.prompts.weights import weights
 from shared.seeds.decisions import Decisions
 
 

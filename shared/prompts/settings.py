@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from shared.prompts.weights import weights
+from shared.prompts.frequencies import weights
 from shared.seeds.decisions import Decisions
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from shared.prompts import (
     blocks,
     changeset,
-    compose,
     context,
     hint,
     inside,
@@ -16,6 +15,7 @@ from shared.prompts import (
     loci,
     naming,
     nearness,
+    new_file,
     preface,
     recall,
     references,
@@ -103,7 +103,7 @@ def test_tokens_and_limits() -> None:
         60, *(1024 // (n * (n + 1)) + 1 for n in range(1, 65))
     ]  # fmt: skip
     assert loci.MAX_REMOVED_LINES == loci.MAX_WRITTEN_LINES == 4000
-    assert compose.MAX_LINES == 65_536
+    assert new_file.MAX_LINES == 65_536
     assert f"more than {FORBIDDEN_TOKENS} tokens: nothing is done" in TEXT
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from shared.errors import RegenerationError
 from shared.prompts.context import language, printable_path
+from shared.prompts.frequencies import transcribe_count
 from shared.prompts.span import Span
 from shared.prompts.transcript import Transcript
-from shared.prompts.weights import transcribe_count
 from shared.seeds.decisions import Decisions
 
 CLOSING = b"```\n"
