@@ -12,7 +12,7 @@ from shared.errors import BudgetExceeded, RegenerationError
 from shared.message.recipe import Recipe
 from shared.message.wire import Message
 from shared.prompts.changeset import transcribe
-from shared.prompts.desk import Desk
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.model import LanguageModel
 from shared.seeds.coins import seed_from_bytes
 from shared.seeds.decisions import DecisionReader, Decisions

@@ -17,7 +17,7 @@ from shared.files import make_folder, replace_file
 from shared.message.envelope import Limits
 from shared.message.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.prompts.changeset import Codec, FilePlan, transcribe
-from shared.prompts.desk import Desk
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.model import LanguageModel
 from shared.prompts.settings import Settings
 from shared.seeds.coins import SeedSource

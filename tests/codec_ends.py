@@ -14,7 +14,7 @@ from shared.digest import sha256
 from shared.message.recipe import Recipe
 from shared.message.wire import decode_message, encode_message
 from shared.prompts.changeset import FilePlan, transcribe
-from shared.prompts.desk import Desk
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.model import LanguageModel, Session
 from shared.prompts.settings import Settings
 from shared.prompts.wrapped import WrappedModel, WrappedSession

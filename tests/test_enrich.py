@@ -33,8 +33,8 @@ from groundstation.search.steps import first_candidate
 from shared.errors import InputError
 from shared.exact.pin import load_pin, resolve_pin
 from shared.prompts.changeset import Codec, FilePlan
+from shared.prompts.context.excerpts import Reference
 from shared.prompts.pinned import PinnedModel
-from shared.prompts.references import Reference
 from shared.prompts.settings import Settings
 from shared.seeds.coins import SeedSource
 from shared.terminal import silent

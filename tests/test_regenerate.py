@@ -22,7 +22,7 @@ from shared.diff import unified_diff, zstd_delta
 from shared.errors import BudgetExceeded, OutOfMemory, Refusal, RegenerationError
 from shared.message.recipe import Recipe
 from shared.prompts.changeset import Codec, FilePlan, transcribe
-from shared.prompts.desk import Desk
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.model import LanguageModel
 from shared.prompts.rewrite import Hunk, apply_hunks
 from shared.prompts.settings import Settings

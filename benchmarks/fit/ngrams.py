@@ -28,7 +28,7 @@ from groundstation.scoring.options import options
 from shared.errors import RehydrationError
 from shared.exact.pin import cache_home, load_pin, resolve_pin
 from shared.prompts.changeset import transcribe
-from shared.prompts.desk import Desk
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.model import LanguageModel
 from shared.prompts.pinned import PinnedModel
 from shared.prompts.recall import ORDERS, Recall

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from groundstation.explain.blank_model import Unread
 from groundstation.replay.record import Decided
 from shared.prompts.changeset import transcribe
-from shared.prompts.desk import Desk
-from shared.prompts.hint import LABEL as HINT
+from shared.prompts.context.excerpts import LABEL as REFERENCES
+from shared.prompts.context.hint import LABEL as HINT
+from shared.prompts.context.span import Span
+from shared.prompts.context.transcript import Transcript
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.model import LanguageModel
-from shared.prompts.references import LABEL as REFERENCES
 from shared.prompts.settings import Settings
-from shared.prompts.span import Span
-from shared.prompts.transcript import Transcript
 from shared.prompts.vocabulary import Vocabulary
 from shared.regenerate import ReceivedBlobs
 from shared.seeds.decisions import Decisions

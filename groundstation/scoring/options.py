@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from shared.diff import zstd_delta
 from shared.lines import line_edits
 from shared.prompts.changeset import Codec, FilePlan
-from shared.prompts.context import printable_path
+from shared.prompts.context.layouts import printable_path
 from shared.prompts.inside import fits_inside
 from shared.prompts.loci import MAX_REMOVED_LINES, MAX_WRITTEN_LINES
 from shared.prompts.rewrite import Hunk

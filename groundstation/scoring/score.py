@@ -9,7 +9,7 @@ from groundstation.scoring.candidate import Candidate, Problem
 from groundstation.scoring.options import Options
 from shared.errors import RegenerationError
 from shared.prompts.changeset import Codec, FilePlan, transcribe
-from shared.prompts.desk import Desk
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.model import LanguageModel
 from shared.prompts.settings import Settings
 from shared.seeds.coins import SeedSource

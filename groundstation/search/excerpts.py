@@ -16,10 +16,10 @@ from groundstation.scoring.score import Score
 from groundstation.search.retrieval import Definition, Wanted, rank
 from shared.prompts.blocks import text_lines
 from shared.prompts.changeset import Codec, FilePlan
-from shared.prompts.hint import MAX_TOKENS
+from shared.prompts.context.excerpts import MAX_REFERENCES, Reference, Site
+from shared.prompts.context.hint import MAX_TOKENS
 from shared.prompts.lineform import WORD
 from shared.prompts.nearness import query_of, query_of_path
-from shared.prompts.references import MAX_REFERENCES, Reference, Site
 from shared.prompts.settings import Settings
 from shared.prompts.vocabulary import Vocabulary
 from shared.tree import Tree

@@ -38,7 +38,7 @@ from groundstation.search.steps import (
 from shared.errors import InputError
 from shared.lines import split_lines
 from shared.prompts.changeset import Codec, FilePlan, transcribe
-from shared.prompts.desk import Desk
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.lineform import WORD
 from shared.prompts.model import LanguageModel
 from shared.regenerate import ReceivedBlobs

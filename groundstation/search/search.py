@@ -32,7 +32,7 @@ from groundstation.search.steps import (
     together,
 )
 from shared.prompts.changeset import Codec
-from shared.prompts.references import Reference
+from shared.prompts.context.excerpts import Reference
 from shared.prompts.vocabulary import Vocabulary
 from shared.terminal import Report
 

@@ -18,7 +18,7 @@ from groundstation.scoring.candidate import Candidate
 from groundstation.scoring.options import options
 from shared.errors import RegenerationError
 from shared.prompts.changeset import transcribe
-from shared.prompts.desk import Desk
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.model import LanguageModel
 from shared.prompts.recall import ONE, Recall, Recollection
 from shared.prompts.settings import Settings

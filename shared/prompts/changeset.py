@@ -15,12 +15,12 @@ import numpy as np
 
 from shared.diff import zstd_delta
 from shared.errors import InputError, RegenerationError
-from shared.prompts.desk import Desk
+from shared.prompts.context.excerpts import Reference
+from shared.prompts.context.preface import Preface, PrefaceWriter
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.frequencies import transcribe_count, weights
 from shared.prompts.naming import transcribe_path
 from shared.prompts.new_file import compose
-from shared.prompts.preface import Preface, PrefaceWriter
-from shared.prompts.references import Reference
 from shared.prompts.rewrite import Hunk, apply_hunks, rewrite
 from shared.prompts.settings import Settings, transcribe_settings
 from shared.prompts.textform import TextForm

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shared.errors import RegenerationError
-from shared.prompts.context import language, printable_path
+from shared.prompts.context.layouts import language, printable_path
+from shared.prompts.context.span import Span
+from shared.prompts.context.transcript import Transcript
 from shared.prompts.frequencies import transcribe_count
-from shared.prompts.span import Span
-from shared.prompts.transcript import Transcript
 from shared.seeds.decisions import Decisions
 
 CLOSING = b"```\n"

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from shared.prompts.context import Window, open_window
+from shared.prompts.context.layouts import Window, open_window
+from shared.prompts.context.transcript import Transcript
 from shared.prompts.frequencies import weights
 from shared.prompts.inside import transcribe_inside
 from shared.prompts.loci import LocusRanker
 from shared.prompts.settings import Settings
-from shared.prompts.transcript import Transcript
 from shared.seeds.decisions import Decisions
 
 

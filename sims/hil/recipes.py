@@ -9,7 +9,7 @@ from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.message.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.prompts.changeset import FilePlan, transcribe
-from shared.prompts.desk import Desk
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.model import LanguageModel
 from shared.prompts.settings import Settings
 from shared.seeds.coins import SeedSource

@@ -22,7 +22,7 @@ from shared.message.envelope import sign
 from shared.message.recipe import Recipe
 from shared.message.wire import Message, encode_message
 from shared.prompts.changeset import Codec, FilePlan, transcribe
-from shared.prompts.desk import Desk
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.model import LanguageModel
 from shared.prompts.settings import Settings
 from shared.regenerate import Regenerated, regenerate

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_codec import random_model
 
-from shared.prompts.context import language, printable_path
+from shared.prompts.context.layouts import language, printable_path
 from shared.prompts.rewrite import Hunk, _shown_before
 from shared.prompts.settings import Settings, Shape
 from shared.regenerate import regenerate

@@ -6,12 +6,12 @@ import pytest
 from codec_ends import Recorder, files, write
 from tiny_codec import random_model
 
-import shared.prompts.desk as desk_module
+import shared.prompts.context.transcripts as desk_module
 from shared.errors import BudgetExceeded, RegenerationError
-from shared.prompts.desk import Desk
+from shared.prompts.context.span import Span
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.model import LanguageModel
 from shared.prompts.settings import RECALL_SHIFTS, Settings
-from shared.prompts.span import Span
 from shared.regenerate import regenerate
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionWriter

@@ -8,21 +8,18 @@ from pathlib import Path
 from shared.prompts import (
     blocks,
     changeset,
-    context,
-    hint,
     inside,
     lineform,
     loci,
     naming,
     nearness,
     new_file,
-    preface,
     recall,
-    references,
     settings,
 )
+from shared.prompts.context import excerpts, hint, layouts, preface
+from shared.prompts.context.transcript import FORBIDDEN_TOKENS
 from shared.prompts.loci_tables import TABLES
-from shared.prompts.transcript import FORBIDDEN_TOKENS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text()
 TEXT = " ".join(PAGE.split())
@@ -113,7 +110,7 @@ def test_languages() -> None:
     for group in listed.split("; "):
         endings, _, word = group.partition(" → ")
         found |= {ending: word.strip("`") for ending in endings.split(", ")}
-    assert found == context._LANGUAGES
+    assert found == layouts._LANGUAGES
 
 
 def test_recall() -> None:
@@ -129,14 +126,14 @@ def test_what_is_shown_before_a_file() -> None:
     none, some = preface.NONE_WEIGHTS
     learned = preface.LEARNED
     assert f"choose({none} + {learned} a, {some} + {learned} b)" in TEXT
-    assert f"choose{preface.COUNT_WEIGHTS}, 0 to {references.MAX_REFERENCES}" in TEXT
-    assert len(preface.COUNT_WEIGHTS) == references.MAX_REFERENCES + 1
+    assert f"choose{preface.COUNT_WEIGHTS}, 0 to {excerpts.MAX_REFERENCES}" in TEXT
+    assert len(preface.COUNT_WEIGHTS) == excerpts.MAX_REFERENCES + 1
     assert f"choose{preface.HINT_WEIGHTS}, not asked without excerpts" in TEXT
     assert f"1 to {hint.MAX_TOKENS}, n with weight 1024 div (n + 1)" in TEXT
     assert hint._TOKEN_WEIGHTS.tolist() == [1024 // (n + 1) for n in range(1, 25)]
     assert f"`{hint.LEAD.decode()}` is given" in TEXT
-    assert references._RANKED == 2**24 and references._OTHERS == 2**20
-    assert f"weight {references._LENGTH} div (n + 4) + 1, and {references._WHOLE} more" in TEXT
+    assert excerpts._RANKED == 2**24 and excerpts._OTHERS == 2**20
+    assert f"weight {excerpts._LENGTH} div (n + 4) + 1, and {excerpts._WHOLE} more" in TEXT
     assert nearness.MAX_FILE_BYTES == 2**18 and nearness.MAX_BYTES == 2**22
     assert f"until they are {nearness.MAX_FILES}" in TEXT
     assert f"counts q = {nearness.NEAR_COUNTS}" in TEXT and nearness.NEAR_LINES == 3

@@ -22,7 +22,7 @@ from groundstation.specialise.course import (
 )
 from groundstation.specialise.examples import Example, examples
 from shared.prompts.changeset import transcribe
-from shared.prompts.desk import Desk
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.settings import Settings, Shape
 from shared.regenerate import ReceivedBlobs
 from shared.seeds.decisions import DecisionCounter

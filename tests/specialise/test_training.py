@@ -31,7 +31,7 @@ from groundstation.specialise.plan import Note, Plan, Thin
 from groundstation.specialise.run import Run, Validation
 from shared.errors import InputError, PinError
 from shared.prompts.changeset import transcribe
-from shared.prompts.desk import Desk
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.pinned import PinnedModel
 from shared.prompts.settings import Settings
 from shared.regenerate import ReceivedBlobs

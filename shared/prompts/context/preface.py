@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.errors import RegenerationError
-from shared.prompts.context import excerpt
-from shared.prompts.desk import Desk
+from shared.prompts.context.excerpts import LABEL as REFERENCES
+from shared.prompts.context.excerpts import MAX_REFERENCES, Reference, Site, transcribe_reference
+from shared.prompts.context.hint import LABEL as HINT
+from shared.prompts.context.hint import transcribe_hint
+from shared.prompts.context.layouts import excerpt
+from shared.prompts.context.transcript import Transcript
+from shared.prompts.context.transcripts import Desk
 from shared.prompts.frequencies import weights
-from shared.prompts.hint import LABEL as HINT
-from shared.prompts.hint import transcribe_hint
 from shared.prompts.nearness import query_of, query_of_path
-from shared.prompts.references import LABEL as REFERENCES
-from shared.prompts.references import MAX_REFERENCES, Reference, Site, transcribe_reference
-from shared.prompts.transcript import Transcript
 from shared.seeds.decisions import Decisions
 from shared.tree import Tree
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from shared.errors import RegenerationError
 from shared.prompts.blocks import text_lines
+from shared.prompts.context.transcript import Transcript
 from shared.prompts.model import LanguageModel
 from shared.prompts.nearness import near_files
 from shared.prompts.recall import Recall
 from shared.prompts.settings import Settings
-from shared.prompts.transcript import Transcript
 from shared.tree import Tree
 
 RECALLED_BYTES = 1 << 18

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import RegenerationError
+from shared.prompts.context.span import Span
 from shared.prompts.model import LanguageModel, Session
 from shared.prompts.recall import ORDERS, Recall
-from shared.prompts.span import Span
 from shared.seeds.decisions import Decisions
 
 FORBIDDEN_TOKENS = 48

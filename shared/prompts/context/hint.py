@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from shared.errors import RegenerationError
-from shared.prompts.span import Span
-from shared.prompts.transcript import Transcript
+from shared.prompts.context.span import Span
+from shared.prompts.context.transcript import Transcript
 from shared.seeds.decisions import Decisions
 from shared.seeds.sampler import Frequencies
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from shared.lines import split_lines
+from shared.prompts.context.span import Span
+from shared.prompts.context.transcript import Transcript
 from shared.prompts.frequencies import weights
 from shared.prompts.inside import Inside
 from shared.prompts.settings import Shape
-from shared.prompts.span import Span
-from shared.prompts.transcript import Transcript
 from shared.seeds.decisions import Decisions
 
 _LANGUAGES = {
