@@ -26,7 +26,7 @@ from benchmarks.obstacles_page import page
 from probe.cli import app
 from shared.message.envelope import sign
 from shared.message.wire import encode_message
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.tree import Entry, Mode, Tree, read_tree, write_tree
 from sims.hil.messages import KEY, first_tree
 from sims.hil.recipes import written

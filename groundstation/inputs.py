@@ -10,7 +10,7 @@ from shared.diff.cursor import patch_error
 from shared.diff.reader import read_patch
 from shared.errors import InputError
 from shared.exact.pin import load_pin, resolve_pin
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.tree import Tree, read_tree
 
 

@@ -13,7 +13,7 @@ from shared.message.recipe import Recipe
 from shared.message.wire import Message
 from shared.prompts.changeset import transcribe
 from shared.prompts.context.transcripts import Desk
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.seeds.coins import seed_from_bytes
 from shared.seeds.decisions import DecisionReader, Decisions
 from shared.seeds.sampler import Frequencies

@@ -15,9 +15,9 @@ from shared.message.recipe import Recipe
 from shared.message.wire import decode_message, encode_message
 from shared.prompts.changeset import FilePlan, transcribe
 from shared.prompts.context.transcripts import Desk
-from shared.prompts.model import LanguageModel, Session
+from shared.prompts.language_model.model import LanguageModel, Session
+from shared.prompts.language_model.wrapped import WrappedModel, WrappedSession
 from shared.prompts.settings import Settings
-from shared.prompts.wrapped import WrappedModel, WrappedSession
 from shared.regenerate import Budget, Regenerated, regenerate
 from shared.seeds.coins import SeedSource, seed_to_bytes
 from shared.seeds.decisions import Decisions, DecisionWriter

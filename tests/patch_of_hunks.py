@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from groundstation.scoring.candidate import Problem
 from groundstation.scoring.options import options
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.tree import Entry, Mode, Tree, changes
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tiny_models import tokenizer
 
 from groundstation.models.pin import read_source, write_pin
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 
 SIZES = {
     "hidden_size": 32,

@@ -19,9 +19,9 @@ from groundstation.scoring.options import MAX_MODEL_BYTES, options
 from shared.diff import unified_diff
 from shared.errors import DigestMismatch, InputError
 from shared.message.recipe import Recipe
-from shared.prompts.model import LanguageModel, Session
+from shared.prompts.language_model.model import LanguageModel, Session
+from shared.prompts.language_model.wrapped import WrappedModel, WrappedSession
 from shared.prompts.settings import Settings, Shape
-from shared.prompts.wrapped import WrappedModel, WrappedSession
 from shared.seeds.coins import DrawnCoins, SeedSource, seed_from_bytes
 from shared.tree import Entry, Mode, Tree, changes
 

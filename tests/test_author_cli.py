@@ -28,7 +28,7 @@ from shared.errors import InputError
 from shared.exact.pin import load_pin
 from shared.message.envelope import open_envelope, parse_envelope
 from shared.message.wire import MAX_COUNTER
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.regenerate import regenerate
 from shared.tree import Entry, Mode, Tree, read_tree, write_tree
 

@@ -22,7 +22,7 @@ from groundstation.peers.link_cost import duration, link_seconds, overhead_bytes
 from groundstation.replay.reseed import retell
 from shared.diff import unified_diff
 from shared.errors import InputError, RehydrationError
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.regenerate import regenerate
 from shared.seeds.coins import SeedSource
 from shared.tree import Entry, Mode, Tree, write_tree

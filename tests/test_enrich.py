@@ -34,7 +34,7 @@ from shared.errors import InputError
 from shared.exact.pin import load_pin, resolve_pin
 from shared.prompts.changeset import Codec, FilePlan
 from shared.prompts.context.excerpts import Reference
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.prompts.settings import Settings
 from shared.seeds.coins import SeedSource
 from shared.terminal import silent

@@ -41,7 +41,7 @@ from shared.message.envelope import sign
 from shared.message.recipe import Kind, Recipe
 from shared.message.wire import encode_message
 from shared.prompts.changeset import Codec, FilePlan
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.prompts.settings import Settings, Shape
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionCounter

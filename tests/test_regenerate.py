@@ -23,7 +23,7 @@ from shared.errors import BudgetExceeded, OutOfMemory, Refusal, RegenerationErro
 from shared.message.recipe import Recipe
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.context.transcripts import Desk
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.prompts.rewrite import Hunk, apply_hunks
 from shared.prompts.settings import Settings
 from shared.regenerate import Budget, Regenerated, regenerate

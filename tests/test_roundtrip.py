@@ -20,7 +20,7 @@ from shared.diff import unified_diff
 from shared.errors import PinError
 from shared.exact.pin import load_pin, resolve_pin
 from shared.prompts.changeset import Codec
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.prompts.settings import INVERSE_TEMPERATURES, LINES_AFTER, LINES_BEFORE, Settings, Shape
 from shared.tree import Entry, Mode, Tree
 

@@ -24,7 +24,7 @@ from groundstation.suggest.proof import Judge
 from groundstation.suggest.proposals import Edit, Kind, Proposal, edited, with_proposals
 from groundstation.suggest.scoring import Cost, Scorer
 from shared.errors import InputError
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.tree import Entry, Mode, Tree, read_tree, write_tree
 
 OLD = b"import a\n\n\ndef f(b):\n    return b\n\n\ndef g(n):\n    return n * 3\n"

@@ -38,8 +38,8 @@ from groundstation.survey.survey import Care, Selection, survey
 from shared.diff import unified_diff
 from shared.errors import InputError
 from shared.message.codec_version import CODEC
-from shared.prompts.model import Session
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.model import Session
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.tree import Entry, Mode, Tree, changes
 
 app = typer.Typer()

@@ -28,7 +28,7 @@ from groundstation.seeds.drawn_search import find_seed
 from groundstation.workers.open import MOST_LOSSES, Crew, LocalPool, Pooled, Workers, open_workers
 from shared.errors import InputError, PinError
 from shared.exact.pin import load_pin
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 
 BASE, TARGET = trees(2)
 TRIALS = 20

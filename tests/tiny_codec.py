@@ -28,8 +28,8 @@ from shared.exact.manifest import Source
 from shared.exact.pin import Pin
 from shared.exact.tables import exp_table, rope_tables
 from shared.exact.transformer import Transformer
-from shared.prompts.pinned import PinnedModel
-from shared.prompts.vocabulary import Vocabulary, byte_alphabet
+from shared.prompts.language_model.pinned import PinnedModel
+from shared.prompts.language_model.vocabulary import Vocabulary, byte_alphabet
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>")
 MISSING = (0x04, 0xF1)

@@ -24,8 +24,8 @@ from shared.exact.arithmetic import frequencies
 from shared.exact.pin import load_pin
 from shared.exact.transformer import Transformer
 from shared.message.wire import Message
-from shared.prompts.pinned import PinnedModel
-from shared.prompts.wrapped import WrappedModel, WrappedSession
+from shared.prompts.language_model.pinned import PinnedModel
+from shared.prompts.language_model.wrapped import WrappedModel, WrappedSession
 from shared.regenerate import Regenerated, regenerate
 from shared.tree import Tree, read_tree, write_tree
 

@@ -21,7 +21,7 @@ from groundstation.models.catalogue import SMOLLM2_PATCH
 from shared.auth.keys import to_text
 from shared.exact.pin import load_pin, pins_home
 from shared.message.codec_version import CODEC
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.tree import Entry, Mode, Tree, write_tree
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(31, 63)))

@@ -22,8 +22,8 @@ from groundstation.scoring.cached_model import ReusingModel
 from groundstation.seeds.drawn import Interval
 from shared.errors import InputError
 from shared.exact.pin import load_pin, resolve_pin
-from shared.prompts.model import LanguageModel
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.model import LanguageModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.seeds.coins import SeedSource
 from shared.terminal import progress
 

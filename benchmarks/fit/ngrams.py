@@ -1,4 +1,4 @@
-"""Fits the weights of ``shared/prompts/recall.py`` to what the model and the old files predicted.
+"""Fits the weights of n-grams to what the model and the old files predicted.
 
     python -m benchmarks.fit.ngrams                    # fits to fit_releases.csv, prints constants
 
@@ -29,9 +29,9 @@ from shared.errors import RehydrationError
 from shared.exact.pin import cache_home, load_pin, resolve_pin
 from shared.prompts.changeset import transcribe
 from shared.prompts.context.transcripts import Desk
-from shared.prompts.model import LanguageModel
-from shared.prompts.pinned import PinnedModel
-from shared.prompts.recall import ORDERS, Recall
+from shared.prompts.language_model.model import LanguageModel
+from shared.prompts.language_model.ngrams import ORDERS, Recall
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.prompts.settings import Settings
 from shared.seeds.decisions import DecisionCounter
 from shared.terminal import progress

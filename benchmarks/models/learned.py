@@ -28,7 +28,7 @@ from groundstation.specialise.examples import Example
 from groundstation.specialise.network import build, load_thin, output_matrix
 from groundstation.specialise.objective import token_bits
 from groundstation.specialise.plan import Thin
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.terminal import Report, progress
 
 HERE = Path(__file__).parents[1]

@@ -32,7 +32,7 @@ from groundstation.models.pin import write_pin
 from groundstation.scoring.cached_model import ReusingModel
 from shared.errors import InputError
 from shared.exact.pin import cache_home, load_pin, resolve_pin
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.terminal import progress
 from shared.tree import Entry, Mode, Tree
 

@@ -23,7 +23,7 @@ from groundstation.authoring.author import Effort
 from groundstation.peers import ppmd
 from shared.errors import InputError
 from shared.exact.pin import cache_home, load_pin, resolve_pin
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.terminal import Report, progress
 
 HERE = Path(__file__).parents[1]

@@ -24,7 +24,7 @@ from groundstation.scoring.options import options
 from groundstation.scoring.score import count
 from groundstation.search.steps import first_candidate
 from groundstation.signing.keys import write_key_pair
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.prompts.settings import RECALL_SHIFTS
 from shared.tree import Entry, Mode, Tree, changes, read_tree, write_tree
 

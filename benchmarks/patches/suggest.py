@@ -20,7 +20,7 @@ from groundstation.suggest.choosing import Suggested, suggest
 from groundstation.suggest.proposals import with_proposals
 from groundstation.syntax import language_of
 from shared.errors import RehydrationError
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.terminal import progress
 from shared.tree import Entry, Mode, Tree
 

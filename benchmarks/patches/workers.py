@@ -20,7 +20,7 @@ from groundstation.workers.open import Workers
 from shared.errors import InputError
 from shared.exact.kernels import usable_cores
 from shared.exact.pin import load_pin, resolve_pin
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 
 MODEL = "smollm2-135m"
 PATCHES = (

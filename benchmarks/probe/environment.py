@@ -57,7 +57,8 @@ IMPORTS: Final[Mapping[str, str]] = {
         "except SystemExit: pass"
     ),
     "all that regeneration needs": (
-        "import probe.cli, probe.messages.model, shared.exact.pin, shared.prompts.pinned, shared.regenerate"
+        "import probe.cli, probe.messages.model, shared.exact.pin, "
+        "shared.prompts.language_model.pinned, shared.regenerate"
     ),
 }
 
@@ -75,7 +76,8 @@ print(json.dumps(sizes))
 
 _LOADED = """
 import json, sys
-import probe.cli, probe.messages.model, shared.exact.pin, shared.prompts.pinned, shared.regenerate
+import probe.cli, probe.messages.model, shared.exact.pin, shared.regenerate
+import shared.prompts.language_model.pinned
 from importlib import metadata
 from typer.testing import CliRunner
 assert CliRunner().invoke(probe.cli.app, ["status", "--state", "nowhere"]).exit_code == 30

@@ -20,7 +20,7 @@ from shared.errors import RegenerationError
 from shared.exact.pin import load_pin, resolve_pin
 from shared.message.envelope import sign
 from shared.message.wire import encode_message
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.tree import Entry, Mode, Tree, write_tree
 from sims.hil.recipes import written
 

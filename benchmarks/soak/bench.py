@@ -18,7 +18,7 @@ from probe.disk.filesystem import Filesystem
 from probe.state.records import Operation
 from probe.trees.onboard import open_probe
 from probe.trees.setup import Setup, initialise
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.tree import Tree, read_tree, write_tree
 from sims.hil import proxy
 from sims.hil.ground import Ear, Framer, Ground, accepted, answered

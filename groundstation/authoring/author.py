@@ -27,7 +27,7 @@ from shared.diff import unified_diff
 from shared.digest import sha256
 from shared.errors import BudgetExceeded, DigestMismatch, InputError, RegenerationError
 from shared.message.recipe import PATCH_DIGEST_BYTES, Recipe
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.regenerate import Budget, regenerate
 from shared.seeds.coins import SeedSource
 from shared.terminal import Report, silent

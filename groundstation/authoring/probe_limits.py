@@ -11,7 +11,7 @@ from groundstation.scoring.options import Options
 from shared.diff.zstd_delta import MOST_FILE_BYTES
 from shared.errors import InputError
 from shared.message.envelope import Limits
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.regenerate import Budget
 from shared.tree import Tree
 

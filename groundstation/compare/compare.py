@@ -28,7 +28,7 @@ from shared.message.codec_version import CODEC
 from shared.message.envelope import SIGNATURE_BYTES, open_envelope, sign
 from shared.message.recipe import Recipe
 from shared.message.wire import Message, encode_message
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.regenerate import Regenerated, regenerate
 from shared.seeds.coins import SeedSource
 from shared.terminal import Report, silent

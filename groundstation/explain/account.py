@@ -15,7 +15,7 @@ from shared.errors import DigestMismatch, RegenerationError, UnsupportedVersion
 from shared.message.envelope import check_baseline, check_pin
 from shared.message.recipe import Kind
 from shared.message.wire import Message
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.prompts.settings import Settings
 from shared.seeds.coins import SeedSource
 from shared.terminal import Report, silent

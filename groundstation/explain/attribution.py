@@ -19,9 +19,9 @@ from shared.prompts.context.hint import LABEL as HINT
 from shared.prompts.context.span import Span
 from shared.prompts.context.transcript import Transcript
 from shared.prompts.context.transcripts import Desk
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
+from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.prompts.settings import Settings
-from shared.prompts.vocabulary import Vocabulary
 from shared.regenerate import ReceivedBlobs
 from shared.seeds.decisions import Decisions
 from shared.seeds.sampler import Frequencies

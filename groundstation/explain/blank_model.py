@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.language_model.vocabulary import Vocabulary
 
 
 @dataclass

@@ -9,8 +9,8 @@ from groundstation.explain.attribution import HUNKS, FileTold, HunkTold, Writing
 from groundstation.replay.record import Decided
 from shared.errors import RegenerationError
 from shared.lines import split_lines
+from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.prompts.textform import TextForm
-from shared.prompts.vocabulary import Vocabulary
 from shared.tree import Change
 
 AROUND = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokenizers import Tokenizer
 
 from groundstation.models.source import SourceModel
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.language_model.vocabulary import Vocabulary
 
 
 def vocabulary_of(source: SourceModel) -> Vocabulary:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from shared.message.recipe import Recipe
 from shared.message.wire import Message
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.regenerate import Budget, Regenerated, regenerate
 from shared.seeds.decisions import Decisions
 from shared.terminal import Report, silent

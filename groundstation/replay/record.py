@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from groundstation.replay.observe import regenerate_observed
 from shared.message.wire import Message
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.regenerate import Regenerated
 from shared.seeds.decisions import Decisions
 from shared.seeds.sampler import Frequencies, most_frequent, symbol_interval

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from groundstation.replay.observe import regenerate_observed
 from shared.message.recipe import Recipe
 from shared.message.wire import Message
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.seeds.coins import SeedSource, seed_to_bytes
 from shared.seeds.decisions import Decisions
 from shared.seeds.interval import IntervalEncoder

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.prompts.model import Session
-from shared.prompts.wrapped import WrappedModel
+from shared.prompts.language_model.model import Session
+from shared.prompts.language_model.wrapped import WrappedModel
 
 KEPT_ROWS = 1536
 """Rows of logits that are remembered; of 49,152 tokens each, they take 600 MB."""

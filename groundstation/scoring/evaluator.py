@@ -8,7 +8,7 @@ from typing import Protocol
 
 from groundstation.scoring.candidate import Candidate, Problem
 from groundstation.scoring.score import Counted, Result, cost, count
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 
 
 class Evaluator(Protocol):

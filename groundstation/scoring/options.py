@@ -10,10 +10,10 @@ from shared.lines import line_edits
 from shared.prompts.changeset import Codec, FilePlan
 from shared.prompts.context.layouts import printable_path
 from shared.prompts.inside import fits_inside
+from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.prompts.loci import MAX_REMOVED_LINES, MAX_WRITTEN_LINES
 from shared.prompts.rewrite import Hunk
 from shared.prompts.textform import TextForm
-from shared.prompts.vocabulary import Vocabulary
 from shared.tree import Change, ChangeKind
 
 MAX_MODEL_BYTES = 48_000

@@ -10,7 +10,7 @@ from groundstation.scoring.options import Options
 from shared.errors import RegenerationError
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.context.transcripts import Desk
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.prompts.settings import Settings
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionCounter

@@ -18,10 +18,10 @@ from shared.prompts.blocks import text_lines
 from shared.prompts.changeset import Codec, FilePlan
 from shared.prompts.context.excerpts import MAX_REFERENCES, Reference, Site
 from shared.prompts.context.hint import MAX_TOKENS
+from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.prompts.lineform import WORD
 from shared.prompts.nearness import query_of, query_of_path
 from shared.prompts.settings import Settings
-from shared.prompts.vocabulary import Vocabulary
 from shared.tree import Tree
 
 MOST_CANDIDATES = 8

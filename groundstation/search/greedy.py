@@ -39,8 +39,8 @@ from shared.errors import InputError
 from shared.lines import split_lines
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.context.transcripts import Desk
+from shared.prompts.language_model.model import LanguageModel
 from shared.prompts.lineform import WORD
-from shared.prompts.model import LanguageModel
 from shared.regenerate import ReceivedBlobs
 from shared.seeds.decisions import DecisionCounter
 from shared.seeds.sampler import Frequencies, most_frequent

@@ -13,9 +13,9 @@ from groundstation.scoring.options import Options
 from shared.lines import split_lines
 from shared.prompts.changeset import FilePlan
 from shared.prompts.inside import fits_inside
+from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.prompts.rewrite import Hunk
 from shared.prompts.textform import TextForm
-from shared.prompts.vocabulary import Vocabulary
 
 MOST_SLIDES = 4
 """Places tried on either side of a hunk."""

@@ -33,7 +33,7 @@ from groundstation.search.steps import (
 )
 from shared.prompts.changeset import Codec
 from shared.prompts.context.excerpts import Reference
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.terminal import Report
 
 

@@ -11,6 +11,7 @@ from groundstation.scoring.candidate import Candidate
 from groundstation.scoring.options import Options
 from groundstation.search.hunk_variants import variants
 from shared.prompts.changeset import Codec, FilePlan
+from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.prompts.rewrite import Hunk
 from shared.prompts.settings import (
     INVERSE_TEMPERATURES,
@@ -20,7 +21,6 @@ from shared.prompts.settings import (
     Settings,
     Shape,
 )
-from shared.prompts.vocabulary import Vocabulary
 
 T = TypeVar("T")
 

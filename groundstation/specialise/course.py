@@ -10,8 +10,8 @@ import numpy as np
 
 from groundstation.corpus.pairs import TextPair
 from groundstation.specialise.examples import Example, examples
+from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.prompts.settings import LINES_AFTER, LINES_BEFORE, Settings, Shape
-from shared.prompts.vocabulary import Vocabulary
 from shared.tree import Entry, Mode, Tree
 
 CHUNK = 48

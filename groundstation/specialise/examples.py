@@ -19,10 +19,10 @@ from groundstation.scoring.options import options
 from shared.errors import RegenerationError
 from shared.prompts.changeset import transcribe
 from shared.prompts.context.transcripts import Desk
-from shared.prompts.model import LanguageModel
-from shared.prompts.recall import ONE, Recall, Recollection
+from shared.prompts.language_model.model import LanguageModel
+from shared.prompts.language_model.ngrams import ONE, Recall, Recollection
+from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.prompts.settings import Settings
-from shared.prompts.vocabulary import Vocabulary
 from shared.regenerate import ReceivedBlobs
 from shared.seeds.decisions import DecisionCounter
 from shared.seeds.sampler import Frequencies

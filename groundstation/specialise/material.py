@@ -16,7 +16,7 @@ from groundstation.corpus.selection import Limits as Taken
 from groundstation.specialise.course import VALIDATED, Limits, batched, pieces
 from groundstation.specialise.run import Validation
 from shared.errors import InputError
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.terminal import Report, silent
 
 HELD_BACK = 8

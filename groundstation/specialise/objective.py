@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from groundstation.specialise.examples import Example
-from shared.prompts.recall import BY_CERTAINTY, MOST, MOST_CERTAIN
+from shared.prompts.language_model.ngrams import BY_CERTAINTY, MOST, MOST_CERTAIN
 
 
 def token_bits(network: Any, head: Any, batch: Sequence[Example]) -> Any:
@@ -55,7 +55,7 @@ def token_bits(network: Any, head: Any, batch: Sequence[Example]) -> Any:
 
 
 def mixed_bits(log_p: Any, wanted: Any, recalled: Any, assigned: Any, score: Any) -> Any:
-    """The cost of tokens after mixing (``shared.prompts.recall.Recall.mix``).
+    """The cost of tokens after mixing (``shared.prompts.language_model.ngrams.Recall.mix``).
 
     Args:
         log_p: float32 [n, vocab], natural logarithms of the model's distribution.

@@ -13,7 +13,7 @@ from groundstation.suggest.proof import Judge
 from groundstation.suggest.proposals import Kind, Proposal, with_proposals
 from groundstation.suggest.scoring import Cost, Scorer
 from shared.errors import InputError
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.terminal import Report, silent
 from shared.tree import Tree
 

@@ -10,7 +10,7 @@ import numpy as np
 from groundstation.authoring.author import Effort, author
 from groundstation.scoring.cached_model import ReusingModel, ReusingSession
 from shared.errors import RehydrationError
-from shared.prompts.model import LanguageModel, Session
+from shared.prompts.language_model.model import LanguageModel, Session
 from shared.tree import Tree
 
 _BEAM = 6

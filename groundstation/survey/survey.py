@@ -25,7 +25,7 @@ from shared.diff import unified_diff
 from shared.errors import InputError, RehydrationError
 from shared.message.codec_version import CODEC
 from shared.message.wire import WIRE_VERSION
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.terminal import Report, silent
 
 DEFAULT_LIMIT = 20

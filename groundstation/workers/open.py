@@ -23,7 +23,7 @@ from groundstation.scoring.score import Result, count
 from shared.errors import InputError
 from shared.exact.kernels import usable_cores
 from shared.exact.pin import load_pin, resolve_pin
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.system.processes import begin_worker, unheard_interrupts
 from shared.tree import Entry, Tree
 

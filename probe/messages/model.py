@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from probe.messages.apply import Regenerator
-    from shared.prompts.model import LanguageModel
-    from shared.prompts.pinned import PinnedModel
+    from shared.prompts.language_model.model import LanguageModel
+    from shared.prompts.language_model.pinned import PinnedModel
     from shared.regenerate import Budget, Regenerated
 
 
@@ -71,7 +71,7 @@ def regenerator(
 
     def follow(message: Message, baseline: Tree) -> Regenerated:
         from shared.prompts.caches import forget_kept
-        from shared.prompts.metered import MeteredModel, Work
+        from shared.prompts.language_model.metered import MeteredModel, Work
         from shared.regenerate import regenerate
 
         work, began_s = Work(), time.process_time()
@@ -94,7 +94,7 @@ def regenerator(
 
     def open_model(stack: ExitStack) -> PinnedModel:
         from shared.exact.pin import load_pin
-        from shared.prompts.pinned import PinnedModel
+        from shared.prompts.language_model.pinned import PinnedModel
 
         pin = load_pin(Path(config.model), expected=bytes.fromhex(config.pin))
         without_cache(pin.tokenizer())

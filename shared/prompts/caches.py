@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 from shared.prompts.blocks import blocks, text_lines, words_of_text
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.language_model.vocabulary import Vocabulary
 
 
 def forget_kept() -> None:

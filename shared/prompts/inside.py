@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.seeds.decisions import Decisions
 
 MAX_TOKENS = 64

@@ -13,7 +13,7 @@ from shared.auth.rotation import DOMAIN_1
 from shared.digest import sha256
 from shared.message.envelope import Limits, sign
 from shared.message.wire import encode_message
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.tree import Entry, Mode, Tree
 from sims.hil.recipes import written
 

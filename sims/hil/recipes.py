@@ -10,7 +10,7 @@ from shared.digest import sha256
 from shared.message.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.prompts.changeset import FilePlan, transcribe
 from shared.prompts.context.transcripts import Desk
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.prompts.settings import Settings
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionWriter

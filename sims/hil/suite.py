@@ -25,7 +25,7 @@ from shared.auth.keys import to_text, trusted
 from shared.errors import InputError, words_of
 from shared.files import replace_file
 from shared.message.wire import Message
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.regenerate import Regenerated, regenerate
 from shared.tree import Tree, write_tree
 from shared.untrusted import PARSING_FAULTS, json_value, read_at_most

@@ -64,7 +64,7 @@ def test_json_is_read_in_one_place() -> None:
         and node.value.id == "json"
     }
     # the second reads what the tokenizers library has just written
-    assert found == {"shared/untrusted.py", "shared/prompts/vocabulary.py"}
+    assert found == {"shared/untrusted.py", "shared/prompts/language_model/vocabulary.py"}
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ from shared.exact.pin import Pin, load_pin
 from shared.message.checks import Record, authenticate
 from shared.message.envelope import Limits, parse_envelope
 from shared.message.wire import decode_message, encode_message
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.regenerate import Budget, regenerate
 
 CORPUS = Path(__file__).parent / "corpus"

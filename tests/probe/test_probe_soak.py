@@ -30,7 +30,7 @@ from shared.errors import (
 )
 from shared.message.checks import Record, authenticate, check_baseline, check_patch, check_pin
 from shared.message.envelope import check_size
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.regenerate import regenerate
 from shared.tree import Tree
 from sims.hil.ground import Ear, Framer, Said

@@ -27,7 +27,7 @@ from probe.trees.onboard import open_probe
 from shared.exact import reference
 from shared.exact.pin import load_pin
 from shared.message.wire import decode_message, encode_message
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.regenerate import Regenerated, regenerate
 
 

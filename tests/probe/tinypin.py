@@ -7,7 +7,7 @@ from world import plan, recipe
 from groundstation.scoring.options import options
 from shared.exact.pin import Pin
 from shared.message.recipe import Recipe
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.tree import Tree
 from shared.tree import changes as tree_changes
 from sims.hil.tiny import tiny_pin

@@ -23,7 +23,7 @@ from shared.message.recipe import Recipe
 from shared.message.wire import Message, encode_message
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.context.transcripts import Desk
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.prompts.settings import Settings
 from shared.regenerate import Regenerated, regenerate
 from shared.seeds.coins import SeedSource

@@ -10,7 +10,7 @@ import shared.prompts.context.transcripts as desk_module
 from shared.errors import BudgetExceeded, RegenerationError
 from shared.prompts.context.span import Span
 from shared.prompts.context.transcripts import Desk
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.prompts.settings import RECALL_SHIFTS, Settings
 from shared.regenerate import regenerate
 from shared.seeds.coins import SeedSource

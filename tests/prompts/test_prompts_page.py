@@ -14,11 +14,11 @@ from shared.prompts import (
     naming,
     nearness,
     new_file,
-    recall,
     settings,
 )
 from shared.prompts.context import excerpts, hint, layouts, preface
 from shared.prompts.context.transcript import FORBIDDEN_TOKENS
+from shared.prompts.language_model import ngrams
 from shared.prompts.loci_tables import TABLES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text()
@@ -114,10 +114,10 @@ def test_languages() -> None:
 
 
 def test_recall() -> None:
-    assert numbers("recall_order") == list(recall._BY_ORDER)
-    assert numbers("recall_seen") == list(recall._BY_SEEN)
-    assert numbers("octave") == list(recall._OCTAVE)
-    signed = f"{-recall.BY_CERTAINTY} * certainty + seen[bits(n) - 1] + {recall._ALONE} if u = 1"
+    assert numbers("recall_order") == list(ngrams._BY_ORDER)
+    assert numbers("recall_seen") == list(ngrams._BY_SEEN)
+    assert numbers("octave") == list(ngrams._OCTAVE)
+    signed = f"{-ngrams.BY_CERTAINTY} * certainty + seen[bits(n) - 1] + {ngrams._ALONE} if u = 1"
     assert f"order[K] - {signed}" in TEXT
 
 

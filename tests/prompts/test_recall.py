@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_codec import vocabulary
 
-from shared.prompts import recall
-from shared.prompts.recall import ORDERS, Recall
+from shared.prompts.language_model import ngrams
+from shared.prompts.language_model.ngrams import ORDERS, Recall
 
 WORDS = vocabulary()
 SIZE = len(WORDS.spelling)
@@ -147,5 +147,5 @@ def test_texts_are_read_as_tokens_and_what_cannot_be_spelled_is_left_out() -> No
 
 
 def test_the_tables_are_those_of_the_page() -> None:
-    assert recall._BY_ORDER == (-43, -35, -28, -27, -19)
-    assert (recall.BY_CERTAINTY, recall._ALONE, recall._BY_SEEN) == (-5, 15, (0, 9, 12, 12))
+    assert ngrams._BY_ORDER == (-43, -35, -28, -27, -19)
+    assert (ngrams.BY_CERTAINTY, ngrams._ALONE, ngrams._BY_SEEN) == (-5, 15, (0, 9, 12, 12))

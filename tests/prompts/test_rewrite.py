@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_codec import random_model
 
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
 from shared.prompts.rewrite import Hunk, apply_hunks
 from shared.prompts.settings import Settings, Shape
 

@@ -16,8 +16,8 @@ from tiny_codec import bigram_model, random_model, vocabulary
 from shared.errors import RegenerationError
 from shared.prompts.context.span import Span
 from shared.prompts.context.transcript import Transcript
-from shared.prompts.model import LanguageModel
-from shared.prompts.recall import Recall
+from shared.prompts.language_model.model import LanguageModel
+from shared.prompts.language_model.ngrams import Recall
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionReader
 

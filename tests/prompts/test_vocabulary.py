@@ -12,7 +12,7 @@ from tiny_codec import MERGES, MISSING, SPECIAL, tokenizer, vocabulary
 from tokenizers import Tokenizer
 
 from shared.errors import PinError
-from shared.prompts.vocabulary import Vocabulary, byte_alphabet
+from shared.prompts.language_model.vocabulary import Vocabulary, byte_alphabet
 
 WORDS = (vocabulary(), vocabulary(words=True))
 PLAIN = WORDS[0]

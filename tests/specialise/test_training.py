@@ -32,7 +32,7 @@ from groundstation.specialise.run import Run, Validation
 from shared.errors import InputError, PinError
 from shared.prompts.changeset import transcribe
 from shared.prompts.context.transcripts import Desk
-from shared.prompts.pinned import PinnedModel
+from shared.prompts.language_model.pinned import PinnedModel
 from shared.prompts.settings import Settings
 from shared.regenerate import ReceivedBlobs
 from shared.seeds.decisions import DecisionCounter

@@ -32,7 +32,7 @@ from shared.message.codec_version import CODEC  # noqa: E402
 from shared.message.envelope import sign  # noqa: E402
 from shared.message.wire import encode_message  # noqa: E402
 from shared.prompts.context.excerpts import Reference  # noqa: E402
-from shared.prompts.model import LanguageModel  # noqa: E402
+from shared.prompts.language_model.model import LanguageModel  # noqa: E402
 from shared.prompts.settings import Settings, Shape  # noqa: E402
 from shared.seeds.coins import SeedSource  # noqa: E402
 from shared.tree import Entry, Mode, Tree, path_bytes  # noqa: E402

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from shared.errors import RegenerationError
 from shared.prompts.context.span import Span
-from shared.prompts.model import LanguageModel, Session
-from shared.prompts.recall import ORDERS, Recall
+from shared.prompts.language_model.model import LanguageModel, Session
+from shared.prompts.language_model.ngrams import ORDERS, Recall
 from shared.seeds.decisions import Decisions
 
 FORBIDDEN_TOKENS = 48

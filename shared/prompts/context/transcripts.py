@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from shared.errors import RegenerationError
 from shared.prompts.blocks import text_lines
 from shared.prompts.context.transcript import Transcript
-from shared.prompts.model import LanguageModel
+from shared.prompts.language_model.model import LanguageModel
+from shared.prompts.language_model.ngrams import Recall
 from shared.prompts.nearness import near_files
-from shared.prompts.recall import Recall
 from shared.prompts.settings import Settings
 from shared.tree import Tree
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.prompts.model import LanguageModel, Session
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.language_model.model import LanguageModel, Session
+from shared.prompts.language_model.vocabulary import Vocabulary
 
 
 @dataclass
 class WrappedModel:
-    """Another model; see ``shared.prompts.model.LanguageModel``.
+    """Another model; see ``shared.prompts.language_model.model.LanguageModel``.
 
     Attributes:
         model: does the work.
@@ -57,7 +57,7 @@ class WrappedModel:
 
 @dataclass
 class WrappedSession:
-    """Another session; see ``shared.prompts.model.Session``.
+    """Another session; see ``shared.prompts.language_model.model.Session``.
 
     Attributes:
         inner: reads.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shared.exact.bounds import Shape
 from shared.exact.work import multiply_adds
-from shared.prompts.wrapped import WrappedModel, WrappedSession
+from shared.prompts.language_model.wrapped import WrappedModel, WrappedSession
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Work:
 
 @dataclass
 class MeteredModel(WrappedModel):
-    """Another model, whose sessions count; see ``shared.prompts.model.LanguageModel``.
+    """Another model, whose sessions count; see ``language_model.model.LanguageModel``.
 
     Attributes:
         shape: of the model.

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from shared.exact import arithmetic
 from shared.exact.pin import Pin
 from shared.exact.transformer import Session, Transformer
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.language_model.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
 class PinnedModel:
-    """The language model of a pin; see ``shared.prompts.model.LanguageModel``."""
+    """The language model of a pin; see ``shared.prompts.language_model.model.LanguageModel``."""
 
     digest: bytes
     vocabulary: Vocabulary

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.prompts.vocabulary import Vocabulary
+from shared.prompts.language_model.vocabulary import Vocabulary
 
 ORDERS = 5
 """Tokens of context at most."""
