@@ -1,4 +1,4 @@
-"""Fits the weights of ``shared/prompts/loci.py`` to changes between releases of other packages.
+"""Fits the weights of hunk places to changes between releases of other packages.
 
     python -m benchmarks.fit.hunk_places            # fits to fit_releases.csv, prints tables
     python -m benchmarks.fit.hunk_places --draw c --archive sdist PACKAGE [PACKAGE ...]   # rows
@@ -23,8 +23,8 @@ from benchmarks.patches.pairs import Pair
 from benchmarks.patches.sampling import rank
 from shared.lines import line_edits
 from shared.prompts.lineform import KINDS, OPENINGS
-from shared.prompts.loci import LocusRanker
-from shared.prompts.loci_tables import TABLES
+from shared.prompts.places.hunk_place_tables import TABLES
+from shared.prompts.places.hunk_places import LocusRanker
 from shared.prompts.rewrite import Hunk
 from shared.prompts.textform import TextForm
 from shared.terminal import progress
@@ -224,7 +224,7 @@ def report(files: Sequence[FileEvents]) -> Iterator[str]:
     for choice, named in tables.items():
         for name, table in named.items():
             yield f"{choice} {name}: {table}"
-    yield f"these tables are those of shared/prompts/loci_tables.py: {tables == tables_in_use()}"
+    yield f"these tables are those of hunk_place_tables.py: {tables == tables_in_use()}"
     for choice in SIZES:
         bits = fitted_bits(files, choice)
         yield f"bits of {choice}, fitted to other packages: {bits.mean():.3f} of {bits.size}"

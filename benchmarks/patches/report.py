@@ -55,8 +55,8 @@ def _report(runs: Sequence[Run]) -> Iterator[str]:
     yield "number left out, the usual figure; `zstd-dict` leaves out 5 bytes more of its frame."
     yield "PPMd is given twice: as published elsewhere, size of old and added text less size of"
     yield "old text, which nobody can decode; and `ppmd-primed`, a message that decodes."
-    yield "The weights of loci and of line counts (`shared/prompts/loci_tables.py`) and of"
-    yield "what is recalled (`recall.py`) were fitted to releases of other packages"
+    yield "The weights of hunk places and line counts (`hunk_place_tables.py`) and of n-grams"
+    yield "(`ngrams.py`) were fitted to releases of other packages"
     yield "(`benchmarks/fit`)."
     yield f"Machine: {platform.machine()}, Python {platform.python_version()}."
     for run in runs:

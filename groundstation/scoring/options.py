@@ -9,9 +9,9 @@ from shared.diff import zstd_delta
 from shared.lines import line_edits
 from shared.prompts.changeset import Codec, FilePlan
 from shared.prompts.context.layouts import printable_path
-from shared.prompts.inside import fits_inside
 from shared.prompts.language_model.vocabulary import Vocabulary
-from shared.prompts.loci import MAX_REMOVED_LINES, MAX_WRITTEN_LINES
+from shared.prompts.places.hunk_places import MAX_REMOVED_LINES, MAX_WRITTEN_LINES
+from shared.prompts.places.within_line import fits_inside
 from shared.prompts.rewrite import Hunk
 from shared.prompts.textform import TextForm
 from shared.tree import Change, ChangeKind

@@ -12,8 +12,8 @@ from dataclasses import replace
 from groundstation.scoring.options import Options
 from shared.lines import split_lines
 from shared.prompts.changeset import FilePlan
-from shared.prompts.inside import fits_inside
 from shared.prompts.language_model.vocabulary import Vocabulary
+from shared.prompts.places.within_line import fits_inside
 from shared.prompts.rewrite import Hunk
 from shared.prompts.textform import TextForm
 

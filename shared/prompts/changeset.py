@@ -19,8 +19,8 @@ from shared.prompts.context.excerpts import Reference
 from shared.prompts.context.preface import Preface, PrefaceWriter
 from shared.prompts.context.transcripts import Desk
 from shared.prompts.frequencies import transcribe_count, weights
-from shared.prompts.naming import transcribe_path
 from shared.prompts.new_file import compose
+from shared.prompts.places.paths import transcribe_path
 from shared.prompts.rewrite import Hunk, apply_hunks, rewrite
 from shared.prompts.settings import Settings, transcribe_settings
 from shared.prompts.textform import TextForm

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from shared.prompts.context.layouts import Window, open_window
 from shared.prompts.context.transcript import Transcript
 from shared.prompts.frequencies import weights
-from shared.prompts.inside import transcribe_inside
-from shared.prompts.loci import LocusRanker
+from shared.prompts.places.hunk_places import LocusRanker
+from shared.prompts.places.within_line import transcribe_inside
 from shared.prompts.settings import Settings
 from shared.seeds.decisions import Decisions
 

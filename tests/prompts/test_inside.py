@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_codec import vocabulary
 
-from shared.prompts.inside import MAX_TOKENS, fits_inside, pieces, transcribe_inside
+from shared.prompts.places.within_line import MAX_TOKENS, fits_inside, pieces, transcribe_inside
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionReader, DecisionWriter
 

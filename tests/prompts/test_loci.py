@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.prompts import loci
 from shared.prompts.lineform import indent, kind_of_line, opening_word
-from shared.prompts.loci import LocusRanker
-from shared.prompts.loci_tables import TABLES
+from shared.prompts.places import hunk_places
+from shared.prompts.places.hunk_place_tables import TABLES
+from shared.prompts.places.hunk_places import LocusRanker
 from shared.seeds.interval import MAX_TOTAL
 
 LINES = [
@@ -238,7 +238,7 @@ def test_every_row_of_every_table_is_in_reach_of_the_octaves() -> None:
     for choice, offset in (("start", 96), ("removed", 128), ("written", 128)):
         for extreme in (min, max):
             total = offset + sum(extreme(table.tolist()) for table in TABLES[choice].values())
-            clipped = min(max(total, 0), loci._LARGEST)
+            clipped = min(max(total, 0), hunk_places._LARGEST)
             assert 256 <= plain_weight(clipped) < 1 << 37
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tree_pairs import PATHS
 
 from shared.errors import RegenerationError
-from shared.prompts.naming import MAX_PATH_BYTES, transcribe_path
+from shared.prompts.places.paths import MAX_PATH_BYTES, transcribe_path
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionCounter, DecisionReader, DecisionWriter
 from shared.tree import path_bytes

@@ -5,21 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from shared.prompts import (
-    blocks,
-    changeset,
-    inside,
-    lineform,
-    loci,
-    naming,
-    nearness,
-    new_file,
-    settings,
-)
+from shared.prompts import blocks, changeset, lineform, nearness, new_file, settings
 from shared.prompts.context import excerpts, hint, layouts, preface
 from shared.prompts.context.transcript import FORBIDDEN_TOKENS
 from shared.prompts.language_model import ngrams
-from shared.prompts.loci_tables import TABLES
+from shared.prompts.places import hunk_places, paths, within_line
+from shared.prompts.places.hunk_place_tables import TABLES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text()
 TEXT = " ".join(PAGE.split())
@@ -41,11 +32,11 @@ def test_loci() -> None:
     assert set(re.findall(r"```numbers (\w+)", PAGE)) == {*tables, "octave", *recalled}
     listed = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ", PAGE, re.MULTILINE)
     assert set(tables) <= {name.strip("`") for row in listed for name in row.split(", ")}
-    assert numbers("octave") == loci._OCTAVE.tolist()
+    assert numbers("octave") == hunk_places._OCTAVE.tolist()
     assert numbers("octave") == [round(256 * 2 ** (k / 8)) for k in range(8)]
-    assert f"+ {loci._OFFSET}, held within 0 to {loci._LARGEST}" in TEXT
-    assert TEXT.count(f"+ {loci._MIDDLE}, held within 0 to {loci._LARGEST}") == 2
-    assert f"divided by {loci._LINES_PER_FIRST_END} before the first hunk" in TEXT
+    assert f"+ {hunk_places._OFFSET}, held within 0 to {hunk_places._LARGEST}" in TEXT
+    assert TEXT.count(f"+ {hunk_places._MIDDLE}, held within 0 to {hunk_places._LARGEST}") == 2
+    assert f"divided by {hunk_places._LINES_PER_FIRST_END} before the first hunk" in TEXT
 
 
 def test_first_words_are_those_of_the_list() -> None:
@@ -80,7 +71,7 @@ def test_letters_of_paths() -> None:
     for letters, added in re.findall(r"^\| `(\S+)` \| (\d+) \|$", PAGE, re.MULTILINE):
         for letter in letters.encode():
             weights[letter] += int(added)
-    assert naming._LETTERS.tolist() == weights
+    assert paths._LETTERS.tolist() == weights
 
 
 def test_settings() -> None:
@@ -96,10 +87,10 @@ def _listed(values: tuple[float, ...]) -> str:
 
 
 def test_tokens_and_limits() -> None:
-    assert inside._TOKEN_WEIGHTS.tolist() == [
+    assert within_line._TOKEN_WEIGHTS.tolist() == [
         60, *(1024 // (n * (n + 1)) + 1 for n in range(1, 65))
     ]  # fmt: skip
-    assert loci.MAX_REMOVED_LINES == loci.MAX_WRITTEN_LINES == 4000
+    assert hunk_places.MAX_REMOVED_LINES == hunk_places.MAX_WRITTEN_LINES == 4000
     assert new_file.MAX_LINES == 65_536
     assert f"more than {FORBIDDEN_TOKENS} tokens: nothing is done" in TEXT
 

@@ -14,7 +14,7 @@ from shared.lines import split_lines
 from shared.prompts.context.span import Span
 from shared.prompts.context.transcript import Transcript
 from shared.prompts.frequencies import weights
-from shared.prompts.inside import Inside
+from shared.prompts.places.within_line import Inside
 from shared.prompts.settings import Shape
 from shared.seeds.decisions import Decisions
 

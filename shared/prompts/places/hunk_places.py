@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from shared.prompts.likeness import Likeness
 from shared.prompts.lineform import KINDS, Lineforms
-from shared.prompts.loci_tables import TABLES
+from shared.prompts.places.hunk_place_tables import TABLES
 
 Ints = NDArray[np.int64]
 

@@ -1,0 +1,1 @@
+"""Where changes sit: hunks, spans within lines, paths."""
