@@ -30,7 +30,7 @@ from shared.message.wire import encode_message
 from shared.prompts.changeset import Codec
 from shared.prompts.rewrite import Hunk, apply_hunks
 from shared.prompts.settings import Settings, Shape
-from shared.prompts.textform import TextForm
+from shared.prompts.text.line_endings import TextForm
 from shared.terminal import silent
 
 MODEL = random_model(1, positions=4096)

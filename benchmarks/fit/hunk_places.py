@@ -22,11 +22,11 @@ from benchmarks.fit.releases import draw_steps, format_steps, load_steps, read_s
 from benchmarks.patches.pairs import Pair
 from benchmarks.patches.sampling import rank
 from shared.lines import line_edits
-from shared.prompts.lineform import KINDS, OPENINGS
 from shared.prompts.places.hunk_place_tables import TABLES
 from shared.prompts.places.hunk_places import LocusRanker
 from shared.prompts.rewrite import Hunk
-from shared.prompts.textform import TextForm
+from shared.prompts.text.line_class import KINDS, OPENINGS
+from shared.prompts.text.line_endings import TextForm
 from shared.terminal import progress
 
 MAX_LINES = 6000

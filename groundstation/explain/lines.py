@@ -10,7 +10,7 @@ from groundstation.replay.record import Decided
 from shared.errors import RegenerationError
 from shared.lines import split_lines
 from shared.prompts.language_model.vocabulary import Vocabulary
-from shared.prompts.textform import TextForm
+from shared.prompts.text.line_endings import TextForm
 from shared.tree import Change
 
 AROUND = 3

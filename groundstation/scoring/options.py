@@ -13,7 +13,7 @@ from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.prompts.places.hunk_places import MAX_REMOVED_LINES, MAX_WRITTEN_LINES
 from shared.prompts.places.within_line import fits_inside
 from shared.prompts.rewrite import Hunk
-from shared.prompts.textform import TextForm
+from shared.prompts.text.line_endings import TextForm
 from shared.tree import Change, ChangeKind
 
 MAX_MODEL_BYTES = 48_000

@@ -14,14 +14,14 @@ from groundstation.scoring.candidate import Candidate, Problem
 from groundstation.scoring.options import Options
 from groundstation.scoring.score import Score
 from groundstation.search.retrieval import Definition, Wanted, rank
-from shared.prompts.blocks import text_lines
 from shared.prompts.changeset import Codec, FilePlan
 from shared.prompts.context.excerpts import MAX_REFERENCES, Reference, Site
 from shared.prompts.context.hint import MAX_TOKENS
 from shared.prompts.language_model.vocabulary import Vocabulary
-from shared.prompts.lineform import WORD
-from shared.prompts.nearness import query_of, query_of_path
 from shared.prompts.settings import Settings
+from shared.prompts.text.blocks import text_lines
+from shared.prompts.text.file_similarity import query_of, query_of_path
+from shared.prompts.text.line_class import WORD
 from shared.tree import Tree
 
 MOST_CANDIDATES = 8

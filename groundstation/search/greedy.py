@@ -40,7 +40,7 @@ from shared.lines import split_lines
 from shared.prompts.changeset import Codec, FilePlan, transcribe
 from shared.prompts.context.transcripts import Desk
 from shared.prompts.language_model.model import LanguageModel
-from shared.prompts.lineform import WORD
+from shared.prompts.text.line_class import WORD
 from shared.regenerate import ReceivedBlobs
 from shared.seeds.decisions import DecisionCounter
 from shared.seeds.sampler import Frequencies, most_frequent

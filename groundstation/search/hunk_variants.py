@@ -15,7 +15,7 @@ from shared.prompts.changeset import FilePlan
 from shared.prompts.language_model.vocabulary import Vocabulary
 from shared.prompts.places.within_line import fits_inside
 from shared.prompts.rewrite import Hunk
-from shared.prompts.textform import TextForm
+from shared.prompts.text.line_endings import TextForm
 
 MOST_SLIDES = 4
 """Places tried on either side of a hunk."""

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from groundstation.syntax import Language, language_of, parse
-from shared.prompts.blocks import MAX_BLOCK_LINES, text_lines
-from shared.prompts.lineform import WORD
-from shared.prompts.nearness import MAX_FILE_BYTES, MAX_FILES
+from shared.prompts.text.blocks import MAX_BLOCK_LINES, text_lines
+from shared.prompts.text.file_similarity import MAX_FILE_BYTES, MAX_FILES
+from shared.prompts.text.line_class import WORD
 from shared.tree import Tree, path_bytes
 
 WINDOW_LINES = 16

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 
-from shared.prompts.blocks import blocks, text_lines, words_of_text
 from shared.prompts.language_model.vocabulary import Vocabulary
+from shared.prompts.text.blocks import blocks, text_lines, words_of_text
 
 
 def forget_kept() -> None:

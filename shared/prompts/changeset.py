@@ -23,7 +23,7 @@ from shared.prompts.new_file import compose
 from shared.prompts.places.paths import transcribe_path
 from shared.prompts.rewrite import Hunk, apply_hunks, rewrite
 from shared.prompts.settings import Settings, transcribe_settings
-from shared.prompts.textform import TextForm
+from shared.prompts.text.line_endings import TextForm
 from shared.seeds.decisions import Decisions
 from shared.tree import ChangeKind, Entry, Mode, Tree
 

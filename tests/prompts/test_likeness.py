@@ -9,7 +9,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.prompts.likeness import Likeness
+from shared.prompts.text.line_similarity import Likeness
 
 
 def degrees(lines: list[bytes], compared: Sequence[int]) -> list[int]:

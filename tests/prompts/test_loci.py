@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.prompts.lineform import indent, kind_of_line, opening_word
 from shared.prompts.places import hunk_places
 from shared.prompts.places.hunk_place_tables import TABLES
 from shared.prompts.places.hunk_places import LocusRanker
+from shared.prompts.text.line_class import indent, kind_of_line, opening_word
 from shared.seeds.interval import MAX_TOTAL
 
 LINES = [

@@ -17,13 +17,13 @@ from groundstation.scoring.options import options
 from groundstation.search.excerpts import site_of
 from shared.diff import unified_diff
 from shared.errors import RegenerationError, RehydrationError
-from shared.prompts.blocks import MAX_BLOCK_LINES, block_end, blocks, text_lines
 from shared.prompts.changeset import FilePlan
 from shared.prompts.context.excerpts import MAX_REFERENCES, Reference, ranked_weight
 from shared.prompts.context.hint import MAX_TOKENS
 from shared.prompts.context.preface import NONE_WEIGHTS
-from shared.prompts.nearness import query_of, rank_blocks, rank_files
 from shared.prompts.settings import Settings, Shape
+from shared.prompts.text.blocks import MAX_BLOCK_LINES, block_end, blocks, text_lines
+from shared.prompts.text.file_similarity import query_of, rank_blocks, rank_files
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionCounter
 from shared.tree import Entry, Mode, Tree, changes

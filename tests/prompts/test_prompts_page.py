@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from shared.prompts import blocks, changeset, lineform, nearness, new_file, settings
+from shared.prompts import changeset, new_file, settings
 from shared.prompts.context import excerpts, hint, layouts, preface
 from shared.prompts.context.transcript import FORBIDDEN_TOKENS
 from shared.prompts.language_model import ngrams
 from shared.prompts.places import hunk_places, paths, within_line
 from shared.prompts.places.hunk_place_tables import TABLES
+from shared.prompts.text import blocks, file_similarity, line_class
 
 PAGE = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text()
 TEXT = " ".join(PAGE.split())
@@ -42,18 +43,18 @@ def test_loci() -> None:
 def test_first_words_are_those_of_the_list() -> None:
     (listed,) = re.findall(r"```words opening\n(.*?)\n```", PAGE, re.DOTALL)
     words = listed.split()
-    assert len(words) == lineform.OPENINGS - 2
+    assert len(words) == line_class.OPENINGS - 2
     for index, word in enumerate(words, start=2):
-        assert lineform.opening_word(b"  (" + word.encode() + b" x") == index
-    assert lineform.opening_word(b"imports x") == 1
-    assert lineform.opening_word(b" 12, }") == 0
+        assert line_class.opening_word(b"  (" + word.encode() + b" x") == index
+    assert line_class.opening_word(b"imports x") == 1
+    assert line_class.opening_word(b" 12, }") == 0
 
 
 def test_kinds_of_lines_are_those_of_the_table() -> None:
     """Each beginning that a row lists is of that kind."""
     for kind, rule in re.findall(r"^\| (\d+) \| starts with (.*?) \|$", PAGE, re.MULTILINE):
         for beginning in re.findall(r"`([^`]+)`", rule.partition(", or is")[0]):
-            assert lineform.kind_of_line(beginning.encode() + b"x") == int(kind), beginning
+            assert line_class.kind_of_line(beginning.encode() + b"x") == int(kind), beginning
 
 
 def test_files() -> None:
@@ -125,9 +126,9 @@ def test_what_is_shown_before_a_file() -> None:
     assert f"`{hint.LEAD.decode()}` is given" in TEXT
     assert excerpts._RANKED == 2**24 and excerpts._OTHERS == 2**20
     assert f"weight {excerpts._LENGTH} div (n + 4) + 1, and {excerpts._WHOLE} more" in TEXT
-    assert nearness.MAX_FILE_BYTES == 2**18 and nearness.MAX_BYTES == 2**22
-    assert f"until they are {nearness.MAX_FILES}" in TEXT
-    assert f"counts q = {nearness.NEAR_COUNTS}" in TEXT and nearness.NEAR_LINES == 3
+    assert file_similarity.MAX_FILE_BYTES == 2**18 and file_similarity.MAX_BYTES == 2**22
+    assert f"until they are {file_similarity.MAX_FILES}" in TEXT
+    assert f"counts q = {file_similarity.NEAR_COUNTS}" in TEXT and file_similarity.NEAR_LINES == 3
     assert f"at most {blocks.MAX_BLOCK_LINES} lines in all" in TEXT
     assert blocks.HEADER_COUNTS - 1 == 2
     (listed,) = re.findall(r"```words blocks\n(.*?)\n```", PAGE, re.DOTALL)

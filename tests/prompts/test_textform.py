@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.prompts.textform import TextForm
+from shared.prompts.text.line_endings import TextForm
 
 TEXTS = st.lists(
     st.sampled_from([b"a", b"", b"\r", b"\r\r", b"\n", b"\r\n", b"\xff", b"b\r\n", b"c\n"]),

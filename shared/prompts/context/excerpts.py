@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import RegenerationError
-from shared.prompts.blocks import MAX_BLOCK_LINES, block_end, text_lines
-from shared.prompts.nearness import Query, rank_blocks, rank_files
+from shared.prompts.text.blocks import MAX_BLOCK_LINES, block_end, text_lines
+from shared.prompts.text.file_similarity import Query, rank_blocks, rank_files
 from shared.seeds.decisions import Decisions
 from shared.tree import Tree
 

@@ -17,7 +17,7 @@ from shared.prompts.context.layouts import excerpt
 from shared.prompts.context.transcript import Transcript
 from shared.prompts.context.transcripts import Desk
 from shared.prompts.frequencies import weights
-from shared.prompts.nearness import query_of, query_of_path
+from shared.prompts.text.file_similarity import query_of, query_of_path
 from shared.seeds.decisions import Decisions
 from shared.tree import Tree
 

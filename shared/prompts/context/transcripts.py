@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from shared.errors import RegenerationError
-from shared.prompts.blocks import text_lines
 from shared.prompts.context.transcript import Transcript
 from shared.prompts.language_model.model import LanguageModel
 from shared.prompts.language_model.ngrams import Recall
-from shared.prompts.nearness import near_files
 from shared.prompts.settings import Settings
+from shared.prompts.text.blocks import text_lines
+from shared.prompts.text.file_similarity import near_files
 from shared.tree import Tree
 
 RECALLED_BYTES = 1 << 18

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.prompts.likeness import Likeness
-from shared.prompts.lineform import KINDS, Lineforms
 from shared.prompts.places.hunk_place_tables import TABLES
+from shared.prompts.text.line_class import KINDS, Lineforms
+from shared.prompts.text.line_similarity import Likeness
 
 Ints = NDArray[np.int64]
 

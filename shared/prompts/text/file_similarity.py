@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from shared.prompts.blocks import Block, blocks, text_lines, words_of_text
-from shared.prompts.lineform import WORD
+from shared.prompts.text.blocks import Block, blocks, text_lines, words_of_text
+from shared.prompts.text.line_class import WORD
 from shared.tree import Tree, path_bytes
 
 MAX_FILES = 256

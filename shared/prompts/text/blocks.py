@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.prompts.lineform import WORD, indent, open_brackets
-from shared.prompts.textform import TextForm
+from shared.prompts.text.line_class import WORD, indent, open_brackets
+from shared.prompts.text.line_endings import TextForm
 
 MAX_BLOCK_LINES = 200
 """An excerpt has no more lines."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.prompts.lineform import WORD
+from shared.prompts.text.line_class import WORD
 
 Ints = NDArray[np.int64]
 

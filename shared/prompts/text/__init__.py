@@ -1,0 +1,1 @@
+"""Lines, blocks and files compared."""
