@@ -19,9 +19,9 @@ from shared.tree import Tree
 from sims.campaign import Campaign, Chunk, plan_of
 from sims.endpoints import Memo, Outcome, Spacecraft, scratch
 from sims.mission import Mission
+from sims.random_streams import Streams
 from sims.schema import Settings
 from sims.shipment import Parcel
-from sims.streams import Streams
 from sims.trace import Trace
 from sims.workers import do_all
 

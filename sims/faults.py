@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sims.streams import Stream
+from sims.random_streams import Stream
 
 
 @dataclass(frozen=True)

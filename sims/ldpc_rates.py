@@ -17,7 +17,7 @@ from shared.ccsds.bits import soften
 from shared.ccsds.cltu import ChannelCoding, Coding
 from shared.ccsds.ldpc_codes import LDPC_128_64, LDPC_512_256
 from shared.errors import InputError
-from sims.streams import Streams, natural_log
+from sims.random_streams import Streams, natural_log
 
 TABLE = Path(__file__).parent / "ldpc_rates.csv"
 COLUMNS = ("code", "ber", "codewords", "failed")

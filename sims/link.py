@@ -21,7 +21,7 @@ from shared.ccsds.tc_frame import TcFrame
 from sims.faults import Faults, draw_fate
 from sims.medium import IDLE_BYTES, Bits, Chances, cltu_bits
 from sims.noise import Noise
-from sims.streams import Streams, power
+from sims.random_streams import Streams, power
 from sims.trace import Trace
 from sims.windows import OutageRates, Outages, Passes
 

@@ -19,7 +19,7 @@ from shared.ccsds.link import receive_frames
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import TcFrame, decode_frame
 from sims.noise import Noise, Weather, weather_at, wrong_bits
-from sims.streams import Streams
+from sims.random_streams import Streams
 from sims.survival import survival
 
 IDLE_BYTES = 8

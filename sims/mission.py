@@ -22,8 +22,8 @@ from sims.endpoints import Outcome
 from sims.go_back import GoBack
 from sims.link import Downlink, LinkProfile, Steps, Uplink
 from sims.origin import Later
+from sims.random_streams import Streams
 from sims.strategies import Order, Strategy, blind_order
-from sims.streams import Streams
 from sims.trace import Trace
 
 NEVER = -1.0

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sims.streams import Stream, natural_log, power
+from sims.random_streams import Stream, natural_log, power
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from shared.seeds.decisions import DecisionWriter
 from shared.tree import ChangeKind, Entry, Mode, Tree
 from sims.cargo import Cargo, own_cargo, signed
 from sims.origin import DEFAULT, Origin
-from sims.streams import Streams
+from sims.random_streams import Streams
 
 BASE = Tree({"onboard.conf": Entry(Mode.REGULAR, b"heater = 17\nrate = 160\n")})
 MANIFEST = b'{"note": "no model: messages of a wanted size need none"}\n'

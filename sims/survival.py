@@ -24,7 +24,7 @@ from shared.ccsds.cltu import ChannelCoding, Coding
 from shared.errors import InputError
 from sims.ldpc_rates import codeword_failures
 from sims.noise import Noise
-from sims.streams import power
+from sims.random_streams import power
 
 Matrix = tuple[tuple[float, float], tuple[float, float]]
 """By the state before (rows) and after (columns): 0 good, 1 bad."""

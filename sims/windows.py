@@ -6,7 +6,7 @@ import math
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from sims.streams import Stream
+from sims.random_streams import Stream
 
 
 @dataclass(frozen=True)

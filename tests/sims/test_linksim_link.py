@@ -14,7 +14,7 @@ from shared.ccsds.stack import Stack
 from sims.faults import Fate, Faults, draw_fate
 from sims.link import Downlink, LinkProfile, Uplink
 from sims.noise import Noise
-from sims.streams import Streams
+from sims.random_streams import Streams
 from sims.trace import Trace, clock
 from sims.windows import OutageRates, Outages, Passes
 

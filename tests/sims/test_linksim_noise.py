@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sims.noise import Noise, Weather, weather_at, wrong_bits
-from sims.streams import Streams
+from sims.random_streams import Streams
 
 WHITE = Noise(0.003)
 BURSTS = Noise(0.001, burst_ber=0.4, good_bits=900.0, burst_bits=60.0)

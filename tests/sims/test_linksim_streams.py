@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sims.streams import Stream, Streams, natural_log, power
+from sims.random_streams import Stream, Streams, natural_log, power
 
 _MASK = (1 << 64) - 1
 

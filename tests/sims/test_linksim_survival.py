@@ -15,8 +15,8 @@ from shared.errors import InputError
 from sims.ldpc_rates import codeword_failures, measure
 from sims.medium import Bits, Chances, cltu_bits
 from sims.noise import Noise
+from sims.random_streams import Streams
 from sims.schema import CODINGS
-from sims.streams import Streams
 from sims.survival import survival
 
 SEC, TED = CODINGS["bch"], CODINGS["bch-detect"]
