@@ -24,14 +24,14 @@ from rich.console import Console
 
 from benchmarks.link.page import RATES, Agreement, Speed, page
 from shared.digest import sha256
-from sims.audit import Verdict, audit_cells, audited_run, summed
-from sims.campaign import Campaign
+from sims.campaign.audit import Verdict, audit_cells, audited_run, summed
+from sims.campaign.campaign import Campaign
+from sims.campaign.payloads import prepare
+from sims.campaign.report import as_json, row
+from sims.campaign.workers import fly_all
 from sims.endpoints import Spacecraft, scratch
 from sims.presets import PRESETS
-from sims.report import as_json, row
 from sims.scenario import read_scenario
-from sims.shipment import prepare
-from sims.workers import fly_all
 
 PAGE = Path(__file__).parents[1] / "LINK.md"
 MISHAPS = """

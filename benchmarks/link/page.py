@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from sims.audit import Verdict, summed
+from sims.campaign.audit import Verdict, summed
 from sims.presets import PRESETS
 
 RATES = (1e-3, 1e-4, 1e-5, 1e-6)

@@ -11,12 +11,12 @@ from rich.table import Table
 
 from shared.exact.kernels import usable_cores
 from shared.terminal import print_json, progress, reports_errors
-from sims.audit import Verdict, audit_cells
-from sims.campaign import Campaign
+from sims.campaign.audit import Verdict, audit_cells
+from sims.campaign.campaign import Campaign
+from sims.campaign.payloads import prepare
+from sims.campaign.report import TABLE_WIDTH
 from sims.endpoints import scratch
-from sims.report import TABLE_WIDTH
 from sims.scenario import read_scenario
-from sims.shipment import prepare
 
 COUNTS = ("runs", "applied", "wrong", "torn", "replays", "replayed", "damaged", "forged")
 

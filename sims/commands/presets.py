@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.terminal import print_json, reports_errors
+from sims.campaign.report import TABLE_WIDTH
 from sims.presets import PRESETS, Figure
-from sims.report import TABLE_WIDTH
 
 
 @reports_errors

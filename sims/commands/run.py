@@ -14,16 +14,16 @@ from rich.console import Console
 from shared.errors import InputError
 from shared.files import make_folder, replace_file
 from shared.terminal import progress, reports_errors
-from sims.campaign import Campaign, fly_once
+from sims.campaign.campaign import Campaign, fly_once
+from sims.campaign.figures import draw_run
+from sims.campaign.payloads import prepare
+from sims.campaign.report import TABLE_WIDTH
+from sims.campaign.versus import Flown, as_table, fly_encodings
 from sims.endpoints import scratch
-from sims.figures import draw_run
 from sims.mission import Result
-from sims.report import TABLE_WIDTH
 from sims.scenario import read_scenario
 from sims.schema import Settings
-from sims.shipment import prepare
 from sims.trace import Event, Trace, clock
-from sims.versus import Flown, as_table, fly_encodings
 
 
 @reports_errors

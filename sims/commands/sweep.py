@@ -14,16 +14,16 @@ from rich.console import Console
 from shared.exact.kernels import usable_cores
 from shared.files import make_folder, replace_file
 from shared.terminal import Report, print_json, progress, reports_errors
-from sims.campaign import Campaign, Chunk
+from sims.campaign.campaign import Campaign, Chunk
+from sims.campaign.figures import draw
+from sims.campaign.journal import Journal, open_journal
+from sims.campaign.payloads import prepare
+from sims.campaign.report import TABLE_WIDTH, as_csv, as_table, row
+from sims.campaign.report import as_json as report_of
+from sims.campaign.workers import fly_all
 from sims.endpoints import scratch
-from sims.figures import draw
-from sims.journal import Journal, open_journal
 from sims.mission import Result
-from sims.report import TABLE_WIDTH, as_csv, as_table, row
-from sims.report import as_json as report_of
 from sims.scenario import read_scenario
-from sims.shipment import prepare
-from sims.workers import fly_all
 
 
 @reports_errors

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sims.campaign import Campaign
+from sims.campaign.campaign import Campaign
+from sims.campaign.payloads import prepare
 from sims.scenario import read_scenario
-from sims.shipment import prepare
 
 Make = Callable[[str], Campaign]
 

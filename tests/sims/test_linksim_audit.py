@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 from benchmarks.link.__main__ import audit_unchecked, campaign_of, compare_levels, preset_scenario
 from benchmarks.link.page import Agreement
-from sims.audit import Recorder, Verdict, audit, audit_cells, summed
+from sims.campaign.audit import Recorder, Verdict, audit, audit_cells, summed
+from sims.campaign.payloads import Parcel
 from sims.cli import app
 from sims.endpoints import Memo, Outcome, Spacecraft
 from sims.origin import Origin, Timing
 from sims.presets import PRESETS
-from sims.shipment import Parcel
 from sims.sized import sized_cargo
 
 

@@ -6,7 +6,7 @@ from math import comb
 
 import pytest
 
-from sims.estimate import mean, quantile, share
+from sims.campaign.estimate import mean, quantile, share
 
 
 @pytest.mark.parametrize(

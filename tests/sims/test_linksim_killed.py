@@ -102,7 +102,7 @@ def test_a_killed_sweep_leaves_no_worker(tmp_path: Path, kind: signal.Signals) -
 @pytest.mark.parametrize(
     ("module", "begin", "argument"),
     [
-        ("sims.workers", "_begin", "None"),
+        ("sims.campaign.workers", "_begin", "None"),
         ("groundstation.workers.open", "_begin_local", "None"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from shared.errors import InputError
 from shared.tree import Tree, read_tree
-from sims.campaign import Campaign, Crew, fly_once
+from sims.campaign.campaign import Campaign, Crew, fly_once
 from sims.endpoints import Spacecraft
 from sims.mission import NEVER, Result
 from sims.origin import Origin

@@ -12,7 +12,7 @@ import pytest
 from shared.ccsds.link import build_frame, data_fields
 from shared.ccsds.stack import Stack
 from shared.errors import InputError
-from sims.campaign import Crew
+from sims.campaign.campaign import Crew
 from sims.faults import Faults
 from sims.link import LinkProfile
 from sims.noise import Noise

@@ -11,14 +11,14 @@ from typer.testing import CliRunner
 from shared.ccsds.overhead import overhead
 from shared.ccsds.stack import Stack
 from shared.errors import InputError
-from sims.break_even import charges, link_bytes
-from sims.campaign import fly_chunk
+from sims.campaign.break_even import charges, link_bytes
+from sims.campaign.campaign import fly_chunk
+from sims.campaign.figures import grouped
+from sims.campaign.journal import open_journal
+from sims.campaign.report import row as counted
+from sims.campaign.workers import fly_all
 from sims.cli import app
-from sims.figures import grouped
-from sims.journal import open_journal
 from sims.mission import Result
-from sims.report import row as counted
-from sims.workers import fly_all
 
 TEXT = """
 preset = "lora-cubesat"
@@ -129,7 +129,7 @@ def test_a_cluster_computes_the_same(campaign) -> None:
 
 
 def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sims.workers.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("sims.campaign.workers.CONNECT_SECONDS", 1)
     result = CliRunner().invoke(
         app,
         ["sweep", "sims/scenarios/mars-direct.toml", "--cluster", "tcp://127.0.0.1:9", "--json"],

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from shared.auth.keys import key_id
 from shared.errors import InputError
-from sims.audit import audit_cells, audited_run, summed
-from sims.campaign import Campaign, Crew, fly_once
+from sims.campaign.audit import audit_cells, audited_run, summed
+from sims.campaign.campaign import Campaign, Crew, fly_once
 from sims.cli import app
 from sims.endpoints import NOTHING_HELD, Spacecraft
 from sims.mission import Result

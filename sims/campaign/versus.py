@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from shared.ccsds.overhead import overhead
-from sims.campaign import Campaign, fly_once
+from sims.campaign.campaign import Campaign, fly_once
 from sims.mission import Result
 from sims.scenario import stack_of
 from sims.schema import Settings

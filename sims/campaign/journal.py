@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from shared import journal
-from sims.campaign import Chunk, packed, unpacked
+from sims.campaign.campaign import Chunk, packed, unpacked
 from sims.mission import Result
 
 FORMAT = "linksim-journal/1"

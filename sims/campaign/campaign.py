@@ -12,13 +12,13 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from shared.errors import InputError
+from sims.campaign.payloads import Parcel, Shipment, key_of
 from sims.cargo import Cargo
 from sims.endpoints import Spacecraft, scratch
 from sims.mission import Mission, Plan, Result
 from sims.random_streams import Streams
 from sims.scenario import Scenario, profile_of, stack_of, strategy_of
 from sims.schema import Settings
-from sims.shipment import Parcel, Shipment, key_of
 from sims.trace import Trace
 
 CHUNK_RUNS = 100

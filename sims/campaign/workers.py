@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from shared.errors import InputError
 from shared.system.processes import begin_worker, unheard_interrupts
-from sims.campaign import Campaign, Chunk, fly_chunk
+from sims.campaign.campaign import Campaign, Chunk, fly_chunk
 from sims.mission import Result
 
 CONNECT_SECONDS = 10

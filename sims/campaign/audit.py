@@ -16,14 +16,14 @@ from shared.diff import apply_patch
 from shared.errors import Refusal, StoreError
 from shared.terminal import Report, silent
 from shared.tree import Tree
-from sims.campaign import Campaign, Chunk, plan_of
+from sims.campaign.campaign import Campaign, Chunk, plan_of
+from sims.campaign.payloads import Parcel
+from sims.campaign.workers import do_all
 from sims.endpoints import Memo, Outcome, Spacecraft, scratch
 from sims.mission import Mission
 from sims.random_streams import Streams
 from sims.schema import Settings
-from sims.shipment import Parcel
 from sims.trace import Trace
-from sims.workers import do_all
 
 REPLAY_REFUSED = "counter"
 

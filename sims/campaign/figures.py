@@ -8,12 +8,12 @@ from typing import Any
 
 from shared.errors import InputError
 from shared.files import replacing
-from sims.break_even import LARGEST_PAYLOAD, MESSAGE_BYTES, PROFILES, link_bytes
+from sims.campaign.break_even import LARGEST_PAYLOAD, MESSAGE_BYTES, PROFILES, link_bytes
+from sims.campaign.report import Row
+from sims.campaign.versus import Flown
 from sims.cargo import OURS
-from sims.report import Row
 from sims.scenario import stack_of, strategy_of
 from sims.schema import Settings
-from sims.versus import Flown
 
 NAMES = {
     OURS: "prompt + seed",

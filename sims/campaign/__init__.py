@@ -1,0 +1,1 @@
+"""Thousands of missions flown, audited and reported."""
