@@ -20,7 +20,7 @@ from shared.ccsds.segmentation import Reassembly
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import FrameType, TcFrame
 from shared.errors import InputError
-from sims.medium import IDLE_BYTES
+from sims.channel.channel import IDLE_BYTES
 from sims.mission import numbered_stack
 from sims.strategies import Order, Strategy, blind_order
 

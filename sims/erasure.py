@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from shared.ccsds.space_packet import PACKET_HEADER_BYTES
 from shared.ccsds.stack import Stack
-from sims.link import LinkProfile
-from sims.medium import IDLE_BYTES
-from sims.noise import Noise
+from sims.channel.channel import IDLE_BYTES
+from sims.channel.link import LinkProfile
+from sims.channel.noise import Noise
 from sims.planner import ACQUISITION_BYTES, evaluate, frame_chance
 from sims.strategies import Order, Strategy
 

@@ -13,7 +13,7 @@ import simpy
 from shared.ccsds.cop1 import Clcw, Fop, Frame, Outcome, Parameters, What
 from shared.ccsds.link import build_frame
 from shared.ccsds.stack import Stack
-from sims.link import LinkProfile, Steps, Uplink
+from sims.channel.link import LinkProfile, Steps, Uplink
 from sims.trace import Trace
 
 WINDOW = 127

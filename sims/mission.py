@@ -18,9 +18,9 @@ from shared.ccsds.link import build_frame, data_fields, deliver
 from shared.ccsds.segmentation import Reassembly
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import FrameType, TcFrame
+from sims.channel.link import Downlink, LinkProfile, Steps, Uplink
 from sims.endpoints import Outcome
 from sims.go_back import GoBack
-from sims.link import Downlink, LinkProfile, Steps, Uplink
 from sims.origin import Later
 from sims.random_streams import Streams
 from sims.strategies import Order, Strategy, blind_order

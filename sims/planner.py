@@ -17,11 +17,11 @@ from shared.ccsds.space_packet import PACKET_HEADER_BYTES
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import FECF_BYTES, FRAME_HEADER_BYTES
 from shared.errors import InputError
-from sims.link import LinkProfile
-from sims.medium import IDLE_BYTES
+from sims.channel.channel import IDLE_BYTES
+from sims.channel.link import LinkProfile
+from sims.channel.survival import survival
 from sims.schema import CODINGS
 from sims.strategies import Order, Strategy
-from sims.survival import survival
 
 ACQUISITION_BYTES = 16
 MOST_COPIES = 64

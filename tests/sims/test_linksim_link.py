@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from shared.ccsds.link import build_frame, data_fields
 from shared.ccsds.stack import Stack
-from sims.faults import Fate, Faults, draw_fate
-from sims.link import Downlink, LinkProfile, Uplink
-from sims.noise import Noise
+from sims.channel.faults import Fate, Faults, draw_fate
+from sims.channel.link import Downlink, LinkProfile, Uplink
+from sims.channel.noise import Noise
+from sims.channel.passes import OutageRates, Outages, Passes
 from sims.random_streams import Streams
 from sims.trace import Trace, clock
-from sims.windows import OutageRates, Outages, Passes
 
 PASSES = Passes(period_s=100.0, length_s=30.0, first_s=7.0)
 

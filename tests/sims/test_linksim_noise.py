@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 import pytest
 
-from sims.noise import Noise, Weather, weather_at, wrong_bits
+from sims.channel.noise import Noise, Weather, weather_at, wrong_bits
 from sims.random_streams import Streams
 
 WHITE = Noise(0.003)

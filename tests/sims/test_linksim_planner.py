@@ -13,13 +13,13 @@ from shared.ccsds.link import build_frame, data_fields
 from shared.ccsds.stack import Stack
 from shared.errors import InputError
 from sims.campaign.campaign import Crew
-from sims.faults import Faults
-from sims.link import LinkProfile
-from sims.noise import Noise
+from sims.channel.faults import Faults
+from sims.channel.link import LinkProfile
+from sims.channel.noise import Noise
+from sims.channel.passes import OutageRates
 from sims.planner import evaluate, frame_chance, frame_sizes, go_back_n, plan
 from sims.strategies import Order, Strategy
 from sims.trace import Trace
-from sims.windows import OutageRates
 
 PROFILE = LinkProfile(16.0, 160.0, 3600.0, Noise(1e-3))
 

@@ -8,8 +8,8 @@ import pytest
 
 from shared.ccsds.stack import Stack
 from shared.errors import InputError
-from sims.link import LinkProfile
-from sims.noise import Noise
+from sims.channel.link import LinkProfile
+from sims.channel.noise import Noise
 from sims.planner import frame_chance
 from sims.presets import BY_NAME, PRESETS
 from sims.scenario import profile_of, read_scenario, stack_of, strategy_of

@@ -12,12 +12,12 @@ from shared.ccsds.cltu import ChannelCoding, Coding
 from shared.ccsds.link import build_frame, data_fields
 from shared.ccsds.stack import Stack
 from shared.errors import InputError
-from sims.ldpc_rates import codeword_failures, measure
-from sims.medium import Bits, Chances, cltu_bits
-from sims.noise import Noise
+from sims.channel.channel import Bits, Chances, cltu_bits
+from sims.channel.ldpc_rates import codeword_failures, measure
+from sims.channel.noise import Noise
+from sims.channel.survival import survival
 from sims.random_streams import Streams
 from sims.schema import CODINGS
-from sims.survival import survival
 
 SEC, TED = CODINGS["bch"], CODINGS["bch-detect"]
 BURSTS = Noise(2e-4, 0.3, 3000.0, 40.0)

@@ -1,6 +1,6 @@
 """How often the LDPC decoder fails on hard bits: measured, and interpolated between.
 
-``python -m sims.ldpc_rates`` writes ``ldpc_rates.csv`` anew, with the decoder that receives frames
+``python -m sims.channel.ldpc_rates`` writes ``ldpc_rates.csv`` anew, with the decoder that receives frames
 (``shared.ccsds.ldpc``) and the crossover that it supposes.
 """
 

@@ -18,12 +18,12 @@ import simpy
 from shared.ccsds.cltu import ACQUISITION_BYTES
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import TcFrame
-from sims.faults import Faults, draw_fate
-from sims.medium import IDLE_BYTES, Bits, Chances, cltu_bits
-from sims.noise import Noise
+from sims.channel.channel import IDLE_BYTES, Bits, Chances, cltu_bits
+from sims.channel.faults import Faults, draw_fate
+from sims.channel.noise import Noise
+from sims.channel.passes import OutageRates, Outages, Passes
 from sims.random_streams import Streams, power
 from sims.trace import Trace
-from sims.windows import OutageRates, Outages, Passes
 
 Steps = Generator[Any, Any, Any]
 """A simpy process."""

@@ -8,7 +8,7 @@ What it leaves out: three wrong bits and more that make another codeword are cou
 They are one, but for the frames that the CRC lets through, and those the signature stops.
 
 LDPC has no such formula.  How often its decoder fails is measured (``ldpc_rates.csv``, written by
-``python -m sims.ldpc_rates``) for white noise, and interpolated.
+``python -m sims.channel.ldpc_rates``) for white noise, and interpolated.
 
 Oracle: CCSDS 200.0-G-6, tables D-3 to D-6 (tests/sims/test_linksim_survival.py).
 """
@@ -22,8 +22,8 @@ from functools import lru_cache
 from shared.ccsds.bch import CODEWORD_BITS, Decoding
 from shared.ccsds.cltu import ChannelCoding, Coding
 from shared.errors import InputError
-from sims.ldpc_rates import codeword_failures
-from sims.noise import Noise
+from sims.channel.ldpc_rates import codeword_failures
+from sims.channel.noise import Noise
 from sims.random_streams import power
 
 Matrix = tuple[tuple[float, float], tuple[float, float]]

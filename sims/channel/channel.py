@@ -18,9 +18,9 @@ from shared.ccsds.cltu import FILL_BYTE, encode_cltu
 from shared.ccsds.link import receive_frames
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import TcFrame, decode_frame
-from sims.noise import Noise, Weather, weather_at, wrong_bits
+from sims.channel.noise import Noise, Weather, weather_at, wrong_bits
+from sims.channel.survival import survival
 from sims.random_streams import Streams
-from sims.survival import survival
 
 IDLE_BYTES = 8
 """After each CLTU; 231.0-B-4, 7.2.4 sets no length."""

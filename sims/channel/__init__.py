@@ -1,0 +1,1 @@
+"""Bits on the way: noise, passes, outages, survival of frames."""
