@@ -22,9 +22,9 @@ from shared.prompts.language_model.pinned import PinnedModel
 from shared.tree import Tree, read_tree, write_tree
 from sims.hil import proxy
 from sims.hil.ground import Ear, Framer, Ground, accepted, answered
+from sims.hil.impairments import Datagrams, Stream, Tally, Weather
 from sims.hil.messages import KEY, LIMITS, STEP, VALID, Item, first_tree, items
 from sims.hil.tiny import tiny_pin
-from sims.hil.weather import Datagrams, Stream, Tally, Weather
 
 REPOSITORY: Final = Path(__file__).parents[2]
 WINDOW: Final = 3

@@ -15,8 +15,8 @@ from shared.errors import InputError, words_of
 from shared.files import replace_file
 from shared.terminal import print_json, reports_errors
 from sims.hil.certify import certify
+from sims.hil.device import ProbeUnderTest, attached, own_probe, started
 from sims.hil.suite import FOLDER, Suite, initialised, load_suite, write_setup
-from sims.hil.under_test import ProbeUnderTest, attached, own_probe, started
 
 FAILED = 3
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from probe.listen.telemetry import Event
+from sims.hil.device import ProbeFailed, ProbeUnderTest
 from sims.hil.ground import Said
 from sims.hil.messages import VALID
 from sims.hil.suite import Case, Suite
-from sims.hil.under_test import ProbeFailed, ProbeUnderTest
 
 SPOKEN = (Event.APPLIED, Event.REFUSED, Event.PARKED, Event.HELD, Event.ROTATED, Event.DISCLOSED)
 """What a probe says of a message; the rest is about itself."""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from sims.hil.under_test import ProbeUnderTest
+    from sims.hil.device import ProbeUnderTest
 
 OPTIONS = {
     "hil-command": ("", "words that start the probe, up to the options of its line"),
@@ -56,8 +56,8 @@ def option(config: pytest.Config, name: str) -> str:
 def hil_probe(pytestconfig: pytest.Config) -> Iterator[ProbeUnderTest]:
     """The probe that the options name; one that is started is ended after the test."""
     from shared.errors import InputError
-    from sims.hil.forecast import weather_named
-    from sims.hil.under_test import attached, started
+    from sims.hil.device import attached, started
+    from sims.hil.impairment_presets import weather_named
 
     said = {name: option(pytestconfig, name) for name in OPTIONS}
     framing, telemetry = said["hil-framing"], said["hil-telemetry"]

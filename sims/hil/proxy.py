@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from shared.errors import InputError, words_of
-from sims.hil.weather import Impairment, Stream, Weather
+from sims.hil.impairments import Impairment, Stream, Weather
 
 QUIET_S = 0.02
 CHUNK = 65_536

@@ -34,9 +34,9 @@ from shared.prompts.language_model.pinned import PinnedModel
 from shared.regenerate import regenerate
 from shared.tree import Tree
 from sims.hil.ground import Ear, Framer, Said
+from sims.hil.impairments import Datagrams, Stream, Tally, Weather
 from sims.hil.messages import HOSTILE, KEY, LIMITS, VALID, first_tree, items
 from sims.hil.tiny import tiny_pin
-from sims.hil.weather import Datagrams, Stream, Tally, Weather
 
 BOUND_KIB = 8 << 10
 """The first messages of a short soak load what later ones use; the long one has a tighter bound."""

@@ -24,7 +24,9 @@ from shared.errors import InputError
 from shared.tree import read_tree
 from sims.cli import app
 from sims.hil.certify import certify
-from sims.hil.forecast import weather_named
+from sims.hil.device import ProbeFailed, attached, own_probe, started
+from sims.hil.impairment_presets import weather_named
+from sims.hil.impairments import Weather
 from sims.hil.messages import HOSTILE, VALID, first_tree
 from sims.hil.suite import (
     FOLDER,
@@ -36,8 +38,6 @@ from sims.hil.suite import (
     load_suite,
     write_suite,
 )
-from sims.hil.under_test import ProbeFailed, attached, own_probe, started
-from sims.hil.weather import Weather
 
 ROOT = Path(__file__).parents[2]
 SUITE = load_suite()
@@ -165,7 +165,7 @@ def test_liars_are_found(
 
     with liar(SUITE, lies) as where, attached("udp", where) as probe:
         if fault == "no answer":
-            monkeypatch.setattr("sims.hil.under_test.PATIENCE_S", 1.0)
+            monkeypatch.setattr("sims.hil.device.PATIENCE_S", 1.0)
         found = [finding for finding in certify(probe, SUITE, tries=1) if finding.fault]
     expected = [case.name for case in SUITE.cases if case.kind == kind and fault]
     assert [finding.case.name for finding in found] == expected

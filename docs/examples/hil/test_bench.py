@@ -19,8 +19,8 @@ import pytest
 
 from probe.listen.telemetry import Event
 from shared.errors import Replayed
+from sims.hil.device import ProbeUnderTest
 from sims.hil.ground import Said
-from sims.hil.under_test import ProbeUnderTest
 
 MESSAGES = Path(os.environ.get("MESSAGES", "bench/messages"))
 

@@ -25,7 +25,7 @@ from shared.errors import InputError, RehydrationError
 from sims.air import address_of
 from sims.hil import proxy
 from sims.hil.ground import Ear, Framer, Said
-from sims.hil.weather import Datagrams, Stream, Weather
+from sims.hil.impairments import Datagrams, Stream, Weather
 
 PATIENCE_S: Final = 10.0
 POLL_S: Final = 0.2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from shared.errors import InputError
-from sims.hil.weather import Weather
+from sims.hil.impairments import Weather
 from sims.presets import BY_NAME
 
 WEATHERS: Final = {
