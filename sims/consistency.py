@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sims.mission.strategies import Order
 from sims.schema import KEYS, Settings
-from sims.strategies import Order
 
 TESLA: Final = "tesla"
 

@@ -16,8 +16,8 @@ from shared.ccsds.stack import Stack
 from sims.channel.channel import IDLE_BYTES
 from sims.channel.link import LinkProfile
 from sims.channel.noise import Noise
+from sims.mission.strategies import Order, Strategy
 from sims.planner import ACQUISITION_BYTES, evaluate, frame_chance
-from sims.strategies import Order, Strategy
 
 WANTED = 0.999
 SIZES = (115, 400, 1200, 4096, 16384)

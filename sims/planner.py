@@ -20,8 +20,8 @@ from shared.errors import InputError
 from sims.channel.channel import IDLE_BYTES
 from sims.channel.link import LinkProfile
 from sims.channel.survival import survival
+from sims.mission.strategies import Order, Strategy
 from sims.schema import CODINGS
-from sims.strategies import Order, Strategy
 
 ACQUISITION_BYTES = 16
 MOST_COPIES = 64

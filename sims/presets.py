@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from sims.strategies import Order, Strategy
+from sims.mission.strategies import Order, Strategy
 
 UNSOURCED = "no source found; an assumption"
 

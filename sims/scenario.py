@@ -16,16 +16,16 @@ from shared.auth.profiles import Profile
 from shared.ccsds.stack import Stack
 from shared.digest import sha256
 from shared.errors import InputError, words_of
-from sims.cargo import ENCODINGS, OURS
 from sims.channel.faults import Faults
 from sims.channel.link import LinkProfile
 from sims.channel.noise import Noise
 from sims.channel.passes import OutageRates, Passes
 from sims.consistency import problem
-from sims.origin import Origin, Timing
+from sims.mission.authentication import Origin, Timing
+from sims.mission.payload import ENCODINGS, OURS
+from sims.mission.strategies import Order, Strategy
 from sims.presets import BY_NAME
 from sims.schema import CODINGS, KEYS, PATCH_KEYS, SECTIONS, SWEPT, Settings
-from sims.strategies import Order, Strategy
 
 MOST_CELLS = 100_000
 _SETTING_SECTIONS = ("link", "frames", "tesla", "message")

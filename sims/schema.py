@@ -9,8 +9,8 @@ from typing import Any
 
 from shared.ccsds.bch import Decoding
 from shared.ccsds.cltu import ChannelCoding, Coding
-from sims.origin import DEFAULT, PROFILES
-from sims.strategies import Order
+from sims.mission.authentication import DEFAULT, PROFILES
+from sims.mission.strategies import Order
 
 Settings = Mapping[str, Any]
 """Every key of ``KEYS`` with its value."""

@@ -29,7 +29,7 @@ from sims.campaign.campaign import Campaign
 from sims.campaign.payloads import prepare
 from sims.campaign.report import as_json, row
 from sims.campaign.workers import fly_all
-from sims.endpoints import Spacecraft, scratch
+from sims.mission.endpoints import Spacecraft, scratch
 from sims.presets import PRESETS
 from sims.scenario import read_scenario
 

@@ -19,8 +19,8 @@ from shared.tree import Tree
 from sims.campaign.campaign import Campaign, Chunk, plan_of
 from sims.campaign.payloads import Parcel
 from sims.campaign.workers import do_all
-from sims.endpoints import Memo, Outcome, Spacecraft, scratch
-from sims.mission import Mission
+from sims.mission.endpoints import Memo, Outcome, Spacecraft, scratch
+from sims.mission.mission import Mission
 from sims.random_streams import Streams
 from sims.schema import Settings
 from sims.trace import Trace

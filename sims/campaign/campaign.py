@@ -13,9 +13,9 @@ from pathlib import Path
 
 from shared.errors import InputError
 from sims.campaign.payloads import Parcel, Shipment, key_of
-from sims.cargo import Cargo
-from sims.endpoints import Spacecraft, scratch
-from sims.mission import Mission, Plan, Result
+from sims.mission.endpoints import Spacecraft, scratch
+from sims.mission.mission import Mission, Plan, Result
+from sims.mission.payload import Cargo
 from sims.random_streams import Streams
 from sims.scenario import Scenario, profile_of, stack_of, strategy_of
 from sims.schema import Settings

@@ -11,7 +11,7 @@ from shared.files import replacing
 from sims.campaign.break_even import LARGEST_PAYLOAD, MESSAGE_BYTES, PROFILES, link_bytes
 from sims.campaign.report import Row
 from sims.campaign.versus import Flown
-from sims.cargo import OURS
+from sims.mission.payload import OURS
 from sims.scenario import stack_of, strategy_of
 from sims.schema import Settings
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from shared import journal
 from sims.campaign.campaign import Chunk, packed, unpacked
-from sims.mission import Result
+from sims.mission.mission import Result
 
 FORMAT = "linksim-journal/1"
 

@@ -23,12 +23,12 @@ from shared.message.recipe import Recipe
 from shared.message.wire import decode_message, encode_message
 from shared.terminal import Report, silent
 from shared.tree import Entry, Tree, read_tree
-from sims.cargo import COUNTER, OURS, Cargo, own_cargo, peer_cargo
-from sims.endpoints import Spacecraft
-from sims.origin import Origin
+from sims.mission.authentication import Origin
+from sims.mission.endpoints import Spacecraft
+from sims.mission.payload import COUNTER, OURS, Cargo, own_cargo, peer_cargo
+from sims.mission.synthetic import sized_cargo
 from sims.scenario import Patch, Scenario, origin_of
 from sims.schema import Settings
-from sims.sized import sized_cargo
 
 
 @dataclass(frozen=True)

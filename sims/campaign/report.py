@@ -13,7 +13,7 @@ from rich.table import Table
 from shared.ccsds.overhead import overhead
 from sims.campaign.campaign import Campaign
 from sims.campaign.estimate import CONFIDENCE, Estimate, mean, quantile, share
-from sims.mission import Result
+from sims.mission.mission import Result
 from sims.scenario import stack_of, strategy_of
 from sims.schema import Settings
 from sims.trace import clock

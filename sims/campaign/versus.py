@@ -9,7 +9,7 @@ from rich.table import Table
 
 from shared.ccsds.overhead import overhead
 from sims.campaign.campaign import Campaign, fly_once
-from sims.mission import Result
+from sims.mission.mission import Result
 from sims.scenario import stack_of
 from sims.schema import Settings
 from sims.trace import Trace

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from shared.errors import InputError
 from shared.system.processes import begin_worker, unheard_interrupts
 from sims.campaign.campaign import Campaign, Chunk, fly_chunk
-from sims.mission import Result
+from sims.mission.mission import Result
 
 CONNECT_SECONDS = 10
 AHEAD = 3

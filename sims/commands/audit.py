@@ -15,7 +15,7 @@ from sims.campaign.audit import Verdict, audit_cells
 from sims.campaign.campaign import Campaign
 from sims.campaign.payloads import prepare
 from sims.campaign.report import TABLE_WIDTH
-from sims.endpoints import scratch
+from sims.mission.endpoints import scratch
 from sims.scenario import read_scenario
 
 COUNTS = ("runs", "applied", "wrong", "torn", "replays", "replayed", "damaged", "forged")

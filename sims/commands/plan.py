@@ -14,7 +14,7 @@ from shared.errors import InputError
 from shared.terminal import print_json, progress, reports_errors
 from sims.campaign.payloads import prepare
 from sims.campaign.report import TABLE_WIDTH
-from sims.endpoints import scratch
+from sims.mission.endpoints import scratch
 from sims.planner import Option
 from sims.planner import plan as find_options
 from sims.scenario import profile_of, read_scenario, stack_of

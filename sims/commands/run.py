@@ -19,8 +19,8 @@ from sims.campaign.figures import draw_run
 from sims.campaign.payloads import prepare
 from sims.campaign.report import TABLE_WIDTH
 from sims.campaign.versus import Flown, as_table, fly_encodings
-from sims.endpoints import scratch
-from sims.mission import Result
+from sims.mission.endpoints import scratch
+from sims.mission.mission import Result
 from sims.scenario import read_scenario
 from sims.schema import Settings
 from sims.trace import Event, Trace, clock

@@ -21,8 +21,8 @@ from sims.campaign.payloads import prepare
 from sims.campaign.report import TABLE_WIDTH, as_csv, as_table, row
 from sims.campaign.report import as_json as report_of
 from sims.campaign.workers import fly_all
-from sims.endpoints import scratch
-from sims.mission import Result
+from sims.mission.endpoints import scratch
+from sims.mission.mission import Result
 from sims.scenario import read_scenario
 
 

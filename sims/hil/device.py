@@ -22,10 +22,10 @@ from typing import Final
 from probe.listen.telemetry import Event
 from shared.digest import sha256
 from shared.errors import InputError, RehydrationError
-from sims.air import address_of
 from sims.hil import proxy
 from sims.hil.ground import Ear, Framer, Said
 from sims.hil.impairments import Datagrams, Stream, Weather
+from sims.mission.udp import address_of
 
 PATIENCE_S: Final = 10.0
 POLL_S: Final = 0.2

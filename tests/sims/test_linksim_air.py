@@ -15,11 +15,11 @@ from shared.ccsds.link import receive_frames
 from shared.ccsds.stack import Stack
 from shared.errors import InputError
 from shared.tree import read_tree
-from sims.air import Receiver, address_of, datagrams, transmit
-from sims.endpoints import Spacecraft
+from sims.mission.endpoints import Spacecraft
+from sims.mission.strategies import Order, Strategy
+from sims.mission.synthetic import BASE, PATH, sized_cargo
+from sims.mission.udp import Receiver, address_of, datagrams, transmit
 from sims.schema import CODINGS
-from sims.sized import BASE, PATH, sized_cargo
-from sims.strategies import Order, Strategy
 
 SMALL = Stack(max_frame_bytes=128)
 LISTEN = "from sims.cli import app; app()"

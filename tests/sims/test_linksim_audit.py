@@ -13,10 +13,10 @@ from benchmarks.link.page import Agreement
 from sims.campaign.audit import Recorder, Verdict, audit, audit_cells, summed
 from sims.campaign.payloads import Parcel
 from sims.cli import app
-from sims.endpoints import Memo, Outcome, Spacecraft
-from sims.origin import Origin, Timing
+from sims.mission.authentication import Origin, Timing
+from sims.mission.endpoints import Memo, Outcome, Spacecraft
+from sims.mission.synthetic import sized_cargo
 from sims.presets import PRESETS
-from sims.sized import sized_cargo
 
 
 @pytest.mark.parametrize("preset", [preset.name for preset in PRESETS])

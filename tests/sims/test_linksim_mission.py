@@ -12,11 +12,11 @@ import pytest
 from shared.errors import InputError
 from shared.tree import Tree, read_tree
 from sims.campaign.campaign import Campaign, Crew, fly_once
-from sims.endpoints import Spacecraft
-from sims.mission import NEVER, Result
-from sims.origin import Origin
-from sims.sized import BASE, PATH, sized_cargo
-from sims.strategies import Order, Strategy, blind_order
+from sims.mission.authentication import Origin
+from sims.mission.endpoints import Spacecraft
+from sims.mission.mission import NEVER, Result
+from sims.mission.strategies import Order, Strategy, blind_order
+from sims.mission.synthetic import BASE, PATH, sized_cargo
 from sims.trace import Event, Trace
 
 ONCE = 'strategy = "once"\n'

@@ -10,11 +10,11 @@ from shared.ccsds.stack import Stack
 from shared.errors import InputError
 from sims.channel.link import LinkProfile
 from sims.channel.noise import Noise
+from sims.mission.strategies import Order, Strategy
 from sims.planner import frame_chance
 from sims.presets import BY_NAME, PRESETS
 from sims.scenario import profile_of, read_scenario, stack_of, strategy_of
 from sims.schema import KEYS, table
-from sims.strategies import Order, Strategy
 
 HERE = Path(__file__).parents[2] / "sims" / "scenarios"
 SIZED = "[message]\nbytes = 115\n"

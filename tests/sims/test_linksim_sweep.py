@@ -18,7 +18,7 @@ from sims.campaign.journal import open_journal
 from sims.campaign.report import row as counted
 from sims.campaign.workers import fly_all
 from sims.cli import app
-from sims.mission import Result
+from sims.mission.mission import Result
 
 TEXT = """
 preset = "lora-cubesat"

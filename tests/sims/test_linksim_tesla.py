@@ -13,10 +13,10 @@ from shared.errors import InputError
 from sims.campaign.audit import audit_cells, audited_run, summed
 from sims.campaign.campaign import Campaign, Crew, fly_once
 from sims.cli import app
-from sims.endpoints import NOTHING_HELD, Spacecraft
-from sims.mission import Result
-from sims.origin import EPOCH_MS, Origin, Timing
-from sims.sized import sized_cargo
+from sims.mission.authentication import EPOCH_MS, Origin, Timing
+from sims.mission.endpoints import NOTHING_HELD, Spacecraft
+from sims.mission.mission import Result
+from sims.mission.synthetic import sized_cargo
 from sims.trace import Event, Trace
 
 TESLA = 'authentication = "tesla"\n'

@@ -18,7 +18,7 @@ from shared.message.recipe import PATCH_DIGEST_BYTES, Recipe
 from shared.message.wire import encode_message
 from shared.seeds.coins import SeedSource
 from shared.tree import Tree
-from sims.origin import DEFAULT, Later, Origin, trust_of
+from sims.mission.authentication import DEFAULT, Later, Origin, trust_of
 
 OURS = "ours"
 ENCODINGS = (OURS, *PEERS)

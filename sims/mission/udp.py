@@ -21,8 +21,8 @@ from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import FrameType, TcFrame
 from shared.errors import InputError
 from sims.channel.channel import IDLE_BYTES
-from sims.mission import numbered_stack
-from sims.strategies import Order, Strategy, blind_order
+from sims.mission.mission import numbered_stack
+from sims.mission.strategies import Order, Strategy, blind_order
 
 LARGEST_DATAGRAM = 65_535
 IDLE = bytes([FILL_BYTE]) * IDLE_BYTES

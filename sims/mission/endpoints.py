@@ -36,9 +36,9 @@ from shared.message.wire import Message, pieces
 from shared.regenerate import Regenerated
 from shared.terminal import silent
 from shared.tree import Tree, write_tree
-from sims.cargo import Cargo
-from sims.origin import EPOCH_MS
-from sims.sized import write_manifest
+from sims.mission.authentication import EPOCH_MS
+from sims.mission.payload import Cargo
+from sims.mission.synthetic import write_manifest
 
 BUDGET = (200_000, 24 * 3600.0, 4096)
 """Of the probe's regeneration: tokens, seconds and MiB, the defaults of its commands."""

@@ -23,8 +23,8 @@ from shared.prompts.settings import Settings
 from shared.seeds.coins import SeedSource
 from shared.seeds.decisions import DecisionWriter
 from shared.tree import ChangeKind, Entry, Mode, Tree
-from sims.cargo import Cargo, own_cargo, signed
-from sims.origin import DEFAULT, Origin
+from sims.mission.authentication import DEFAULT, Origin
+from sims.mission.payload import Cargo, own_cargo, signed
 from sims.random_streams import Streams
 
 BASE = Tree({"onboard.conf": Entry(Mode.REGULAR, b"heater = 17\nrate = 160\n")})

@@ -19,11 +19,11 @@ from shared.ccsds.segmentation import Reassembly
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import FrameType, TcFrame
 from sims.channel.link import Downlink, LinkProfile, Steps, Uplink
-from sims.endpoints import Outcome
-from sims.go_back import GoBack
-from sims.origin import Later
+from sims.mission.authentication import Later
+from sims.mission.cop1 import GoBack
+from sims.mission.endpoints import Outcome
+from sims.mission.strategies import Order, Strategy, blind_order
 from sims.random_streams import Streams
-from sims.strategies import Order, Strategy, blind_order
 from sims.trace import Trace
 
 NEVER = -1.0

@@ -1,0 +1,1 @@
+"""One mission: two ends, what they carry, and how they try again."""
