@@ -15,8 +15,8 @@ from shared.terminal import print_json, progress, reports_errors
 from sims.campaign.payloads import prepare
 from sims.campaign.report import TABLE_WIDTH
 from sims.mission.endpoints import scratch
-from sims.planner import Option
-from sims.planner import plan as find_options
+from sims.planning.planner import Option
+from sims.planning.planner import plan as find_options
 from sims.scenario import profile_of, read_scenario, stack_of
 from sims.trace import clock
 

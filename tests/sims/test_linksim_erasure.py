@@ -8,7 +8,7 @@ import pytest
 
 from sims.channel.link import LinkProfile
 from sims.channel.noise import Noise
-from sims.erasure import at_least, best_erasure, best_repeated
+from sims.planning.erasure import at_least, best_erasure, best_repeated
 
 
 @pytest.mark.parametrize(("needed", "sent", "chance"), [(1, 3, 0.4), (3, 5, 0.83), (2, 2, 0.9)])

@@ -134,7 +134,7 @@ def test_blind_success_is_as_reckoned(campaign, tmp_path: Path, strategy: str) -
         f'strategy = "{strategy}"\ncopies = 2\npreset = "lora-cubesat"\n'
         "[link]\nup_ber = 0.004\n[message]\nbytes = 300\n[frames]\nmax_frame_bytes = 128\n"
     )
-    from sims.planner import frame_chance, frame_sizes
+    from sims.planning.planner import frame_chance, frame_sizes
     from sims.scenario import profile_of, stack_of
 
     settings = made.scenario.settings
@@ -171,7 +171,7 @@ def test_cop_1_brings_everything_across_a_bad_link(campaign, tmp_path: Path) -> 
 @pytest.mark.parametrize("copies", [1, 2, 4])
 def test_cop_1_far_away_is_as_reckoned(campaign, tmp_path: Path, copies: int) -> None:
     """Answers come hours later and only while the probe is up; losses in both directions."""
-    from sims.planner import frame_chance, frame_sizes, go_back_n
+    from sims.planning.planner import frame_chance, frame_sizes, go_back_n
     from sims.scenario import profile_of, stack_of
 
     made = campaign(

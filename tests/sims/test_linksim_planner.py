@@ -18,7 +18,7 @@ from sims.channel.link import LinkProfile
 from sims.channel.noise import Noise
 from sims.channel.passes import OutageRates
 from sims.mission.strategies import Order, Strategy
-from sims.planner import evaluate, frame_chance, frame_sizes, go_back_n, plan
+from sims.planning.planner import evaluate, frame_chance, frame_sizes, go_back_n, plan
 from sims.trace import Trace
 
 PROFILE = LinkProfile(16.0, 160.0, 3600.0, Noise(1e-3))

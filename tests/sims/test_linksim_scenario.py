@@ -11,7 +11,7 @@ from shared.errors import InputError
 from sims.channel.link import LinkProfile
 from sims.channel.noise import Noise
 from sims.mission.strategies import Order, Strategy
-from sims.planner import frame_chance
+from sims.planning.planner import frame_chance
 from sims.presets import BY_NAME, PRESETS
 from sims.scenario import profile_of, read_scenario, stack_of, strategy_of
 from sims.schema import KEYS, table

@@ -1,4 +1,4 @@
-"""Would an erasure code across frames pay?  ``python -m sims.erasure`` reckons it as a table.
+"""Would an erasure code across frames pay?  ``python -m sims.planning.erasure`` says.
 
 An ideal code is reckoned: n frames of equal length are made of a message, and any k of them give it
 back, with nothing added.  Real ones (Reed-Solomon across frames) need a header and a decoder on
@@ -17,7 +17,7 @@ from sims.channel.channel import IDLE_BYTES
 from sims.channel.link import LinkProfile
 from sims.channel.noise import Noise
 from sims.mission.strategies import Order, Strategy
-from sims.planner import ACQUISITION_BYTES, evaluate, frame_chance
+from sims.planning.planner import ACQUISITION_BYTES, evaluate, frame_chance
 
 WANTED = 0.999
 SIZES = (115, 400, 1200, 4096, 16384)

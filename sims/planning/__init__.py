@@ -1,0 +1,1 @@
+"""Which code and strategy need the least station time."""
