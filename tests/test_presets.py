@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sims.cli import app
-from sims.presets import PRESETS
+from sims.scenario.presets import PRESETS
 
 
 def test_times_are_bits_over_rate() -> None:

@@ -30,8 +30,8 @@ from sims.campaign.payloads import prepare
 from sims.campaign.report import as_json, row
 from sims.campaign.workers import fly_all
 from sims.mission.endpoints import Spacecraft, scratch
-from sims.presets import PRESETS
-from sims.scenario import read_scenario
+from sims.scenario.presets import PRESETS
+from sims.scenario.scenario import read_scenario
 
 PAGE = Path(__file__).parents[1] / "LINK.md"
 MISHAPS = """

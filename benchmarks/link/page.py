@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from sims.campaign.audit import Verdict, summed
-from sims.presets import PRESETS
+from sims.scenario.presets import PRESETS
 
 RATES = (1e-3, 1e-4, 1e-5, 1e-6)
 CONFIDENCE = 0.999

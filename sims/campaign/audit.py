@@ -22,7 +22,7 @@ from sims.campaign.workers import do_all
 from sims.mission.endpoints import Memo, Outcome, Spacecraft, scratch
 from sims.mission.mission import Mission
 from sims.random_streams import Streams
-from sims.schema import Settings
+from sims.scenario.schema import Settings
 from sims.trace import Trace
 
 REPLAY_REFUSED = "counter"

@@ -17,8 +17,8 @@ from sims.mission.endpoints import Spacecraft, scratch
 from sims.mission.mission import Mission, Plan, Result
 from sims.mission.payload import Cargo
 from sims.random_streams import Streams
-from sims.scenario import Scenario, profile_of, stack_of, strategy_of
-from sims.schema import Settings
+from sims.scenario.scenario import Scenario, profile_of, stack_of, strategy_of
+from sims.scenario.schema import Settings
 from sims.trace import Trace
 
 CHUNK_RUNS = 100

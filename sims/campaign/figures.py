@@ -12,8 +12,8 @@ from sims.campaign.break_even import LARGEST_PAYLOAD, MESSAGE_BYTES, PROFILES, l
 from sims.campaign.report import Row
 from sims.campaign.versus import Flown
 from sims.mission.payload import OURS
-from sims.scenario import stack_of, strategy_of
-from sims.schema import Settings
+from sims.scenario.scenario import stack_of, strategy_of
+from sims.scenario.schema import Settings
 
 NAMES = {
     OURS: "prompt + seed",

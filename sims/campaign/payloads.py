@@ -27,8 +27,8 @@ from sims.mission.authentication import Origin
 from sims.mission.endpoints import Spacecraft
 from sims.mission.payload import COUNTER, OURS, Cargo, own_cargo, peer_cargo
 from sims.mission.synthetic import sized_cargo
-from sims.scenario import Patch, Scenario, origin_of
-from sims.schema import Settings
+from sims.scenario.scenario import Patch, Scenario, origin_of
+from sims.scenario.schema import Settings
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from shared.ccsds.overhead import overhead
 from sims.campaign.campaign import Campaign
 from sims.campaign.estimate import CONFIDENCE, Estimate, mean, quantile, share
 from sims.mission.mission import Result
-from sims.scenario import stack_of, strategy_of
-from sims.schema import Settings
+from sims.scenario.scenario import stack_of, strategy_of
+from sims.scenario.schema import Settings
 from sims.trace import clock
 
 FORMAT = "linksim-report/1"

@@ -10,8 +10,8 @@ from rich.table import Table
 from shared.ccsds.overhead import overhead
 from sims.campaign.campaign import Campaign, fly_once
 from sims.mission.mission import Result
-from sims.scenario import stack_of
-from sims.schema import Settings
+from sims.scenario.scenario import stack_of
+from sims.scenario.schema import Settings
 from sims.trace import Trace
 
 

@@ -18,7 +18,7 @@ from shared.terminal import print_json, reports_errors, silent
 from sims.mission.endpoints import BUDGET, take
 from sims.mission.strategies import Order, Strategy
 from sims.mission.udp import LARGEST_DATAGRAM, Receiver, address_of, datagrams, listening, transmit
-from sims.schema import CODINGS
+from sims.scenario.schema import CODINGS
 
 Coding = Annotated[str, typer.Option(help=f"One of {', '.join(CODINGS)}.")]
 FrameBytes = Annotated[int, typer.Option(min=20, max=1024, help="Length of a frame at most.")]

@@ -16,7 +16,7 @@ from sims.campaign.campaign import Campaign
 from sims.campaign.payloads import prepare
 from sims.campaign.report import TABLE_WIDTH
 from sims.mission.endpoints import scratch
-from sims.scenario import read_scenario
+from sims.scenario.scenario import read_scenario
 
 COUNTS = ("runs", "applied", "wrong", "torn", "replays", "replayed", "damaged", "forged")
 

@@ -17,7 +17,7 @@ from sims.campaign.report import TABLE_WIDTH
 from sims.mission.endpoints import scratch
 from sims.planning.planner import Option
 from sims.planning.planner import plan as find_options
-from sims.scenario import profile_of, read_scenario, stack_of
+from sims.scenario.scenario import profile_of, read_scenario, stack_of
 from sims.trace import clock
 
 SHOWN = 8

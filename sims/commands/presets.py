@@ -10,7 +10,7 @@ from rich.table import Table
 
 from shared.terminal import print_json, reports_errors
 from sims.campaign.report import TABLE_WIDTH
-from sims.presets import PRESETS, Figure
+from sims.scenario.presets import PRESETS, Figure
 
 
 @reports_errors

@@ -21,8 +21,8 @@ from sims.campaign.report import TABLE_WIDTH
 from sims.campaign.versus import Flown, as_table, fly_encodings
 from sims.mission.endpoints import scratch
 from sims.mission.mission import Result
-from sims.scenario import read_scenario
-from sims.schema import Settings
+from sims.scenario.scenario import read_scenario
+from sims.scenario.schema import Settings
 from sims.trace import Event, Trace, clock
 
 

@@ -23,7 +23,7 @@ from sims.campaign.report import as_json as report_of
 from sims.campaign.workers import fly_all
 from sims.mission.endpoints import scratch
 from sims.mission.mission import Result
-from sims.scenario import read_scenario
+from sims.scenario.scenario import read_scenario
 
 
 @reports_errors

@@ -6,7 +6,7 @@ from typing import Final
 
 from shared.errors import InputError
 from sims.hil.impairments import Weather
-from sims.presets import BY_NAME
+from sims.scenario.presets import BY_NAME
 
 WEATHERS: Final = {
     "clear": Weather(),

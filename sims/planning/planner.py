@@ -21,7 +21,7 @@ from sims.channel.channel import IDLE_BYTES
 from sims.channel.link import LinkProfile
 from sims.channel.survival import survival
 from sims.mission.strategies import Order, Strategy
-from sims.schema import CODINGS
+from sims.scenario.schema import CODINGS
 
 ACQUISITION_BYTES = 16
 MOST_COPIES = 64

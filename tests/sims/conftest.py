@@ -9,7 +9,7 @@ import pytest
 
 from sims.campaign.campaign import Campaign
 from sims.campaign.payloads import prepare
-from sims.scenario import read_scenario
+from sims.scenario.scenario import read_scenario
 
 Make = Callable[[str], Campaign]
 

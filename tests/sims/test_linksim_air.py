@@ -19,7 +19,7 @@ from sims.mission.endpoints import Spacecraft
 from sims.mission.strategies import Order, Strategy
 from sims.mission.synthetic import BASE, PATH, sized_cargo
 from sims.mission.udp import Receiver, address_of, datagrams, transmit
-from sims.schema import CODINGS
+from sims.scenario.schema import CODINGS
 
 SMALL = Stack(max_frame_bytes=128)
 LISTEN = "from sims.cli import app; app()"

@@ -16,7 +16,7 @@ from sims.cli import app
 from sims.mission.authentication import Origin, Timing
 from sims.mission.endpoints import Memo, Outcome, Spacecraft
 from sims.mission.synthetic import sized_cargo
-from sims.presets import PRESETS
+from sims.scenario.presets import PRESETS
 
 
 @pytest.mark.parametrize("preset", [preset.name for preset in PRESETS])

@@ -15,9 +15,16 @@ from typer.testing import CliRunner
 
 from shared.errors import InputError
 from sims.cli import app
-from sims.consistency import HALVES
-from sims.scenario import Scenario, origin_of, profile_of, read_scenario, stack_of, strategy_of
-from sims.schema import KEYS, SECTIONS, SWEPT
+from sims.scenario.consistency import HALVES
+from sims.scenario.scenario import (
+    Scenario,
+    origin_of,
+    profile_of,
+    read_scenario,
+    stack_of,
+    strategy_of,
+)
+from sims.scenario.schema import KEYS, SECTIONS, SWEPT
 
 SIZED = "[message]\nbytes = 115\n"
 HEAD = 'preset = "voyager-1"\n'

@@ -135,7 +135,7 @@ def test_blind_success_is_as_reckoned(campaign, tmp_path: Path, strategy: str) -
         "[link]\nup_ber = 0.004\n[message]\nbytes = 300\n[frames]\nmax_frame_bytes = 128\n"
     )
     from sims.planning.planner import frame_chance, frame_sizes
-    from sims.scenario import profile_of, stack_of
+    from sims.scenario.scenario import profile_of, stack_of
 
     settings = made.scenario.settings
     sizes = frame_sizes(300, stack_of(settings))
@@ -172,7 +172,7 @@ def test_cop_1_brings_everything_across_a_bad_link(campaign, tmp_path: Path) -> 
 def test_cop_1_far_away_is_as_reckoned(campaign, tmp_path: Path, copies: int) -> None:
     """Answers come hours later and only while the probe is up; losses in both directions."""
     from sims.planning.planner import frame_chance, frame_sizes, go_back_n
-    from sims.scenario import profile_of, stack_of
+    from sims.scenario.scenario import profile_of, stack_of
 
     made = campaign(
         f'strategy = "cop-1"\ncopies = {copies}\npreset = "new-horizons"\n'

@@ -12,9 +12,9 @@ from sims.channel.link import LinkProfile
 from sims.channel.noise import Noise
 from sims.mission.strategies import Order, Strategy
 from sims.planning.planner import frame_chance
-from sims.presets import BY_NAME, PRESETS
-from sims.scenario import profile_of, read_scenario, stack_of, strategy_of
-from sims.schema import KEYS, table
+from sims.scenario.presets import BY_NAME, PRESETS
+from sims.scenario.scenario import profile_of, read_scenario, stack_of, strategy_of
+from sims.scenario.schema import KEYS, table
 
 HERE = Path(__file__).parents[2] / "sims" / "scenarios"
 SIZED = "[message]\nbytes = 115\n"

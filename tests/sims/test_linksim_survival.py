@@ -17,7 +17,7 @@ from sims.channel.ldpc_rates import codeword_failures, measure
 from sims.channel.noise import Noise
 from sims.channel.survival import survival
 from sims.random_streams import Streams
-from sims.schema import CODINGS
+from sims.scenario.schema import CODINGS
 
 SEC, TED = CODINGS["bch"], CODINGS["bch-detect"]
 BURSTS = Noise(2e-4, 0.3, 3000.0, 40.0)

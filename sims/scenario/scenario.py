@@ -20,12 +20,12 @@ from sims.channel.faults import Faults
 from sims.channel.link import LinkProfile
 from sims.channel.noise import Noise
 from sims.channel.passes import OutageRates, Passes
-from sims.consistency import problem
 from sims.mission.authentication import Origin, Timing
 from sims.mission.payload import ENCODINGS, OURS
 from sims.mission.strategies import Order, Strategy
-from sims.presets import BY_NAME
-from sims.schema import CODINGS, KEYS, PATCH_KEYS, SECTIONS, SWEPT, Settings
+from sims.scenario.consistency import problem
+from sims.scenario.presets import BY_NAME
+from sims.scenario.schema import CODINGS, KEYS, PATCH_KEYS, SECTIONS, SWEPT, Settings
 
 MOST_CELLS = 100_000
 _SETTING_SECTIONS = ("link", "frames", "tesla", "message")

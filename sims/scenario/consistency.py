@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sims.mission.strategies import Order
-from sims.schema import KEYS, Settings
+from sims.scenario.schema import KEYS, Settings
 
 TESLA: Final = "tesla"
 

@@ -1,0 +1,1 @@
+"""A scenario's file, its schema and the presets."""
