@@ -6,9 +6,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from shared.auth.keys import CheckingKey, IntervalKey, SharedKey, SigningKey
+from shared.auth.mac import aes_cmac, same
 from shared.auth.points import flaw_of
 from shared.auth.profiles import INTERVAL_BYTES, Profile
-from shared.mac import aes_cmac, same
 
 
 def make_tail(key: SigningKey, covered: bytes) -> bytes:

@@ -15,11 +15,11 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
+from shared.auth.mac import same
 from shared.auth.profiles import CHAIN_KEY_BYTES, DISCLOSURE_BYTES, INTERVAL_BYTES
 from shared.auth.schedule import Schedule
 from shared.digest import sha256
 from shared.errors import BadSignature, MalformedMessage, UntimelyMessage
-from shared.mac import same
 
 SALT_BYTES = 8
 NEAR_INTERVALS = 256

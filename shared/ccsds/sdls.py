@@ -21,8 +21,8 @@ from enum import Enum
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from shared.auth.mac import MAC_BYTES, aes_cmac, same
 from shared.errors import BadSignature, InputError, MalformedMessage, Replayed, UnknownKey
-from shared.mac import MAC_BYTES, aes_cmac, same
 
 SPI_BYTES = 2
 KEY_BYTES = 32

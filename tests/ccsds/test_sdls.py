@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR, GCM
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.auth.mac import aes_cmac
 from shared.ccsds.sdls import Algorithm, SdlsLayer, SecurityAssociation, masked
 from shared.errors import (
     BadSignature,
@@ -23,7 +24,6 @@ from shared.errors import (
     Replayed,
     UnknownKey,
 )
-from shared.mac import aes_cmac
 
 KEY = bytes.fromhex("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4")
 """The AES-256 key of SP 800-38B's examples."""
