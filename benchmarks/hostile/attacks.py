@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from shared.auth.profiles import DISCLOSURE_BYTES
-from shared.ccsds import bch
 from shared.ccsds.cltu import encode_cltu
+from shared.ccsds.coding import bch
 from shared.ccsds.link import build_frame, data_fields, send
 from shared.ccsds.segmentation import decode_segment, encode_segment
 from shared.ccsds.space_packet import PACKET_HEADER_BYTES

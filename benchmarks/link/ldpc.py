@@ -19,8 +19,8 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from shared.ccsds.ldpc import ITERATIONS, decode
-from shared.ccsds.ldpc_codes import LDPC_128_64, LDPC_512_256, LdpcCode
+from shared.ccsds.coding.ldpc import ITERATIONS, decode
+from shared.ccsds.coding.ldpc_codes import LDPC_128_64, LDPC_512_256, LdpcCode
 
 HERE = Path(__file__).parents[1]
 PAGE = HERE / "LDPC.md"

@@ -24,11 +24,11 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.ccsds import bch, ldpc
-from shared.ccsds.bch import Decoding
 from shared.ccsds.bits import Bits, Signal, Soft, hard, to_bits, to_bytes, to_soft
-from shared.ccsds.ldpc_codes import LDPC_128_64, LDPC_512_256, LdpcCode
-from shared.ccsds.randomiser import random_bits
+from shared.ccsds.coding import bch, ldpc
+from shared.ccsds.coding.bch import Decoding
+from shared.ccsds.coding.ldpc_codes import LDPC_128_64, LDPC_512_256, LdpcCode
+from shared.ccsds.coding.randomiser import random_bits
 from shared.errors import InputError
 
 FILL_BYTE = 0x55

@@ -23,11 +23,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.ccsds import bch
 from shared.ccsds.cltu import FILL_BYTE, TAIL_DISAGREEMENT, ChannelCoding, Coding
+from shared.ccsds.coding import bch
+from shared.ccsds.coding.randomiser import PERIOD_BITS, randomise
 from shared.ccsds.delimiting import claimed_bytes, is_ours, read_frame, rest_fault
 from shared.ccsds.errors import FrameError
-from shared.ccsds.randomiser import PERIOD_BITS, randomise
 from shared.ccsds.stack import Stack
 from shared.ccsds.tc_frame import FRAME_HEADER_BYTES, MAX_FRAME_BYTES, TcFrame
 from shared.errors import InputError

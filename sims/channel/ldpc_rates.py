@@ -1,7 +1,7 @@
 """How often the LDPC decoder fails on hard bits: measured, and interpolated between.
 
 ``python -m sims.channel.ldpc_rates`` writes ``ldpc_rates.csv`` anew, with the decoder that receives frames
-(``shared.ccsds.ldpc``) and the crossover that it supposes.
+(``shared.ccsds.coding.ldpc``) and the crossover that it supposes.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.ccsds import ldpc
 from shared.ccsds.bits import soften
 from shared.ccsds.cltu import ChannelCoding, Coding
-from shared.ccsds.ldpc_codes import LDPC_128_64, LDPC_512_256
+from shared.ccsds.coding import ldpc
+from shared.ccsds.coding.ldpc_codes import LDPC_128_64, LDPC_512_256
 from shared.errors import InputError
 from sims.random_streams import Streams, natural_log
 

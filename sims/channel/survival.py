@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from shared.ccsds.bch import CODEWORD_BITS, Decoding
 from shared.ccsds.cltu import ChannelCoding, Coding
+from shared.ccsds.coding.bch import CODEWORD_BITS, Decoding
 from shared.errors import InputError
 from sims.channel.ldpc_rates import codeword_failures
 from sims.channel.noise import Noise

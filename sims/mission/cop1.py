@@ -1,4 +1,4 @@
-"""COP-1 in a run: drives the ground's FOP-1 (``shared.ccsds.fop``) with what telemetry brings.
+"""COP-1 in a run: drives the ground's FOP-1 (``shared.ccsds.cop1.fop``) with what telemetry brings.
 
 The timer is that of a station that knows its passes: it runs from the end of the last transmission,
 over a round trip of light and two telemetry frames, to the next time that the probe is heard.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import simpy
 
-from shared.ccsds.cop1 import Clcw, Fop, Frame, Outcome, Parameters, What
+from shared.ccsds.cop1.words import Clcw, Fop, Frame, Outcome, Parameters, What
 from shared.ccsds.link import build_frame
 from shared.ccsds.stack import Stack
 from sims.channel.link import LinkProfile, Steps, Uplink

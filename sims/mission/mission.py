@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import simpy
 
-from shared.ccsds.cop1 import Clcw, Farm
-from shared.ccsds.farm import NUMBERS
+from shared.ccsds.cop1.farm import NUMBERS
+from shared.ccsds.cop1.words import Clcw, Farm
 from shared.ccsds.link import build_frame, data_fields, deliver
 from shared.ccsds.segmentation import Reassembly
 from shared.ccsds.stack import Stack

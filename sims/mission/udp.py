@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from shared.ccsds.cltu import FILL_BYTE
-from shared.ccsds.cop1 import Farm
+from shared.ccsds.cop1.words import Farm
 from shared.ccsds.link import deliver, receive_frames, send
 from shared.ccsds.segmentation import Reassembly
 from shared.ccsds.stack import Stack

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.ccsds.bch import Decoding
 from shared.ccsds.cltu import ChannelCoding, Coding
+from shared.ccsds.coding.bch import Decoding
 from sims.mission.authentication import DEFAULT, PROFILES
 from sims.mission.strategies import Order
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.ccsds.bch import Decoding, decode, encode
+from shared.ccsds.coding.bch import Decoding, decode, encode
 from shared.errors import InputError
 
 SEC = Decoding.SINGLE_ERROR_CORRECTION

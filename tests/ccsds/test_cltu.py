@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.ccsds.bch import Decoding, decode
 from shared.ccsds.bits import soften, to_bits, to_soft
 from shared.ccsds.cltu import (
     ChannelCoding,
@@ -23,6 +22,7 @@ from shared.ccsds.cltu import (
     session,
     start_places,
 )
+from shared.ccsds.coding.bch import Decoding, decode
 from shared.errors import InputError
 
 BCH = ChannelCoding()

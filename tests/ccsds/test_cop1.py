@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from shared.ccsds.cop1 import (
+from shared.ccsds.cop1.words import (
     UNLOCK,
     Alert,
     Clcw,

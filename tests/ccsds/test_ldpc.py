@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from shared.ccsds.bits import soften, to_bits
-from shared.ccsds.ldpc import _tell, decode
-from shared.ccsds.ldpc_codes import LDPC_128_64, LDPC_512_256, LdpcCode
+from shared.ccsds.coding.ldpc import _tell, decode
+from shared.ccsds.coding.ldpc_codes import LDPC_128_64, LDPC_512_256, LdpcCode
 from shared.errors import InputError
 
 CODES = (LDPC_128_64, LDPC_512_256)

@@ -22,7 +22,7 @@ from benchmarks.link.ldpc import (
     normal_approximation,
     reached_at,
 )
-from shared.ccsds.ldpc_codes import LDPC_128_64, LDPC_512_256
+from shared.ccsds.coding.ldpc_codes import LDPC_128_64, LDPC_512_256
 
 ROW = re.compile(r"\| ([\d.]+) \| ([\d,]+) \| (\d+) \| (\S+) \| (\S+) \| (\S+) \| (\d+) \| .*")
 DOCS = Path(__file__).parents[2] / "docs" / "link-frames.md"

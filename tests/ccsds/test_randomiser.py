@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ccsds.randomiser import PERIOD_BITS, random_bits, randomise
+from shared.ccsds.coding.randomiser import PERIOD_BITS, random_bits, randomise
 
 
 def test_published_octets() -> None:

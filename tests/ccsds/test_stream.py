@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.ccsds import bch
-from shared.ccsds.bch import Decoding
 from shared.ccsds.cltu import ChannelCoding, Coding, encode_cltu, session
+from shared.ccsds.coding import bch
+from shared.ccsds.coding.bch import Decoding
 from shared.ccsds.link import Frames, build_frame, receive_frames
 from shared.ccsds.stack import Stack
 from shared.ccsds.stream import Found, FrameStream

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.ccsds import bch
-from shared.ccsds.bch import Decoding
 from shared.ccsds.bits import to_bits
 from shared.ccsds.cltu import ChannelCoding, encode_cltu, session
+from shared.ccsds.coding import bch
+from shared.ccsds.coding.bch import Decoding
 from shared.ccsds.errors import FrameError
 from shared.ccsds.link import build_frame, data_fields, receive, send
 from shared.ccsds.stack import Stack

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from shared.ccsds.farm import NUMBERS
+from shared.ccsds.cop1.farm import NUMBERS
 
 
 class FopState(Enum):

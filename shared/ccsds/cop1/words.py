@@ -11,10 +11,10 @@ Source: CCSDS 232.1-B-2.  docs/decisions/0011-cop1.md says why it is written her
 
 from __future__ import annotations
 
-from shared.ccsds.clcw import Clcw, decode_clcw, encode_clcw
-from shared.ccsds.farm import UNLOCK, Farm, FarmState, set_vr
-from shared.ccsds.fop import Fop, Outcome
-from shared.ccsds.fop_words import Alert, FopState, Frame, Notice, Parameters, Service, What
+from shared.ccsds.cop1.clcw import Clcw, decode_clcw, encode_clcw
+from shared.ccsds.cop1.farm import UNLOCK, Farm, FarmState, set_vr
+from shared.ccsds.cop1.fop import Fop, Outcome
+from shared.ccsds.cop1.fop_words import Alert, FopState, Frame, Notice, Parameters, Service, What
 
 __all__ = [
     "Farm",

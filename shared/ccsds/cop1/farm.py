@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from shared.ccsds.clcw import Clcw
+from shared.ccsds.cop1.clcw import Clcw
 
 NUMBERS = 256
 """Frame sequence numbers are counted modulo this."""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.ccsds.bits import SUREST, Bits, Soft, hard
-from shared.ccsds.ldpc_codes import Layer, LdpcCode
+from shared.ccsds.coding.ldpc_codes import Layer, LdpcCode
 from shared.errors import InputError
 
 ITERATIONS = 100

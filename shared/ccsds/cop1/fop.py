@@ -21,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from shared.ccsds.clcw import Clcw
-from shared.ccsds.farm import NUMBERS, UNLOCK, set_vr
-from shared.ccsds.fop_words import Alert, FopState, Frame, Notice, Parameters, Service, What
+from shared.ccsds.cop1.clcw import Clcw
+from shared.ccsds.cop1.farm import NUMBERS, UNLOCK, set_vr
+from shared.ccsds.cop1.fop_words import Alert, FopState, Frame, Notice, Parameters, Service, What
 
 
 @dataclass(frozen=True)

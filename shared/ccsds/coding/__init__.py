@@ -1,0 +1,1 @@
+"""Codes against bit errors: BCH, LDPC, randomiser."""
