@@ -6,16 +6,16 @@ import typer
 
 from groundstation.commands.author import author
 from groundstation.commands.compare import compare
-from groundstation.commands.corpus import app as corpus
 from groundstation.commands.explain import explain
 from groundstation.commands.history import history
 from groundstation.commands.inspect import inspect
-from groundstation.commands.keys import disclose, keygen
 from groundstation.commands.media.app import app as media
-from groundstation.commands.model import app as model
-from groundstation.commands.rotate import rotate
-from groundstation.commands.sign import sign
-from groundstation.commands.specialise import specialise
+from groundstation.commands.models.corpus import app as corpus
+from groundstation.commands.models.model import app as model
+from groundstation.commands.models.specialise import specialise
+from groundstation.commands.signing.keys import disclose, keygen
+from groundstation.commands.signing.rotate import rotate
+from groundstation.commands.signing.sign import sign
 from groundstation.commands.suggest import suggest
 from groundstation.commands.survey import survey
 

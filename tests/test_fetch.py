@@ -20,7 +20,7 @@ import pytest
 from tiny_models import save_checkpoint, save_gguf
 from typer.testing import CliRunner
 
-from groundstation.commands.model import app
+from groundstation.commands.models.model import app
 from groundstation.models import catalogue
 from groundstation.models.catalogue import KNOWN, KnownModel, Part, known_model
 from groundstation.models.download import fetch_weights

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from typer.testing import CliRunner
 
-from groundstation.commands.keys import keygen
+from groundstation.commands.signing.keys import keygen
 from groundstation.signing.keys import load_private_key, write_key_pair
 from shared.auth.trust_file import key_id, load_trusted_keys
 from shared.errors import InputError

@@ -13,7 +13,7 @@ from tiny_models import SPECIAL, save_checkpoint, save_gguf, tokenizer, weights_
 from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
-from groundstation.commands.model import app
+from groundstation.commands.models.model import app
 from groundstation.models.gguf import read_gguf
 from groundstation.models.pin import quantise_rows, read_source, write_pin
 from groundstation.models.tokenizer import PRE_TOKENIZERS, byte_level_bpe, from_tokenizer_json

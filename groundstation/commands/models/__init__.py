@@ -1,0 +1,1 @@
+"""The commands that get, pin and specialise models."""

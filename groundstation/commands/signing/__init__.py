@@ -1,0 +1,1 @@
+"""The commands that make keys, sign again and change whom the probe trusts."""
