@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundstation.corpus.archives import (
+from groundstation.corpus.sources.archives import (
     KINDS,
     MAX_ARCHIVE_BYTES,
     MAX_MEMBER_BYTES,

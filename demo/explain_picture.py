@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from demo.run import MODEL
 from groundstation.authoring.author import Effort, author
 from groundstation.authoring.signed import send
-from groundstation.corpus.release_trees import fetch_releases
+from groundstation.corpus.sources.release_trees import fetch_releases
 from groundstation.explain.account import explain
 from groundstation.explain.dearest import dearest
 from groundstation.explain.html import as_page

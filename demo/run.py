@@ -16,7 +16,7 @@ from rich.console import Console
 
 from demo.account import account, as_table
 from demo.stage import Place, Stage
-from groundstation.corpus.release_trees import NEW, OLD, PACKAGE, Releases, fetch_releases
+from groundstation.corpus.sources.release_trees import NEW, OLD, PACKAGE, Releases, fetch_releases
 from shared.errors import BadSignature, RehydrationError, Replayed
 from shared.terminal import print_error
 from shared.tree import write_tree

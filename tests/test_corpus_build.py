@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from groundstation.cli import app
 from groundstation.corpus.manifest import read_manifest
 from groundstation.corpus.pairs import iter_pairs
-from groundstation.corpus.texts import TextStore, texts_home
+from groundstation.corpus.sources.texts import TextStore, texts_home
 from shared.errors import DownloadError, InputError
 
 PKG_INFO = b"Metadata-Version: 2.1\nName: motor-kit\nLicense: MIT\n\n"

@@ -12,14 +12,14 @@ from tree_pairs import PATIENT
 
 from benchmarks.fit.releases import benchmark_packages
 from groundstation.corpus.build import Candidate, Drawing, assemble
-from groundstation.corpus.exclusion import NEVER, RUN, Guard, HeldOut, added_runs, tokens
-from groundstation.corpus.licences import LONGEST, licence_of
+from groundstation.corpus.choice.exclusion import NEVER, RUN, Guard, HeldOut, added_runs, tokens
+from groundstation.corpus.choice.licences import LONGEST, licence_of
+from groundstation.corpus.choice.ranking import canonical
+from groundstation.corpus.choice.selection import Limits, is_handwritten, is_own_path, language_of
+from groundstation.corpus.choice.splits import later_from, package_split
 from groundstation.corpus.manifest import Row, format_rows, read_manifest
 from groundstation.corpus.patch import FilePatch
-from groundstation.corpus.ranking import canonical
 from groundstation.corpus.release_pairs import GROUPS, read_packages
-from groundstation.corpus.selection import Limits, is_handwritten, is_own_path, language_of
-from groundstation.corpus.splits import later_from, package_split
 from shared.errors import InputError
 
 TRAINING = Path(__file__).parent.parent / "training"

@@ -22,7 +22,7 @@ from benchmarks.cross.make_golden import KEY, patches
 from benchmarks.cross.report import Run, page
 from benchmarks.cross.userland import CODE, REPOSITORY, Userland, pinned_releases
 from benchmarks.probe.environment import ABSENT
-from groundstation.corpus.release_trees import fetch_releases
+from groundstation.corpus.sources.release_trees import fetch_releases
 from groundstation.models.catalogue import QWEN, SMOLLM2_PATCH
 from shared.auth.keys import to_text
 from shared.errors import BadSignature, InputError

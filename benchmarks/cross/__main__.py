@@ -24,7 +24,7 @@ from benchmarks.cross.golden import Golden, load_golden
 from benchmarks.cross.machines import ARCHITECTURES, foreign
 from benchmarks.cross.report import Run, described, page, verdict
 from benchmarks.cross.userland import REPOSITORY, Userland, code_digest, cross_home, prepare
-from groundstation.corpus.release_trees import fetch_releases
+from groundstation.corpus.sources.release_trees import fetch_releases
 from groundstation.models.catalogue import known_model
 from groundstation.models.download import fetch_weights
 from shared.errors import InputError

@@ -16,7 +16,7 @@ from benchmarks.cross.compute import read, receive
 from benchmarks.cross.golden import GOLDEN, Golden, Making, Reading, Sending, described
 from groundstation.authoring.author import Effort, author
 from groundstation.authoring.signed import send
-from groundstation.corpus.release_trees import fetch_releases
+from groundstation.corpus.sources.release_trees import fetch_releases
 from groundstation.models.catalogue import SMOLLM2_PATCH
 from shared.auth.keys import to_text
 from shared.exact.pin import load_pin, pins_home

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.archives import KINDS, ArchiveCache
 from benchmarks.patches.pairs import HELDOUT, PAIRS, Pair, load_pair, read_rows
 from benchmarks.patches.sampling import SUFFIXES, changed_files, rank, release_steps
-from groundstation.corpus.ranking import canonical
+from groundstation.corpus.choice.ranking import canonical
 from shared.errors import DownloadError, InputError
 
 RELEASES = Path(__file__).parents[1] / "fit_releases.csv"

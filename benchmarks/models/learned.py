@@ -18,8 +18,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from groundstation.corpus.choice.ranking import rank
 from groundstation.corpus.pairs import TextPair, iter_pairs
-from groundstation.corpus.ranking import rank
 from groundstation.models.adapter import Adapter
 from groundstation.models.fetch import open_adapter, open_source
 from groundstation.models.vocabulary import vocabulary_of

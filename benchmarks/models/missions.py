@@ -22,10 +22,10 @@ from typing import Annotated
 import typer
 
 from groundstation.authoring.author import Effort, author
-from groundstation.corpus.archives import ArchiveCache, corpus_home, open_index
+from groundstation.corpus.choice.ranking import is_final, rank
+from groundstation.corpus.choice.selection import Limits, is_taken, language_of
 from groundstation.corpus.patch import FilePatch
-from groundstation.corpus.ranking import is_final, rank
-from groundstation.corpus.selection import Limits, is_taken, language_of
+from groundstation.corpus.sources.archives import ArchiveCache, corpus_home, open_index
 from groundstation.models.adapter import read_adapter
 from groundstation.models.fetch import open_source
 from groundstation.models.pin import write_pin

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from benchmarks.archives import KINDS, ArchiveCache, corpus_home, open_index
 from benchmarks.patches.pairs import PairRow, format_rows
-from groundstation.corpus.ranking import is_final, rank, unified_bytes
+from groundstation.corpus.choice.ranking import is_final, rank, unified_bytes
 
 __all__ = ["draw", "is_source", "make_row", "rank", "release_steps", "unified_bytes"]
 

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from groundstation.corpus.exclusion import Guard
-from groundstation.corpus.licences import UNKNOWN
+from groundstation.corpus.choice.exclusion import Guard
+from groundstation.corpus.choice.licences import UNKNOWN
+from groundstation.corpus.choice.ranking import canonical, rank
+from groundstation.corpus.choice.selection import Limits
+from groundstation.corpus.choice.splits import later_from, split_of
 from groundstation.corpus.manifest import Row
 from groundstation.corpus.patch import FilePatch
-from groundstation.corpus.ranking import canonical, rank
 from groundstation.corpus.release_pairs import Caps, Drawn
-from groundstation.corpus.selection import Limits
-from groundstation.corpus.splits import later_from, split_of
-from groundstation.corpus.texts import TextStore
+from groundstation.corpus.sources.texts import TextStore
 from shared.errors import DownloadError, InputError
 from shared.files import make_folder, replace_file
 from shared.terminal import Report, silent

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from groundstation.corpus.selection import language_of
+from groundstation.corpus.choice.selection import language_of
 from shared.errors import InputError, words_of
 
 ARCHIVES = ("wheel", "sdist", "git", "trees")

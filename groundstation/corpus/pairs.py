@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundstation.corpus.manifest import SPLITS, Row, read_manifest
-from groundstation.corpus.texts import TextStore
+from groundstation.corpus.sources.texts import TextStore
 from shared.errors import InputError
 
 

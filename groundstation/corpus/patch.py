@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from groundstation.corpus.ranking import unified_bytes
-from groundstation.corpus.selection import language_of
+from groundstation.corpus.choice.ranking import unified_bytes
+from groundstation.corpus.choice.selection import language_of
 
 
 def short_digest(data: bytes) -> str:

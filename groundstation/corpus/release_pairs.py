@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 
-from groundstation.corpus.archives import KINDS, ArchiveCache, TooLargeError
-from groundstation.corpus.licences import UNKNOWN, licence_of
+from groundstation.corpus.choice.licences import UNKNOWN, licence_of
+from groundstation.corpus.choice.ranking import canonical, is_final, rank
+from groundstation.corpus.choice.selection import COMPILED, Limits, is_taken, language_of
 from groundstation.corpus.manifest import read_csv
 from groundstation.corpus.patch import FilePatch
-from groundstation.corpus.ranking import canonical, is_final, rank
-from groundstation.corpus.selection import COMPILED, Limits, is_taken, language_of
+from groundstation.corpus.sources.archives import KINDS, ArchiveCache, TooLargeError
 from shared.errors import DownloadError, InputError
 
 GROUPS = ("flight", "driver", "protocol", "embedded", "native", "general")

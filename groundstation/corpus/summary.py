@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from groundstation.corpus.exclusion import Guard, Leak
+from groundstation.corpus.choice.exclusion import Guard, Leak
+from groundstation.corpus.choice.ranking import canonical
 from groundstation.corpus.manifest import SPLITS, Row
-from groundstation.corpus.ranking import canonical
-from groundstation.corpus.texts import TextStore
+from groundstation.corpus.sources.texts import TextStore
 from shared.terminal import Report, silent
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from groundstation.corpus.histories import draw_history
+from groundstation.corpus.choice.ranking import rank
+from groundstation.corpus.choice.selection import Limits as Taken
 from groundstation.corpus.pairs import TextPair, iter_pairs
-from groundstation.corpus.ranking import rank
 from groundstation.corpus.release_pairs import Caps
-from groundstation.corpus.selection import Limits as Taken
+from groundstation.corpus.sources.histories import draw_history
 from groundstation.specialise.course import VALIDATED, Limits, batched, pieces
 from groundstation.specialise.run import Validation
 from shared.errors import InputError

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundstation.corpus import archives
-from groundstation.corpus.archives import read_members
+from groundstation.corpus.sources import archives
+from groundstation.corpus.sources.archives import read_members
 from shared.errors import InputError
 
 FILES = {"pkg-1/pkg/__init__.py": b"x = 1\n" * 40, "pkg-1/README": b"text\n", "pkg-1/e": b""}

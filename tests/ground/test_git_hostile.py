@@ -20,9 +20,9 @@ from tree_pairs import git
 from typer.testing import CliRunner
 
 from groundstation.cli import app
-from groundstation.corpus.histories import draw_history
+from groundstation.corpus.choice.selection import Limits
 from groundstation.corpus.release_pairs import Caps
-from groundstation.corpus.selection import Limits
+from groundstation.corpus.sources.histories import draw_history
 from groundstation.git.history import TreeReader, find_commits
 from groundstation.git.objects import open_objects
 from groundstation.specialise.material import from_history

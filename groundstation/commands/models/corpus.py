@@ -13,19 +13,19 @@ import typer
 from rich.console import Console
 
 from groundstation.commands.tables import cell, table, wide_console
-from groundstation.corpus.archives import ArchiveCache, corpus_home, open_index
 from groundstation.corpus.build import Draw, Source, build, refuse_excluded, settings_key
-from groundstation.corpus.exclusion import Guard
-from groundstation.corpus.fetching import Places, fetch_texts
-from groundstation.corpus.heldout import excluded_packages, load_heldout, read_heldout
-from groundstation.corpus.histories import draw_history, draw_trees
-from groundstation.corpus.licences import UNKNOWN
+from groundstation.corpus.choice.exclusion import Guard
+from groundstation.corpus.choice.heldout import excluded_packages, load_heldout, read_heldout
+from groundstation.corpus.choice.licences import UNKNOWN
+from groundstation.corpus.choice.selection import Limits
 from groundstation.corpus.manifest import format_rows, read_manifest
 from groundstation.corpus.release_pairs import Caps, PackageEntry, draw_releases, read_packages
-from groundstation.corpus.selection import Limits
+from groundstation.corpus.sources.archives import ArchiveCache, corpus_home, open_index
+from groundstation.corpus.sources.fetching import Places, fetch_texts
+from groundstation.corpus.sources.histories import draw_history, draw_trees
+from groundstation.corpus.sources.texts import TextStore
 from groundstation.corpus.summary import check as check_rows
 from groundstation.corpus.summary import summarise
-from groundstation.corpus.texts import TextStore
 from shared.errors import InputError
 from shared.files import check_writable, replace_file
 from shared.terminal import print_json, progress, reports_errors

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import zstandard
 
-from groundstation.corpus.archives import corpus_home
 from groundstation.corpus.patch import short_digest
+from groundstation.corpus.sources.archives import corpus_home
 from shared.errors import DownloadError
 from shared.files import make_folder, replace_file
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundstation.corpus.archives import KINDS, ArchiveCache
-from groundstation.corpus.exclusion import NEVER, HeldOut
+from groundstation.corpus.choice.exclusion import NEVER, HeldOut
+from groundstation.corpus.choice.ranking import canonical
 from groundstation.corpus.manifest import read_csv
-from groundstation.corpus.ranking import canonical
+from groundstation.corpus.sources.archives import KINDS, ArchiveCache
 from shared.errors import DownloadError, InputError
 from shared.terminal import Report, silent
 

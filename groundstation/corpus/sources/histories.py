@@ -7,11 +7,11 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from groundstation.corpus.licences import UNKNOWN
+from groundstation.corpus.choice.licences import UNKNOWN
+from groundstation.corpus.choice.ranking import rank
+from groundstation.corpus.choice.selection import Limits, is_taken
 from groundstation.corpus.patch import FilePatch
-from groundstation.corpus.ranking import rank
 from groundstation.corpus.release_pairs import Caps, Drawn
-from groundstation.corpus.selection import Limits, is_taken
 from groundstation.git.history import Commit, find_commits
 from groundstation.git.objects import RAW_CHANGES, GitObjects, open_objects
 from shared.errors import InputError

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from groundstation.corpus.archives import ArchiveCache
-from groundstation.corpus.histories import tree_name
 from groundstation.corpus.manifest import Row
 from groundstation.corpus.patch import short_digest
-from groundstation.corpus.texts import TextStore
+from groundstation.corpus.sources.archives import ArchiveCache
+from groundstation.corpus.sources.histories import tree_name
+from groundstation.corpus.sources.texts import TextStore
 from groundstation.git.objects import open_objects
 from shared.errors import DownloadError, InputError
 from shared.terminal import Report, silent

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundstation.corpus.ranking import is_final
+from groundstation.corpus.choice.ranking import is_final
 from shared.errors import DownloadError, InputError
 from shared.files import make_folder, replace_file
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from groundstation.corpus.ranking import canonical, rank
+from groundstation.corpus.choice.ranking import canonical, rank
 
 OF_HUNDRED_VALIDATION = 6
 OF_HUNDRED_TEST = 6

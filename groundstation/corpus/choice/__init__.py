@@ -1,0 +1,1 @@
+"""Which patches a corpus takes: licences, splits, nothing held out."""

@@ -1,0 +1,1 @@
+"""Where a corpus comes from: archives, histories and texts."""
