@@ -21,10 +21,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from probe.edge import responses
+from probe.edge.http import responses
 from probe.edge.http.active_content import GUARD
-from probe.edge.request import Asked
-from probe.edge.responses import Answer
+from probe.edge.http.request import Asked
+from probe.edge.http.responses import Answer
 from probe.edge.service import Edge
 from probe.edge.singleflight import Busy
 from shared.errors import InputError, OversizedMessage, RehydrationError

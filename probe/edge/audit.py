@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from probe.edge.drawing import Renderers, drawn
-from probe.edge.store import PROMPT_HEAD, Store
+from probe.edge.stores.store import PROMPT_HEAD, Store
 from shared.errors import RehydrationError
 from shared.media.message import decode_record
 from shared.terminal import Report

@@ -20,7 +20,7 @@ from shared.terminal import print_json, progress, reports_errors
 
 if TYPE_CHECKING:
     from probe.edge.ingest import Policy
-    from probe.edge.store import Store
+    from probe.edge.stores.store import Store
 
 app = typer.Typer(
     help="Serve pictures over HTTP: drawn from prompts when they are asked for, and checked.",
@@ -104,13 +104,13 @@ def serve(
     with _extra():
         from probe.edge.app import application
         from probe.edge.formats import Quality
-        from probe.edge.open_store import open_store
-        from probe.edge.request import Options
+        from probe.edge.http.request import Options
+        from probe.edge.http.upstream import Limits, Upstream
         from probe.edge.server.patience import Patience
         from probe.edge.server.serve import bound_socket
         from probe.edge.server.serve import serve as run
         from probe.edge.service import Edge
-        from probe.edge.upstream import Limits, Upstream
+        from probe.edge.stores.open_store import open_store
 
     policy = _policy(trust, site, max_batch_bytes)
     patience = Patience(request_seconds, answer_seconds, connections=limit_concurrency)
@@ -237,7 +237,7 @@ def _extra() -> Iterator[None]:
 @contextmanager
 def _opened(place: str, *, create: bool = False) -> Iterator[Store]:
     with _extra():
-        from probe.edge.open_store import open_store
+        from probe.edge.stores.open_store import open_store
 
         store = open_store(place, create=create)
     try:

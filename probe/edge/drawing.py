@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from probe.edge.store import Store
+from probe.edge.stores.store import Store
 from shared.errors import RegenerationError, WrongPin
 from shared.media.batch import Batch
 from shared.media.fixed import U8

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from probe.edge.drawing import Renderers, check_prompts
-from probe.edge.store import Change, Store, number_of
+from probe.edge.stores.store import Change, Store, number_of
 from shared.auth.keys import TrustedKey
 from shared.errors import PinError, RegenerationError
 from shared.media.batch import Batch, open_batch

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from probe.edge.server.patience import Reason
-from probe.edge.store import Facts
+from probe.edge.stores.store import Facts
 from shared.errors import StoreError
 
 BUCKETS_S: Final = (

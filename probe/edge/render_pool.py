@@ -11,10 +11,10 @@ from typing import TypeAlias, TypeVar
 
 from probe.edge.cache import Memory
 from probe.edge.formats import Format, encoded
+from probe.edge.http.request import Options
 from probe.edge.metrics import Metrics
-from probe.edge.request import Options
 from probe.edge.singleflight import Flights, Turnstile
-from probe.edge.store import Stored
+from probe.edge.stores.store import Stored
 from shared.errors import DigestMismatch
 from shared.media.fixed import U8
 

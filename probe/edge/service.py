@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 
-from probe.edge import responses
 from probe.edge.drawing import Renderers, drawn
 from probe.edge.formats import (
     Format,
@@ -24,15 +23,16 @@ from probe.edge.formats import (
     ranges,
     tag_matches,
 )
+from probe.edge.http import responses
 from probe.edge.http.missing import Missing
+from probe.edge.http.request import Asked, Options, unacceptable, upstream_accept
+from probe.edge.http.responses import Answer, Timing
+from probe.edge.http.upstream import Fetched, Upstream, UpstreamError, missing
 from probe.edge.ingest import Accepted, Policy, accept
 from probe.edge.metrics import Metrics, Outcome
 from probe.edge.render_pool import Pixels, Workshop
-from probe.edge.request import Asked, Options, unacceptable, upstream_accept
-from probe.edge.responses import Answer, Timing
 from probe.edge.singleflight import Busy, Flights
-from probe.edge.store import PROMPT_HEAD, Store, Stored
-from probe.edge.upstream import Fetched, Upstream, UpstreamError, missing
+from probe.edge.stores.store import PROMPT_HEAD, Store, Stored
 from shared.errors import InputError, RehydrationError, StoreError
 from shared.media.fixed import U8
 from shared.media.message import decode_record

@@ -10,8 +10,8 @@ import pytest
 from edge_world import ask, batch, redis_server, trust_file
 
 from benchmarks.edge.stack import Running, edge_server
-from probe.edge.open_store import open_store
-from probe.edge.store import Store
+from probe.edge.stores.open_store import open_store
+from probe.edge.stores.store import Store
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def test_without_the_extra_it_is_named(missing: str, tmp_path: object) -> None:
 def test_redis_is_needed_for_redis_only(tmp_path: object) -> None:
     code = (
         "import sys; sys.modules['redis'] = None\n"
-        "from probe.edge.open_store import open_store\n"
+        "from probe.edge.stores.open_store import open_store\n"
         "open_store(sys.argv[1], create=True).close()\n"
         "from probe.cli import app\n"
         "app(['edge', 'status', '--store', 'redis://127.0.0.1:1/0'])"

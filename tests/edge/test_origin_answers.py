@@ -20,7 +20,7 @@ from probe.edge.formats import Quality, goes_as_it_is, liking, ranges
 from probe.edge.http.active_content import PICTURES, SVG, picture_type
 from probe.edge.http.freshness import DEFAULT_S, MOST_S, cache_control
 from probe.edge.http.missing import Missing
-from probe.edge.request import upstream_accept
+from probe.edge.http.request import upstream_accept
 
 NOW_S = 1_800_000_000.0
 FORMATS = Quality().formats()

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from probe.edge.app import application
-from probe.edge.open_store import open_store
 from probe.edge.server.serve import Server, bound_socket
 from probe.edge.service import Edge
+from probe.edge.stores.open_store import open_store
 
 
 def test_bodies_do_not_wait_for_the_acknowledgement_of_their_header() -> None:

@@ -15,9 +15,9 @@ from edge_world import KEY, ask, batch, jars, records, redis_server, trust_file
 from benchmarks.edge.stack import environment, samples, start_edge
 from probe.edge.drawing import Renderers
 from probe.edge.ingest import Policy, accept
-from probe.edge.lmdb_store import LmdbStore
-from probe.edge.open_store import open_store
-from probe.edge.store import Change, Facts, Store, Stored
+from probe.edge.stores.lmdb_store import LmdbStore
+from probe.edge.stores.open_store import open_store
+from probe.edge.stores.store import Change, Facts, Store, Stored
 from shared.errors import (
     InputError,
     RegenerationError,

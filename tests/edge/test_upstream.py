@@ -11,7 +11,7 @@ import pytest
 from edge_world import Origin, Reply, ask, batch, origin, records, trust_file
 
 from benchmarks.edge.stack import Running, edge_server, samples
-from probe.edge.upstream import Upstream
+from probe.edge.http.upstream import Upstream
 from shared.errors import InputError
 
 PICTURE = b"RIFF\x10\0\0\0WEBPVP8 original"

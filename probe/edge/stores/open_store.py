@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from probe.edge.store import Store
+from probe.edge.stores.store import Store
 from shared.errors import InputError
 
 
@@ -21,7 +21,7 @@ def open_store(place: str, *, create: bool = False) -> Store:
     """
     scheme, colon, _ = place.partition("://")
     if colon and scheme in ("redis", "rediss", "unix"):
-        from probe.edge.redis_store import RedisStore
+        from probe.edge.stores.redis_store import RedisStore
 
         return RedisStore(place)
     if colon:
@@ -29,6 +29,6 @@ def open_store(place: str, *, create: bool = False) -> Store:
             f"the store {place!r} is of no kind that is known",
             expected="a folder, or redis://HOST:PORT/NUMBER",
         )
-    from probe.edge.lmdb_store import LmdbStore
+    from probe.edge.stores.lmdb_store import LmdbStore
 
     return LmdbStore(Path(place), create=create)

@@ -14,7 +14,7 @@ from typing import Final, cast
 
 import redis
 
-from probe.edge.store import (
+from probe.edge.stores.store import (
     NUMBER_BYTES,
     Change,
     Facts,

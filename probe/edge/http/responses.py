@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from probe.edge.http.active_content import GUARD
+from probe.edge.http.upstream import Fetched, UpstreamError
 from probe.edge.metrics import Outcome
 from probe.edge.singleflight import Busy
-from probe.edge.upstream import Fetched, UpstreamError
 from shared import errors
 from shared.errors import RehydrationError
 

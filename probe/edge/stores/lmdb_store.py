@@ -12,7 +12,7 @@ from typing import Final
 
 import lmdb
 
-from probe.edge.store import (
+from probe.edge.stores.store import (
     NUMBER_BYTES,
     Change,
     Facts,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from probe.edge.formats import Format, Quality, liking, ranges
-from probe.edge.responses import YEAR_S
+from probe.edge.http.responses import YEAR_S
 from shared.errors import InputError
 
 _STEPS: Final = 10

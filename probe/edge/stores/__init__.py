@@ -1,0 +1,1 @@
+"""Where an edge keeps records: LMDB or Redis."""
