@@ -22,13 +22,13 @@ from typing import Final
 
 import numpy as np
 
+from shared.media.coding.transform import ZIGZAG, forward_blocks, to_blocks
 from shared.media.container import generator_digest
 from shared.media.generator import Generator, Loaded, write_generator
 from shared.media.kinds.basis import Basis
 from shared.media.message import encode_record, prompt_record
 from shared.media.prompt import Attribute, Grammar, Prompt
 from shared.media.render import Renderer
-from shared.media.transform import ZIGZAG, forward_blocks, to_blocks
 
 ROOT: Final = Path(__file__).parents[2]
 NGINX_CONF: Final = ROOT / "docs" / "edge-nginx.conf"

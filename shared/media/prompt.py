@@ -43,7 +43,7 @@ class Prompt:
         choices: for each attribute the position of its value.
         latents: for each latent an integer within ``LATENT_LIMIT``.
         picks: for each draw of a generator that draws, the position in its codebook: the seed.
-        residual: what is added to the drawing (``shared.media.residual``); empty for nothing.
+        residual: what is added to the drawing (``shared.media.coding``); empty for nothing.
     """
 
     choices: tuple[int, ...]

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from shared.errors import RegenerationError
+from shared.media.coding.residual import corrected
 from shared.media.fixed import U8
 from shared.media.generator import Generator
 from shared.media.kinds.basis import term_values
@@ -18,7 +19,6 @@ from shared.media.kinds.diffusion_drawing import DiffusionDrawer
 from shared.media.kinds.network import Network, plane_weights
 from shared.media.kinds.planes_drawing import PlaneDrawer, compiled_library
 from shared.media.prompt import Prompt
-from shared.media.residual import corrected
 
 KERNELS: Final = ("auto", "c", "numpy")
 

@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.edge.stack import Running, catalogue, edge_server, family, samples
 from groundstation.media.judge.residual import codes_of, quantised, waves_of
 from shared.media.batch import MAX_BATCH_BYTES, Batch, sign_batch
+from shared.media.coding.residual import encode_residual
 from shared.media.message import encode_record, image_record, prompt_record
-from shared.media.residual import encode_residual
 
 
 def shown(reply: Reply, mode: str = "RGB") -> np.ndarray:

@@ -12,6 +12,7 @@ from engines import browser_digests, in_browser, in_node, node_digests
 from test_render import by_definition
 
 from groundstation.media.records.bundle import viewer_page, write_bundle
+from shared.media.coding.residual import Residual, encode_residual, step_count
 from shared.media.generator import Loaded, read_generator, write_generator
 from shared.media.kinds.basis import Basis
 from shared.media.kinds.network import Dense, Network
@@ -21,7 +22,6 @@ from shared.media.message import prompt_record
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import Attribute, Grammar, Prompt
 from shared.media.render import Renderer
-from shared.media.residual import Residual, encode_residual, step_count
 
 KERNELS = ("numpy", "c") if compiled_library() else ("numpy",)
 VALUES = ("xyz", "qrstu", "o")

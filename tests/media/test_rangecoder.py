@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.media.rangecoder import RangeDecoder, RangeEncoder
+from shared.media.coding.rangecoder import RangeDecoder, RangeEncoder
 
 DECISIONS = st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 1)), max_size=400)
 """Context, or -1 for none, and value."""

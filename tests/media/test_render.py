@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from shared.errors import PinError, RegenerationError
+from shared.media.coding.transform import inverse_blocks
 from shared.media.generator import read_generator, write_generator
 from shared.media.kinds.basis import Basis, term_values
 from shared.media.kinds.network import Network
@@ -18,7 +19,6 @@ from shared.media.kinds.planes_drawing import compiled_library
 from shared.media.pixels import pixel_digest
 from shared.media.prompt import Attribute, Grammar, Prompt
 from shared.media.render import Renderer
-from shared.media.transform import inverse_blocks
 
 KERNELS = ("numpy", "c") if compiled_library() else ("numpy",)
 PROMPTS = [

@@ -11,20 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import Refusal, RegenerationError
-from shared.media.coefficients import MAGNITUDE_LIMIT
-from shared.media.fixed import U8
-from shared.media.kinds.basis import Basis
-from shared.media.message import decode_record, encode_record, prompt_record, regenerate_record
-from shared.media.prompt import Attribute, Grammar, Prompt, decode_prompt, encode_prompt
-from shared.media.render import Renderer
-from shared.media.residual import (
+from shared.media.coding.coefficients import MAGNITUDE_LIMIT
+from shared.media.coding.residual import (
     Residual,
     corrected,
     decode_residual,
     encode_residual,
     step_count,
 )
-from shared.media.transform import WAVES, ZIGZAG
+from shared.media.coding.transform import WAVES, ZIGZAG
+from shared.media.fixed import U8
+from shared.media.kinds.basis import Basis
+from shared.media.message import decode_record, encode_record, prompt_record, regenerate_record
+from shared.media.prompt import Attribute, Grammar, Prompt, decode_prompt, encode_prompt
+from shared.media.render import Renderer
 from shared.message.recipe import Kind
 
 GRAMMAR = Grammar((Attribute("lid", ("ash", "bay", "elm")), Attribute("foot", ("in", "out"))))

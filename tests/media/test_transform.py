@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.media.transform import (
+from shared.media.coding.transform import (
     COEFFICIENT_LIMIT,
     WAVES,
     forward_blocks,

@@ -52,6 +52,7 @@ from shared.errors import (
     UnsupportedVersion,
     WrongPin,
 )
+from shared.media.coding.residual import encode_residual
 from shared.media.container import generator_digest
 from shared.media.generator import Loaded, read_generator, write_generator
 from shared.media.kinds.basis import Basis
@@ -60,7 +61,6 @@ from shared.media.pixels import pixel_digest
 from shared.media.png import write_png
 from shared.media.prompt import Attribute, Grammar, Prompt
 from shared.media.render import Renderer
-from shared.media.residual import encode_residual
 from shared.message.codec_version import binding
 from shared.message.envelope import sign
 from shared.message.wire import encode_message

@@ -51,7 +51,7 @@ class Kind(StrEnum):
     RESIDUAL = "residual"
     """A prompt, and what the drawing lacks, pixel - drawn + 128 modulo 256, as a JPEG XL file."""
     CORRECTED = "corrected"
-    """A prompt, and the residual of ``shared.media.residual`` with which the drawing passes."""
+    """A prompt, and the residual (``shared.media.coding``) with which the drawing passes."""
     FILE = "file"
     """A picture file as it is, the original or a smaller one."""
     PACKED = "packed"

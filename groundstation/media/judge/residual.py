@@ -13,9 +13,8 @@ from typing import Final
 import numpy as np
 
 from groundstation.media.judge.gate import Gate, Verdict, is_good, judge
-from shared.media.coefficients import MAGNITUDE_LIMIT
-from shared.media.fixed import F64, U8
-from shared.media.residual import (
+from shared.media.coding.coefficients import MAGNITUDE_LIMIT
+from shared.media.coding.residual import (
     LEVEL_BITS,
     STEPS,
     Residual,
@@ -24,7 +23,8 @@ from shared.media.residual import (
     plane_steps,
     wave_steps,
 )
-from shared.media.transform import BLOCK, ZIGZAG, forward_blocks, to_blocks
+from shared.media.coding.transform import BLOCK, ZIGZAG, forward_blocks, to_blocks
+from shared.media.fixed import F64, U8
 
 RATIOS: Final = ((6, 0), (0, 0), (12, 0), (6, 8), (6, -8))
 """By how many codes (8 double a step) the steps of colour and of alpha are above that of light; the

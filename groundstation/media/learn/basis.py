@@ -19,12 +19,12 @@ from groundstation.media.learn.linear_light import (
     plain_curve,
 )
 from shared.errors import InputError
+from shared.media.coding.transform import BLOCK, EXTRA_BITS, ZIGZAG, forward_blocks, to_blocks
 from shared.media.fixed import U8
 from shared.media.kinds.basis import Basis, Factors, term_values
 from shared.media.kinds.network import Network
 from shared.media.kinds.planes import FACTOR_BITS, PLANE_BITS
 from shared.media.prompt import Attribute, Grammar, Prompt
-from shared.media.transform import BLOCK, EXTRA_BITS, ZIGZAG, forward_blocks, to_blocks
 from shared.terminal import Report
 
 STRIP_PIXELS = 2048

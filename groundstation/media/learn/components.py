@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from groundstation.media.learn.basis import Fit, blank_generator, constant_axes
 from groundstation.media.learn.linear_light import F64, plain_curve
+from shared.media.coding.transform import BLOCK
 from shared.media.fixed import U8
 from shared.media.kinds.planes import FACTOR_BITS
 from shared.media.prompt import Attribute
-from shared.media.transform import BLOCK
 
 COLOUR_COARSENESS = 1.6
 """The eye sees errors of colour less than those of brightness."""

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import PinError
+from shared.media.coding.transform import BLOCK
 from shared.media.fixed import I64
 from shared.media.prompt import Attribute, Grammar, Prompt
-from shared.media.transform import BLOCK
 
 FACTOR_BITS: Final = 12
 PLANE_BITS: Final = 16

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import PinError
+from shared.media.coding.transform import BLOCK, ZIGZAG, inverse_blocks
 from shared.media.fixed import I32, I64, U8, rounded
 from shared.media.kinds.planes import FACTOR_BITS, PLANE_LIMIT, Planes
 from shared.media.prompt import Prompt
-from shared.media.transform import BLOCK, ZIGZAG, inverse_blocks
 from shared.system.native import load_extension
 
 TILE: Final = 1024

@@ -20,12 +20,12 @@ from groundstation.media.learn.factors import Samples, light_weight
 from groundstation.media.learn.linear_light import F32, F64
 from groundstation.media.learn.network.quantise import quantised
 from groundstation.media.learn.network.style import Style, train_style
+from shared.media.coding.transform import BLOCK
 from shared.media.fixed import I64
 from shared.media.kinds.basis import Basis, term_values
 from shared.media.kinds.network import Network, plane_weights
 from shared.media.kinds.planes import FACTOR_BITS, factor_values
 from shared.media.prompt import Attribute, Grammar, Prompt
-from shared.media.transform import BLOCK
 from shared.terminal import Report
 
 VARIMAX_PIXELS: Final = 20_000

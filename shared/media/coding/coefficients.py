@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.errors import RegenerationError
-from shared.media.rangecoder import Coder, RangeDecoder, RangeEncoder
-from shared.media.transform import BLOCK, ZIGZAG
+from shared.media.coding.rangecoder import Coder, RangeDecoder, RangeEncoder
+from shared.media.coding.transform import BLOCK, ZIGZAG
 
 WAVES: Final = BLOCK**2
 Block = list[int]

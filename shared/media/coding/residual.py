@@ -1,7 +1,7 @@
 """What a drawing lacks, as coded cosine waves: the correction that travels with a prompt.
 
     steps    one byte for each kind of plane: brightness; colour, of pictures with one; alpha
-    waves    ``shared.media.coefficients``
+    waves    ``shared.media.coding.coefficients``
 
 The planes are those of Y, Co and Cg (H. Malvar, G. Sullivan, "YCoCg-R: a color space with RGB
 reversibility and low dynamic range", JVT-I014r3, 2003), in 16ths of a level; what they give is
@@ -16,15 +16,9 @@ from typing import Final
 import numpy as np
 
 from shared.errors import RegenerationError
-from shared.media.coefficients import (
-    WAVES,
-    Blocks,
-    Grid,
-    decode_blocks,
-    encode_blocks,
-)
+from shared.media.coding.coefficients import WAVES, Blocks, Grid, decode_blocks, encode_blocks
+from shared.media.coding.transform import BLOCK, COEFFICIENT_LIMIT, ZIGZAG, inverse_blocks
 from shared.media.fixed import F64, I64, U8, rounded
-from shared.media.transform import BLOCK, COEFFICIENT_LIMIT, ZIGZAG, inverse_blocks
 
 LEVEL_BITS: Final = 4
 """Planes are in 2**-LEVEL_BITS of a level."""
