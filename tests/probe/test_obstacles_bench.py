@@ -8,8 +8,8 @@ import subprocess
 import pytest
 from unprivileged import public_folder
 
-from benchmarks.obstacles import DONE, OBSTACLES, USER, Round, play, set_up
-from benchmarks.obstacles_page import page
+from benchmarks.obstacles.__main__ import DONE, OBSTACLES, USER, Round, play, set_up
+from benchmarks.obstacles.page import page
 
 SOME = {
     "one that cannot be looked into",

@@ -22,7 +22,7 @@ from typing import Annotated
 import typer
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from benchmarks.obstacles_page import page
+from benchmarks.obstacles.page import page
 from probe.cli import app
 from shared.message.envelope import sign
 from shared.message.wire import encode_message
@@ -32,7 +32,7 @@ from sims.hil.messages import KEY, first_tree
 from sims.hil.recipes import written
 from sims.hil.tiny import tiny_pin
 
-PAGE = Path(__file__).with_name("OBSTACLES.md")
+PAGE = Path(__file__).parents[1] / "OBSTACLES.md"
 ROUNDS = 30
 USER, OTHER = 54321, 54322
 IGNORED = ("log", ".git")

@@ -1,0 +1,1 @@
+"""Rounds of applying with obstacles thrown in."""
