@@ -12,8 +12,8 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from tree_pairs import PATIENT
 
-from benchmarks.strange_patches import Outcome, judge, page
-from benchmarks.strange_tools import (
+from benchmarks.strange_patches.__main__ import Outcome, judge, page
+from benchmarks.strange_patches.tools import (
     Made,
     ToolError,
     by_diff,
@@ -21,7 +21,7 @@ from benchmarks.strange_tools import (
     by_git_of_folders,
     mangled,
 )
-from benchmarks.strange_trees import successor, tree
+from benchmarks.strange_patches.trees import successor, tree
 from shared.tree import Entry, Mode, Tree
 
 Maker = Callable[[Random, Tree, Tree, Path], Made]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from benchmarks.strange_trees import successor
+from benchmarks.strange_patches.trees import successor
 from shared.tree import Tree, path_bytes, read_tree, write_tree
 
 _Options = tuple[tuple[str, ...], ...]

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.strange_tools import (
+from benchmarks.strange_patches.tools import (
     Made,
     ToolError,
     applied,
@@ -26,14 +26,14 @@ from benchmarks.strange_tools import (
     by_git_of_folders,
     mangled,
 )
-from benchmarks.strange_trees import successor, tree
+from benchmarks.strange_patches.trees import successor, tree
 from groundstation.second_reading import disagreement
 from shared.diff import apply_patch
 from shared.errors import PatchError
 from shared.terminal import Report, progress, reports_errors
 from shared.tree import Tree
 
-OUT = Path(__file__).with_name("PATCHES.md")
+OUT = Path(__file__).parents[1] / "PATCHES.md"
 COUNT = 2_000
 _MAKERS = (by_git, by_git, by_git, by_git_of_folders, by_diff, by_diff)
 _SHARE_MANGLED = 8

@@ -1,0 +1,1 @@
+"""Patches of other people's tools, against what git makes of them."""
