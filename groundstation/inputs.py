@@ -6,8 +6,8 @@ from pathlib import Path
 
 from groundstation.second_reading import disagreement
 from shared.diff import apply_patch
-from shared.diff.cursor import patch_error
-from shared.diff.reader import read_patch
+from shared.diff.reading.cursor import patch_error
+from shared.diff.reading.reader import read_patch
 from shared.errors import InputError
 from shared.exact.pin import load_pin, resolve_pin
 from shared.prompts.language_model.pinned import PinnedModel

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tree_pairs import PATIENT
 
-from shared.diff.binary import apply_delta, literal_hunk, read_binary_hunk, stored_zlib
-from shared.diff.cursor import Cursor
+from shared.diff.reading.binary import apply_delta, literal_hunk, read_binary_hunk, stored_zlib
+from shared.diff.reading.cursor import Cursor
 from shared.errors import PatchError
 
 

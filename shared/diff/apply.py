@@ -6,11 +6,11 @@ swap two files.  A patch of several commits applies one after another.
 
 from __future__ import annotations
 
-from shared.diff.binary import apply_delta
-from shared.diff.cursor import patch_error
-from shared.diff.hunks import apply_hunks
-from shared.diff.reader import read_patch
-from shared.diff.sections import Section
+from shared.diff.reading.binary import apply_delta
+from shared.diff.reading.cursor import patch_error
+from shared.diff.reading.hunks import apply_hunks
+from shared.diff.reading.reader import read_patch
+from shared.diff.reading.sections import Section
 from shared.digest import git_blob_id
 from shared.errors import InputError, PatchError
 from shared.tree import Entry, Mode, Tree

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from shared.diff.binary import literal_hunk
 from shared.diff.quoting import quote
+from shared.diff.reading.binary import literal_hunk
 from shared.digest import GIT_NULL_ID, git_blob_id
 from shared.lines import LineEdit, line_edits, split_lines
 from shared.tree import Change, Entry, Tree, changes, path_bytes, similarity

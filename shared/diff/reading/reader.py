@@ -1,7 +1,7 @@
 """Read a patch: what ``git diff``, ``git format-patch`` or ``diff -u`` wrote, as sections.
 
 Nothing is passed over: a line is a part of a section, known to carry nothing
-(``shared.diff.between``), or refused.
+(``shared.diff.reading.between``), or refused.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from shared.diff.between import pass_over
-from shared.diff.binary import read_binary_hunk
-from shared.diff.cursor import Cursor
-from shared.diff.headings import Headings
-from shared.diff.hunks import read_hunks
-from shared.diff.names import HeaderPair, Names, crlf_refusal, usable_path
-from shared.diff.sections import Section
-from shared.diff.strays import refuse_encoding
+from shared.diff.reading.between import pass_over
+from shared.diff.reading.binary import read_binary_hunk
+from shared.diff.reading.cursor import Cursor
+from shared.diff.reading.headings import Headings
+from shared.diff.reading.hunks import read_hunks
+from shared.diff.reading.names import HeaderPair, Names, crlf_refusal, usable_path
+from shared.diff.reading.sections import Section
+from shared.diff.reading.strays import refuse_encoding
 from shared.digest import git_blob_id
 from shared.tree import Mode, path_bytes
 
@@ -27,7 +27,7 @@ def read_patch(patch: bytes, strip: int | None = None) -> tuple[Section, ...]:
     Args:
         patch: all of it.
         strip: folders to leave away before each path; None takes one where it is no folder for
-            sure (see ``shared.diff.names``).
+            sure (see ``shared.diff.reading.names``).
 
     Raises:
         PatchError: the patch is damaged, holds a line that is not understood or no change at all

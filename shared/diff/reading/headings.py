@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from shared.diff.cursor import Cursor, shown
-from shared.diff.names import Names, bare_or_quoted
-from shared.diff.sections import Section
+from shared.diff.reading.cursor import Cursor, shown
+from shared.diff.reading.names import Names, bare_or_quoted
+from shared.diff.reading.sections import Section
 from shared.tree import Mode
 
 _INDEX = re.compile(rb"index ([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})(?: ([0-7]{6}))?\n")

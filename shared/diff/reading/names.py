@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.diff.cursor import Cursor, shown
 from shared.diff.quoting import unquote
+from shared.diff.reading.cursor import Cursor, shown
 from shared.errors import InputError, PatchError
 from shared.tree import check_path, path_text
 

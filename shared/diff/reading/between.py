@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 
-from shared.diff.cursor import Cursor
-from shared.diff.hunks import is_hunk_heading
-from shared.diff.strays import stray
+from shared.diff.reading.cursor import Cursor
+from shared.diff.reading.hunks import is_hunk_heading
+from shared.diff.reading.strays import stray
 
 _MAIL = re.compile(
     rb"From [0-9a-f]{40}(?:[0-9a-f]{24})? "  # git format-patch

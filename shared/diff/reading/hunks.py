@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.diff.cursor import Cursor, patch_error, shown
+from shared.diff.reading.cursor import Cursor, patch_error, shown
 from shared.lines import split_lines
 
 _HEADING = re.compile(rb"@@ -(\d{1,12})(?:,(\d{1,12}))? \+(\d{1,12})(?:,(\d{1,12}))? @@")

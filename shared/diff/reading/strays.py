@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from shared.diff.cursor import Cursor, patch_error, shown
-from shared.diff.names import crlf_refusal
+from shared.diff.reading.cursor import Cursor, patch_error, shown
+from shared.diff.reading.names import crlf_refusal
 from shared.errors import PatchError
 
 _GET_WHOLE = "get the whole patch, unedited, from its first line on"

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shared.diff.cursor import Cursor, shown
+from shared.diff.reading.cursor import Cursor, shown
 
 STORED_BLOCK_BYTES = 0xFFFF
 """Most bytes that one stored deflate block holds."""

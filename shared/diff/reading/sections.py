@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.diff.binary import BinaryHunk
-from shared.diff.hunks import Hunk
+from shared.diff.reading.binary import BinaryHunk
+from shared.diff.reading.hunks import Hunk
 from shared.tree import Mode
 
 

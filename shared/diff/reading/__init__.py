@@ -1,0 +1,1 @@
+"""Patches of other tools, read to the last line or refused."""
