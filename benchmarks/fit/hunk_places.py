@@ -3,8 +3,8 @@
     python -m benchmarks.fit.hunk_places            # fits to fit_releases.csv, prints tables
     python -m benchmarks.fit.hunk_places --draw c --archive sdist PACKAGE [PACKAGE ...]   # rows
 
-Four choices are fitted, each a conditional logit (``conditional_logit.py``): where a hunk starts, whether
-it was the last, how many lines it removes and how many it writes.
+Four choices are fitted, each a conditional logit (``conditional_logit.py``): where a hunk starts,
+whether it was the last, how many lines it removes and how many it writes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The LDPC decoder's frame error rate against Eb/N0, beside a published one and what theory allows.
 
-``python -m benchmarks.link.ldpc`` decodes random codewords after BPSK in white Gaussian noise until a
-hundred are wrong, and writes LDPC.md beside this file and docs/images/ldpc.svg.  It uses one core
+``python -m benchmarks.link.ldpc`` decodes random codewords after BPSK in white Gaussian noise until
+a hundred are wrong, and writes LDPC.md beside this file and docs/images/ldpc.svg.  It uses one core
 for about a minute and a half; seeds are fixed, so a second run counts the same errors.
 """
 

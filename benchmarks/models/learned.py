@@ -1,6 +1,7 @@
 """What the specialised model has learned: on which tokens, and of which packages.
 
-``python -m benchmarks.models.learned`` writes LEARNED.md.  Patches of the corpus that were not trained on
+``python -m benchmarks.models.learned`` writes LEARNED.md.  Patches of the corpus that were not
+trained on
 are read by the untuned network and by the one with the shipped adapter, in floating point, with the
 bits counted as in training: after mixing in what the old text suggests.
 """

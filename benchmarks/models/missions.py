@@ -1,6 +1,7 @@
 """A mission's own history: what tuning on it before launch saves on the patches that came after.
 
-``python -m benchmarks.models.missions`` writes MISSIONS.md.  A mission is a package: its releases become
+``python -m benchmarks.models.missions`` writes MISSIONS.md.  A mission is a package: its releases
+become
 the commits of a repository, one a day, and ``groundstation specialise --repo --until`` learns those
 up to a day.  Patches of the releases after it are then authored with the untuned model, the shipped
 specialised one and the mission's own, with the usual prompt, and read back.

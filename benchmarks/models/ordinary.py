@@ -1,6 +1,7 @@
 """What specialising costs elsewhere: code length of source text that nobody changes.
 
-``python -m benchmarks.models.ordinary`` writes ORDINARY.md.  Both pins read the same beginnings of the
+``python -m benchmarks.models.ordinary`` writes ORDINARY.md.  Both pins read the same beginnings of
+the
 same files, in the exact arithmetic that messages are made with.  No file is of a package that the
 specialised model was trained on.
 """

@@ -1,6 +1,7 @@
 """What training makes smaller: the bits that a message spends on what the model writes.
 
-The same quantity as in ``shared.prompts.context.transcript``, in floating point: the model's distribution
+The same quantity as in ``shared.prompts.context.transcript``, in floating point: the model's
+distribution
 over the legal tokens, mixed with what the text on board suggests.  A token that is recalled anyway
 teaches the model little, a name that stands nowhere much.  Left out is what is excluded because
 the old text cannot simply go on.

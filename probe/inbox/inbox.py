@@ -6,7 +6,8 @@
 
 What is in the inbox has not been authenticated, and whoever can write to the line can fill it.  So
 it has bounds of its own, apart from the quota of the probe: in bytes, and in durable writes a
-minute (``probe.resources.wear``).  Within the budget everything is written as it comes.  Beyond, it stays in
+minute (``probe.resources.wear``).  Within the budget everything is written as it comes.  Beyond, it
+stays in
 memory, and what has come meanwhile is written together as soon as the budget allows; what is gone
 by then is never written.  A message that is known to be authentic is written at once and counts
 against nothing.

@@ -1,7 +1,7 @@
 """Messages on their way from the line to the service: in the order in which they came, bounded.
 
-The line is always read.  Where there is no room, strangers make way (``probe.resources.room``), not whoever
-came last and not the bytes that are still in a buffer of the system.
+The line is always read.  Where there is no room, strangers make way (``probe.resources.room``), not
+whoever came last and not the bytes that are still in a buffer of the system.
 """
 
 from __future__ import annotations

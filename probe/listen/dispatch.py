@@ -46,8 +46,8 @@ STEPS: dict[type[RehydrationError], int] = {
     errors.StoreError: 10,
     errors.OutOfMemory: 10,
 }
-"""The check that each family is of: 1 to 7 as in ``shared.message.checks``, 8 regeneration, 9 the digest of
-what came of it, 10 the machine: its disk or its memory.  0 is none of them."""
+"""The check that each family is of: 1 to 7 as in ``shared.message.checks``, 8 regeneration, 9 the
+digest of what came of it, 10 the machine: its disk or its memory.  0 is none of them."""
 
 
 @dataclass(frozen=True)

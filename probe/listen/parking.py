@@ -1,6 +1,7 @@
 """Messages that may do later: where they are kept, who makes way, and when they are tried again.
 
-Strangers can have messages parked too, so there is a bound on what is parked (``probe.resources.room``), and
+Strangers can have messages parked too, so there is a bound on what is parked
+(``probe.resources.room``), and
 where a signature was found to fit a message keeps its place.  A copy of one that is parked takes no
 place of its own.
 """

@@ -62,7 +62,8 @@ class Telemetry:
     Attributes:
         event: what happened.
         time_s: when, Unix seconds.
-        step: number of the check that refused (shared/message/checks.py), 8 for regeneration, 9 for the
+        step: number of the check that refused (shared/message/checks.py), 8 for regeneration, 9 for
+        the
             regenerated patch's digest, 10 for the disk, 0 where none did.
         exit_code: of the refusal's family; 0 if there is none.
         counter: of the message, or on record; ``NO_COUNTER`` if there is none.

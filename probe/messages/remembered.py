@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from shared.message.wire import Message
-
 from shared.errors import RegenerationError
+from shared.message.wire import Message
 from shared.tree import Entry, Tree
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """Messages of TESLA chains on board: held when they come, applied when their key is disclosed.
 
-Everything that is decided is decided in ``probe.state.pending``, and written down durably before the next
+Everything that is decided is decided in ``probe.state.pending``, and written down durably before
+the next
 step.  After a crash the same disclosure may be handed in again: it goes on where it was stopped.
 """
 

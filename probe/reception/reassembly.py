@@ -6,7 +6,8 @@ order, those of one MAP together.
 
 Nothing here is authentic, so nothing that comes replaces what came before: several candidates for
 one place are kept, and each reading that holds the newest piece is handed on once
-(``probe.reception.readings``).  Pieces of a message that was handed on are *spent*: they need no place on
+(``probe.reception.readings``).  Pieces of a message that was handed on are *spent*: they need no
+place on
 disk any more, but a forged piece may have stood in for one that is still to come.  They are
 forgotten when the message turns out to be authentic, or to make room.  Room is bounded: spent
 pieces make way first, then candidates where there are most of them, then the oldest.

@@ -2,7 +2,8 @@
 
 A message is held only if it came in time, so that what is held and fits the key that comes later
 is authentic.  Nothing held has been authenticated, so room and durable writes for it are bounded
-(``probe.resources.room``, ``probe.resources.wear``).  Where there is no room the draw decides: each message that comes
+(``probe.resources.room``, ``probe.resources.wear``).  Where there is no room the draw decides: each
+message that comes
 gets a number that nobody foresees, and the lowest of the largest group goes.  So a forger cannot
 displace an honest message with certainty, in whatever order he sends, and since ever fewer win a
 place the longer he sends, his writes grow with the logarithm of his messages.  It is the multiple

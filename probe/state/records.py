@@ -1,7 +1,8 @@
 """What the probe remembers, as frozen values, and the bytes they are kept in.
 
 A record is one line of canonical JSON, ``{"body": ..., "sequence": ..., "sha256": ...}``; the
-sequence is the number of the change that wrote the file (``probe.state.seal``), and is not there where an
+sequence is the number of the change that wrote the file (``probe.state.seal``), and is not there
+where an
 earlier version wrote it.  Reading demands the very bytes that writing gives, so no damage passes
 for a value.
 """

@@ -8,9 +8,11 @@ change that wrote it.  A file is changed in three steps, each durable before the
     3  the seal says: settled     (with the next change's step 1, or as the store closes)
 
 So the folder holds at any instant, power cuts included, files that stood there together at one
-time, or it is refused.  What is decided here is about values; ``probe.state.sealing`` reads and writes.
+time, or it is refused.  What is decided here is about values; ``probe.state.sealing`` reads and
+writes.
 
-Where a monotonic counter of the hardware is there (``probe.state.counting``), each change goes with one
+Where a monotonic counter of the hardware is there (``probe.state.counting``), each change goes with
+one
 step of it: the seal names the value to be, then the counter steps, then the file changes.  Then the
 whole folder of an earlier time is refused too.
 """

@@ -6,7 +6,8 @@
       ledger.json   what happened: counter, digest of the tree in place, previous tree, history
       journal.json  there only while trees change places: what is about to happen
       pending.json  messages that wait for a key, and the keys disclosed; there once one came
-      seal.json     what the other files have to be: none may be an older copy (``probe.state.seal``)
+      seal.json     what the other files have to be: none may be an older copy
+      (``probe.state.seal``)
       slots/a, b    the staged or the previous tree (beside the root if that is another filesystem)
 
 A file is replaced whole and durably, and damage to one is noticed when it is read.

@@ -47,7 +47,8 @@ class Setup:
             one that it has.
         threshold: how many trusted Ed25519 keys must sign a change of keys; None is one, or with
             ``renew`` as many as before.
-        counter_command: program and arguments of a monotonic counter (``probe.state.counting``); None
+        counter_command: program and arguments of a monotonic counter (``probe.state.counting``);
+        None
             is none, or with ``renew`` the one before.
     """
 

@@ -20,7 +20,8 @@ then compare the record with what is on board now; the caller reads it in betwee
 A message of a TESLA chain passes step 4 only if the probe holds it from a time when nobody else
 could know its key, and that key was disclosed since (``Record.closed``); else it is NotClosed, 23.
 
-A signature binds pin, codec (``shared.message.codec_version``) and tree in full, so one made for another of them
+A signature binds pin, codec (``shared.message.codec_version``) and tree in full, so one made for
+another of them
 fails at step 4.  A byte for pin and codec and one for the tree then name the refusal WrongPin,
 WrongBaseline or Replayed instead of BadSignature.  Such a name is the sender's claim; the refusal
 stands either way.

@@ -3,8 +3,8 @@
 A stream is a list of decisions.  What each of them decides is fixed by code that both ends must
 have alike: prompt shapes and their order, locus and path weights (``shared/prompts``), sampler,
 coins and interval code (``shared/seeds``), frequencies (``shared/exact``), classical deltas
-(``shared/diff/zstd_delta.py``) and the canonical patch (``shared/diff``).  ``CODEC`` is the version of all
-that together.
+(``shared/diff/zstd_delta.py``) and the canonical patch (``shared/diff``).  ``CODEC`` is the version
+of all that together.
 
 Raise it with every change after which some message leads to another patch or is written in other
 bytes; not with one that only changes which message the ground chooses, nor with one that only

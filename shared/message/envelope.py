@@ -5,7 +5,8 @@
 The tail is an Ed25519 signature of 64 bytes, or that of another profile (``shared.auth``); which
 one, the key says.  It covers ``domain | binding | baseline digest | key id | message``, where the
 domain names the profile and the binding is a digest of the pin and of the codec's version
-(``shared.message.codec_version``).  If the probe has an identity, another domain and the digest of that name stand
+(``shared.message.codec_version``).  If the probe has an identity, another domain and the digest of
+that name stand
 before the binding (``shared.auth.identity``).  All of these are known to both ends, so they are
 bound in full without being sent: the signature of a message for another model, codec, tree or
 probe does not verify.  A byte of binding and of baseline travels in the message, only to tell the

@@ -1,7 +1,8 @@
 """All changes of a patch as decisions: which files, what happens to them, and how each is coded.
 
 Both ends run ``transcribe``: the ground passes the plan of every change, the probe passes None and
-reads them.  The tree-level weights below belong to the codec's version (``shared.message.codec_version``).
+reads them.  The tree-level weights below belong to the codec's version
+(``shared.message.codec_version``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How often the LDPC decoder fails on hard bits: measured, and interpolated between.
 
-``python -m sims.channel.ldpc_rates`` writes ``ldpc_rates.csv`` anew, with the decoder that receives frames
-(``shared.ccsds.coding.ldpc``) and the crossover that it supposes.
+``python -m sims.channel.ldpc_rates`` writes ``ldpc_rates.csv`` anew, with the decoder that receives
+frames (``shared.ccsds.coding.ldpc``) and the crossover that it supposes.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 The models are those of tests/tiny_codec.py: weights from an integer generator, no library's random
 stream.  Whoever changes the bytes changes what probes understand, so they change only together with
-CODEC of shared/message/codec_version.py, and this program writes no others.  From the repository's root:
+CODEC of shared/message/codec_version.py, and this program writes no others.  From the repository's
+root:
 
     python tests/vectors/make_message.py
 
