@@ -21,8 +21,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from probe.edge.active_content import GUARD
 from probe.edge.http import responses
-from probe.edge.http.active_content import GUARD
 from probe.edge.http.request import Asked
 from probe.edge.http.responses import Answer
 from probe.edge.service import Edge

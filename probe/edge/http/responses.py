@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from probe.edge.http.active_content import GUARD
+from probe.edge.active_content import GUARD
 from probe.edge.http.upstream import Fetched, UpstreamError
 from probe.edge.metrics import Outcome
 from probe.edge.singleflight import Busy

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from probe.edge.http.active_content import picture_type
+from probe.edge.active_content import picture_type
 from probe.edge.http.freshness import DEFAULT_S, cache_control
 from probe.edge.singleflight import Turnstile
 from shared.errors import InputError, RehydrationError

@@ -12,7 +12,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from probe.edge.http.active_content import GUARD
+from probe.edge.active_content import GUARD
 from probe.edge.server.patience import Patience, Reason, Seen, dispensable, verdict, written
 
 LOOK_S: Final = 0.25
