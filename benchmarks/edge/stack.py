@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import numpy as np
 
@@ -155,11 +155,15 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
 
 
-def start_edge(store: str, *options: object, port: int = 0) -> Running:
-    """``probe edge serve`` on loopback, once it answers."""
+def start_edge(
+    store: str, *options: object, port: int = 0, errors: IO[bytes] | None = None
+) -> Running:
+    """``probe edge serve`` on loopback, once it answers; standard error goes there if named."""
     command = [sys.executable, "-m", "probe", "edge", "serve", "--store", store, "--json"]
     command += ["--port", str(port), *map(str, options)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment()
+    )
     text = ""
     for line in process.stdout or ():
         text += line
@@ -173,9 +177,9 @@ def start_edge(store: str, *options: object, port: int = 0) -> Running:
 
 
 @contextmanager
-def edge_server(store: str, *options: object) -> Iterator[Running]:
+def edge_server(store: str, *options: object, errors: IO[bytes] | None = None) -> Iterator[Running]:
     """An edge that is stopped in the end."""
-    running = start_edge(store, *options)
+    running = start_edge(store, *options, errors=errors)
     try:
         yield running
     finally:

@@ -1,41 +1,41 @@
-"""One run: a real listener, a stranger at its rate, and the honest message between."""
+"""Rounds with a stranger and without in turn, each against a real listener of its own."""
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
-import socket
-import subprocess
-import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
-from benchmarks.hostile.attacks import HONEST, Attack
-from shared.ccsds.link import send
+from benchmarks.hostile.attacks import Attack, Target, nothing
+from benchmarks.hostile.cargo import Cargo
+from benchmarks.hostile.cases import Setting
+from benchmarks.hostile.lines import Line
+from benchmarks.hostile.listener import Listener
 
 RATE_BYTES_S = 520.0
-BEFORE_S = 4.0
+BEFORE_S = 1.5
 """The stranger begins so long before the honest sender."""
-GAP_S = 0.5
-"""Between two honest segments."""
 LIMIT_S = 60.0
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run measured.
+    """What one round measured.
 
     Attributes:
-        delay_s: from the first honest segment to the target tree; None if it did not come.
+        delay_s: from the first honest byte to the new tree; None if it did not come.
         sent: bytes that the stranger sent.
-        answered: bytes that came back to the stranger and to the honest sender.
-        written: bytes that the listener gave to the disk, from ready to the end of the run.
-        processor_s: of the listener, over the same time.
-        seconds: how long that was.
+        answered: bytes that came back to either sender.
+        written: bytes that the listener gave to the disk meanwhile.
+        processor_s: of the listener meanwhile.
+        seconds: how long the round was.
     """
 
     delay_s: float | None
@@ -47,126 +47,144 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Cargo:
-    """A probe to copy, the envelope for it, and what a file holds once it is applied."""
+class Row:
+    """Rounds of one attack, and the undisturbed ones before and after each of them.
 
-    probe: Path
-    envelope: bytes
-    applied: bytes
+    Attributes:
+        where: title of the setting.
+        name: of the attack.
+        quiet: rounds without, one more than ``disturbed``.
+        disturbed: rounds with it.
+        events: what the disturbed listener reported of each kind.
+    """
+
+    where: str
+    name: str
+    quiet: tuple[Run, ...]
+    disturbed: tuple[Run, ...]
+    events: Counter[str]
+
+    @property
+    def times(self) -> float | None:
+        """The median of how much longer a disturbed round took than those around it."""
+        found = []
+        for number, run in enumerate(self.disturbed):
+            around = [self.quiet[number].delay_s, self.quiet[number + 1].delay_s]
+            known = [delay_s for delay_s in around if delay_s is not None]
+            if run.delay_s is None or not known:
+                return None
+            found.append(run.delay_s / (sum(known) / len(known)))
+        return median(found)
+
+    @property
+    def answered(self) -> int:
+        """Bytes that came back to either sender, in all rounds."""
+        return sum(run.answered for run in self.disturbed)
+
+    def holds(self) -> bool:
+        """Whether every message came, as a rule within twice its time, and nobody was answered."""
+        return self.times is not None and self.times <= 2 and self.answered == 0
 
 
-def prepare(folder: Path, model: str) -> Cargo:
-    """Make keys, a probe and a signed patch with the real commands."""
-    base, target, keys = folder / "base", folder / "target", folder / "keys"
-    for tree, text in ((base, "a = 1\n"), (target, "a = 2\n")):
-        tree.mkdir()
-        (tree / "a.py").write_text(text)
-    _run("groundstation", "keygen", "--out", str(keys))
-    words = ["author", "--base", str(base), "--target", str(target), "--model", model]
-    key, out = str(keys / "ground.key"), str(folder / "envelope")
-    _run("groundstation", *words, "--key", key, "--out", out, "--trials", "1", "--no-history")
-    probe = folder / "probe"
-    shutil.copytree(base, probe / "root")
-    _initialise(probe, model, keys / "ground.pub")
-    return Cargo(probe, Path(out).read_bytes(), b"a = 2\n")
+class Bench:
+    """A listener for each setting that no stranger knows, kept for all rounds without one.
 
+    Args:
+        cargo: what is sent.
+        folder: for all state.
+    """
 
-def measure(cargo: Cargo, folder: Path, attack: Attack, model: str, seed: int) -> Run:
-    """Run the attack against a listener of its own; all on the loopback."""
-    root = folder / "root"
-    shutil.copytree(cargo.probe / "root", root)
-    _initialise(folder, model, cargo.probe.parent / "keys" / "ground.pub")
-    port = _free_port()
-    where = ("127.0.0.1", port)
-    words = [sys.executable, "-m", "probe", "listen", "--state", str(folder / "state")]
-    words += ["--udp", f"127.0.0.1:{port}", "--framing", "ccsds"]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    stop = threading.Event()
-    with _ear() as stranger, _ear() as ground:
+    def __init__(self, cargo: Cargo, folder: Path) -> None:
+        self._cargo, self._folder = cargo, folder
+        self._quiet: dict[str, tuple[Listener, Run]] = {}
+        self._made = 0
+
+    def row(self, setting: Setting, name: str, attack: Attack, rounds: int = ROUNDS) -> Row:
+        """Try one attack."""
+        known = self._quiet.get(setting.title)
+        if known is None:
+            listener = self._listener(setting)
+            known = listener, self._round(listener, setting, nothing)
+        listener, last = known
+        quiet, disturbed = [last], []
+        with self._closed(self._listener(setting)) as suffering:
+            for _ in range(rounds):
+                disturbed.append(self._round(suffering, setting, attack))
+                quiet.append(self._round(listener, setting, nothing))
+            events = suffering.events()
+        self._quiet[setting.title] = listener, quiet[-1]
+        return Row(setting.title, name, tuple(quiet), tuple(disturbed), events)
+
+    def close(self) -> None:
+        """End what still runs."""
+        for listener, _ in self._quiet.values():
+            listener.close()
+        self._quiet.clear()
+
+    @contextmanager
+    def _closed(self, listener: Listener) -> Iterator[Listener]:
         try:
-            _await_bound(port, process)
-            before, began_s = _counters(process.pid), time.monotonic()
-            sent: list[int] = []
-            arguments = (attack(cargo.envelope, random.Random(seed)), stranger, where, stop, sent)
-            thread = threading.Thread(target=_annoy, args=arguments)
-            thread.start()
-            time.sleep(BEFORE_S)
-            first_s = time.monotonic()
-            for cltu in send(cargo.envelope, HONEST):
-                ground.sendto(cltu, where)
-                time.sleep(GAP_S)
-            delay_s = None
-            while delay_s is None and time.monotonic() < first_s + LIMIT_S:
-                if (root / "a.py").read_bytes() == cargo.applied:
-                    delay_s = time.monotonic() - first_s
-                time.sleep(0.02)
-            after, seconds = _counters(process.pid), time.monotonic() - began_s
-            stop.set()
-            thread.join()
-            answered = _heard(stranger) + _heard(ground)
+            yield listener
         finally:
-            stop.set()
-            process.terminate()
-            process.wait()
-    written, processor_s = after[0] - before[0], after[1] - before[1]
-    return Run(delay_s, sum(sent), answered, written, processor_s, seconds)
+            listener.close()
+
+    def _listener(self, setting: Setting) -> Listener:
+        self._made += 1
+        folder = self._folder / str(self._made)
+        folder.mkdir()
+        words = list(setting.words)
+        if setting.pictures:
+            (folder / "pictures").mkdir()
+            words += ["--pictures", str(folder / "pictures")]
+            words += ["--generator", str(self._cargo.generator)]
+        return Listener(self._cargo, folder, setting.line(), words, setting.trust)
+
+    def _round(self, listener: Listener, setting: Setting, attack: Attack) -> Run:
+        """Send one honest message, and see what becomes of it."""
+        state = listener.state()
+        listener.counter += 1
+        known = self._cargo.envelope(state, listener.counter)
+        choose = random.Random(self._made * 1000 + listener.counter)
+        target = Target(self._cargo, known, listener.counter, choose)
+        before, began_s = listener.took(), time.monotonic()
+        with annoyed(listener.line, attack(target)) as sent:
+            time.sleep(0 if attack is nothing else BEFORE_S)
+            delay_s = self._deliver(listener, setting, state)
+        spent, seconds = listener.took().since(before), time.monotonic() - began_s
+        answered = listener.line.answered()
+        return Run(delay_s, sum(sent), answered, spent.written, spent.processor_s, seconds)
+
+    def _deliver(self, listener: Listener, setting: Setting, state: int) -> float | None:
+        """Send the message, and the key that closes it; the delay of the new tree, seconds."""
+        cargo = self._cargo
+        key, interval = setting.key(cargo)
+        envelope = cargo.envelope(state, listener.counter, key)
+        first_s = time.monotonic()
+        setting.sends(listener, envelope)
+        if interval:
+            due_ms = cargo.chain.commitment.schedule.disclosable_ms(interval)
+            time.sleep(max(due_ms / 1000 - time.time(), 0))
+            listener.line.honest(cargo.disclosure(interval))
+        came = listener.wait(1 - state, first_s + LIMIT_S)
+        return time.monotonic() - first_s if came else None
 
 
-def _annoy(datagrams, out, where, stop, sent) -> None:  # type: ignore[no-untyped-def]
-    for datagram in datagrams:
-        if stop.wait(len(datagram) / RATE_BYTES_S):
-            return
-        out.sendto(datagram, where)
-        sent.append(len(datagram))
+@contextmanager
+def annoyed(line: Line, pieces: Iterator[bytes]) -> Iterator[list[int]]:
+    """A stranger on a line, at its rate; how much it has sent so far."""
+    stop, sent = threading.Event(), [0]
 
+    def annoy() -> None:
+        for piece in pieces:
+            line.strange(piece)
+            sent.append(len(piece))
+            if stop.wait(len(piece) / RATE_BYTES_S):
+                return
 
-def _counters(pid: int) -> tuple[int, float]:
-    """Bytes written to disk and processor seconds of a process."""
-    lines = Path(f"/proc/{pid}/io").read_text().splitlines()
-    written = next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return written, (int(fields[11]) + int(fields[12])) * TICK_S
-
-
-def _await_bound(port: int, process: subprocess.Popen[bytes]) -> None:
-    wanted = f":{port:04X} "
-    while wanted not in Path("/proc/net/udp").read_text():
-        if process.poll() is not None:
-            raise RuntimeError("the listener has ended before it was ready")
-        time.sleep(0.05)
-    time.sleep(1.0)
-
-
-def _ear() -> socket.socket:
-    ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    ear.bind(("127.0.0.1", 0))
-    ear.setblocking(False)
-    return ear
-
-
-def _heard(ear: socket.socket) -> int:
-    total = 0
-    while True:
-        try:
-            total += len(ear.recv(1 << 16))
-        except BlockingIOError:
-            return total
-
-
-def _free_port() -> int:
-    with _ear() as ear:
-        return int(ear.getsockname()[1])
-
-
-def _initialise(folder: Path, model: str, trust: Path) -> None:
-    state, root = str(folder / "state"), str(folder / "root")
-    words = ["--state", state, "--root", root, "--model", model, "--trust", str(trust)]
-    _run("probe", "init", *words)
-
-
-def _run(module: str, *words: str) -> None:
-    subprocess.run(
-        [sys.executable, "-c", f"from {module}.cli import app; app()", *words],
-        check=True,
-        capture_output=True,
-    )
+    thread = threading.Thread(target=annoy)
+    thread.start()
+    try:
+        yield sent
+    finally:
+        stop.set()
+        thread.join()

@@ -6,10 +6,12 @@ whoever came last and not the bytes that are still in a buffer of the system.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from probe.inbox.inbox import Waiting
 from probe.inbox.standing import Standing, group, standing
@@ -22,16 +24,21 @@ MOST_BYTES = 4 << 20
 
 
 class Triage:
-    """What is known when a message comes; the service tells it what has changed."""
+    """What is known when a message comes; the service tells it what has changed.
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+    Args:
+        secret: that no sender has, so that none foresees which of many stays.
+        clock: Unix time, seconds.
+    """
+
+    def __init__(self, secret: bytes, clock: Callable[[], float] = time.time) -> None:
+        self._secret, self._clock = secret, clock
         self.record: Record | None = None
         """What the probe knew when it looked last."""
 
     def guest(self, waiting: Waiting) -> Guest:
         """What a message is, as far as can be told without doing anything with it."""
-        found = standing(waiting.data, self.record)
+        found = standing(waiting.data, self.record, math.ceil(1000 * self._clock()))
         named = group(waiting.data, self.record) if found is Standing.UNPROVEN else b""
         number = lot(waiting.data, self._secret)
         return Guest(waiting.order, len(waiting.data), found, named, number)

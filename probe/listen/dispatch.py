@@ -101,8 +101,8 @@ def deal(
     except NoRoom as error:  # no tree is made for a message that is not authentic
         return replace(Dealt.refused(error, later=True), authentic=True)
     except (errors.BadSignature, errors.WrongBaseline) as error:
-        # Perhaps it follows one that is still on its way.
-        return Dealt.refused(error, later=True)
+        # Perhaps it follows one that is still on its way; a key of no chain follows nothing.
+        return Dealt.refused(error, later=len(data) != DISCLOSURE_BYTES)
     except errors.Refusal as error:
         waits_for_trial = type(error) is errors.Refusal and on_trial(ledger)
         return replace(Dealt.refused(error, later=waits_for_trial), authentic=waits_for_trial)

@@ -38,6 +38,7 @@ from dataclasses import dataclass, field
 
 from shared.auth.keys import CheckingKey, IntervalKey, TrustedKey
 from shared.auth.profiles import Profile
+from shared.auth.tesla import ChainKey, Commitment
 from shared.digest import sha256
 from shared.errors import BadSignature, Replayed, UnsupportedVersion, WrongBaseline, WrongPin
 from shared.message import envelope as signed
@@ -61,6 +62,7 @@ class Record:
         kind: of message that is taken.
         identity: the probe's own; "" if it has none.
         threshold: how many trusted keys must sign a change of keys.
+        chains: of those trusted, each with the latest key that was disclosed.
     """
 
     keys: tuple[TrustedKey, ...]
@@ -73,6 +75,7 @@ class Record:
     kind: Kind = Kind.CODE
     identity: str = ""
     threshold: int = 1
+    chains: tuple[tuple[Commitment, ChainKey], ...] = ()
 
 
 def authenticate(data: bytes, record: Record) -> Message:

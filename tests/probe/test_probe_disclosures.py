@@ -9,6 +9,7 @@ from chained import (
     CHAIN,
     FIRST,
     NUMBER,
+    PLAN,
     after_key,
     close,
     disclosure,
@@ -17,16 +18,21 @@ from chained import (
     pending,
     poor,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from listening import Line, events, listen
 from powercut import Quick
 from world import BASE, KEY, PIN, TARGET, World, regenerator
 
-from probe.listen.telemetry import Event
-from probe.messages.tesla import Attempts, disclose
-from probe.trees.onboard import open_probe
-from probe.trees.setup import Setup, initialise
+from probe.checks import Record
+from probe.holding import Attempts, disclose
+from probe.onboard import open_probe
+from probe.setup import Setup, initialise
+from probe.standing import Standing, standing
+from probe.telemetry import Event
 from shared.auth.keys import TrustedKey
 from shared.auth.tesla import ChainKey, Disclosure, encode_disclosure
+from shared.envelope import Limits
 from shared.errors import Refusal
 from shared.message.wire import Message
 from shared.regenerate import Regenerated
@@ -42,13 +48,17 @@ def delayed(world: World) -> World:
 
 
 class Counting(Quick):
-    """Counts what is written."""
+    """Counts what is written, and remembers the names."""
 
     def __init__(self) -> None:
-        self.writes = 0
+        self.names: list[str] = []
+
+    @property
+    def writes(self) -> int:
+        return len(self.names)
 
     def write_file(self, path: Path, data: bytes, mode: int) -> None:
-        self.writes += 1
+        self.names.append(path.name)
         super().write_file(path, data, mode)
 
 
@@ -119,3 +129,52 @@ def test_the_line_brings_the_same_key_a_hundred_times(
     assert calls == [5]
     assert events(said).count(Event.DISCLOSED.name.lower()) == 100
     assert delayed.tree() == BASE
+
+
+def test_false_and_known_disclosures_on_the_line_are_neither_written_nor_parked(
+    delayed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each was put into the inbox, and the false ones were kept there to be tried again."""
+    close(delayed, 4)
+    before = pending(delayed)
+    monkeypatch.setattr("listening.NOW_S", after_key(4))
+    disk, flood = Counting(), [*FALSE, disclosure(4), disclosure(2), bytes(19)] * 20
+    said = events(listen(delayed, Line(flood), files=disk))
+    assert disk.writes == 0
+    assert "parked" not in said
+    assert len(said) == 1 + len(flood)
+    assert pending(delayed) == before
+
+
+def test_a_new_key_on_the_line_is_kept_at_once(
+    delayed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever strangers have used up: it is written as it comes, and once in the state."""
+    hold(delayed, FIRST, in_time(3))
+    monkeypatch.setattr("listening.NOW_S", after_key(4))
+    monkeypatch.setattr("listening.regenerator", poor)
+    disk = Counting()
+    listen(delayed, Line([*FALSE * 50, disclosure(4)]), files=disk)
+    assert disk.names[0] == "1.batch.new"
+    assert sum(name.endswith(".batch.new") for name in disk.names) == 1
+    assert sum(name.startswith("pending") for name in disk.names) == 1
+
+
+@given(
+    shown=st.integers(1, PLAN.intervals) | st.integers(1, 65_535),
+    known=st.integers(1, PLAN.intervals),
+    genuine=st.booleans(),
+)
+@settings(deadline=None)
+def test_what_a_disclosure_is_worth(shown: int, known: int, genuine: bool) -> None:
+    own = genuine and shown <= PLAN.intervals
+    value = CHAIN.key(shown) if own else ChainKey(shown, bytes(16))
+    latest = CHAIN.key(known)
+    keys = (CHAIN.commitment,)
+    record = Record(keys, Limits(), 0, bytes(32), bytes(32), chains=((keys[0], latest),))
+    data = encode_disclosure(Disclosure(NUMBER, value))
+    found = standing(data, record, round(1000 * after_key(PLAN.intervals)))
+    new = own and shown > known
+    assert found is (Standing.AUTHENTIC if new else Standing.HOPELESS)
+    stranger = encode_disclosure(Disclosure(NUMBER ^ 1, value))
+    assert standing(stranger, record, 0) is Standing.HOPELESS

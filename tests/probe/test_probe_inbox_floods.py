@@ -418,16 +418,16 @@ def record_of(world: World) -> Record:
 def test_what_is_known_of_a_message_when_it_comes(world: World) -> None:
     record = record_of(world)
     rotation = encode_rotation((KEY.public_key(),), 4, KEY)
-    assert standing(FIRST, record) is Standing.AUTHENTIC
-    assert standing(rotation, record) is Standing.AUTHENTIC
-    assert standing(SECOND, record) is Standing.UNPROVEN
-    assert standing(bytes(19), record) is Standing.UNPROVEN
+    assert standing(FIRST, record, 0) is Standing.AUTHENTIC
+    assert standing(rotation, record, 0) is Standing.AUTHENTIC
+    assert standing(SECOND, record, 0) is Standing.UNPROVEN
+    assert standing(bytes(19), record, 0) is Standing.HOPELESS
     for noise in (b"", b"x", bytes(40), random.Random(1).randbytes(300)):
-        assert standing(noise, record) is Standing.HOPELESS
+        assert standing(noise, record, 0) is Standing.HOPELESS
     world.put(TARGET, 5, Quick())
     record = record_of(world)
-    assert standing(FIRST, record) is Standing.HOPELESS
-    assert standing(SECOND, record) is Standing.AUTHENTIC
+    assert standing(FIRST, record, 0) is Standing.HOPELESS
+    assert standing(SECOND, record, 0) is Standing.AUTHENTIC
 
 
 # --- a listener among strangers -------------------------------------------------------------------
