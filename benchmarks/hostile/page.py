@@ -39,7 +39,8 @@ genuine keys of intervals that are still 250 s away.
 """
 
 NOTES = """
-On streams telemetry is the line's own and nobody is answered. Of *messages to be held* fewer than
+On streams telemetry is the line's own and nobody is answered; a message there waits until the
+stranger's in hand has left the line. Of *messages to be held* fewer than
 sixteen come between two disclosures here. A probe holds no more than that: with intervals so long
 that a stranger sends sixteen in one, the honest message finds room only if it comes before them.
 Nobody can tell them apart before the key is public, so such a chain wants the link's own security
@@ -53,7 +54,9 @@ Each row is one real `probe edge serve --limit-concurrency 60 --request-seconds 
 asks for {ASKS} pictures, on a connection each, {ROUNDS} times; *delay* is the median, *times* as
 above with a second edge. *Wrong* counts answers that were not the picture. *Closed* are the
 counters of `edge_connections_closed_total`. Of the origin's SVG and HTML nothing comes through.
-An edge does not limit requests a second: who asks for whole pictures without a pause takes the
+Answers unread
+at this rate stay in the system's buffers: there was no need to close. An edge does not limit
+requests a second: who asks for whole pictures without a pause takes the
 share that his connections have. That is for what stands in front of it
 ([edge.md](../docs/edge.md)).
 """
