@@ -11,12 +11,11 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from benchmarks.hostile.cargo import Cargo
-from probe.units import slip
+from probe.reception.framing import slip
 from shared.auth.keys import key_id
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.auth.rotation import encode_rotation
 from shared.auth.tesla import ChainKey, Disclosure, encode_disclosure
-from shared.ccsds import bch
 from shared.ccsds.cltu import encode_cltu
 from shared.ccsds.coding import bch
 from shared.ccsds.link import build_frame, data_fields, send

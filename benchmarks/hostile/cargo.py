@@ -12,17 +12,17 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from benchmarks.edge_stack import catalogue, family
-from groundstation.keys import load_private_key
+from benchmarks.edge.stack import catalogue, family
+from groundstation.signing.keys import load_private_key
 from shared.auth.keys import IntervalKey, SigningKey, key_id, to_pem
 from shared.auth.schedule import Schedule
 from shared.auth.tesla import Chain, Disclosure, encode_disclosure, make_chain
-from shared.envelope import parse_envelope, sign
 from shared.exact.pin import load_pin, resolve_pin
 from shared.media.message import prompt_recipe
-from shared.recipe import Recipe
+from shared.message.envelope import parse_envelope, sign
+from shared.message.recipe import Recipe
+from shared.message.wire import Message, encode_message
 from shared.tree import read_tree
-from shared.wire import Message, encode_message
 
 NAME = "calibration.bin"
 """The file that honest messages change."""

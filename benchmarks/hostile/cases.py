@@ -11,7 +11,7 @@ from benchmarks.hostile.attacks import HONEST, WHOLE, Attack
 from benchmarks.hostile.cargo import Cargo
 from benchmarks.hostile.lines import Line, Stream, UdpLine
 from benchmarks.hostile.listener import Listener
-from probe.units import slip
+from probe.reception.framing import slip
 from shared.auth.keys import SigningKey
 from shared.ccsds.link import send
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from benchmarks.edge_stack import Running, catalogue, edge_server, environment, family, samples
+from benchmarks.edge.stack import Running, catalogue, edge_server, environment, family, samples
 from benchmarks.hostile.listener import Took, took
 from shared.media.batch import Batch, sign_batch
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from probe import checks
-from probe.room import Standing
-from probe.rotating import check
+from probe.messages.rotate import check
+from probe.resources.room import Standing
 from shared.auth.keys import key_id
 from shared.auth.profiles import DISCLOSURE_BYTES
 from shared.auth.rotation import is_rotation
 from shared.auth.tesla import decode_disclosure
-from shared.envelope import parse_envelope, profile_named
 from shared.errors import BadSignature, Refusal, UnsupportedVersion, WrongBaseline
 from shared.message import checks
 from shared.message.envelope import parse_envelope, profile_named

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from probe import checks
-from probe.onboard import Clock, Probe, make_way, put_in_place
-from probe.pending import Pending, checking_key, known_key
-from probe.records import Config, Entry, Ledger
-from probe.trial import check_settled
+from probe.state.pending import Pending, checking_key, known_key
+from probe.state.records import Config, Entry, Ledger
+from probe.trees.onboard import Clock, Probe, make_way, put_in_place
+from probe.trees.trial import check_settled
 from shared.auth.keys import IntervalKey, TrustedKey, from_text
 from shared.auth.tesla import Commitment
 from shared.digest import sha256

@@ -26,8 +26,8 @@ from benchmarks.hostile.cases import CASES, SETTINGS
 from benchmarks.hostile.edge import EdgeRow, Edges, Round
 from benchmarks.hostile.listener import Took
 from benchmarks.hostile.page import page
-from probe.setup import Setup, initialise
-from probe.units import Ccsds, Datagrams, Framing, Slip, slip
+from probe.reception.framing import Ccsds, Datagrams, Framing, Slip, slip
+from probe.trees.setup import Setup, initialise
 from shared.auth.keys import TrustedKey
 from shared.ccsds.link import send
 from shared.exact.pin import load_pin

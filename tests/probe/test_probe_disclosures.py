@@ -24,16 +24,16 @@ from listening import Line, events, listen
 from powercut import Quick
 from world import BASE, KEY, PIN, TARGET, World, regenerator
 
-from probe.checks import Record
-from probe.holding import Attempts, disclose
-from probe.onboard import open_probe
-from probe.setup import Setup, initialise
-from probe.standing import Standing, standing
-from probe.telemetry import Event
+from probe.inbox.standing import Standing, standing
+from probe.listen.telemetry import Event
+from probe.messages.tesla import Attempts, disclose
+from probe.trees.onboard import open_probe
+from probe.trees.setup import Setup, initialise
 from shared.auth.keys import TrustedKey
 from shared.auth.tesla import ChainKey, Disclosure, encode_disclosure
-from shared.envelope import Limits
 from shared.errors import Refusal
+from shared.message.checks import Record
+from shared.message.envelope import Limits
 from shared.message.wire import Message
 from shared.regenerate import Regenerated
 from shared.tree import Tree
