@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks.edge.stack import Running, edge_server, nginx
-from probe.edge.formats import Quality, goes_as_it_is, liking, ranges
 from probe.edge.active_content import PICTURES, SVG, picture_type
+from probe.edge.formats import Quality, goes_as_it_is, liking, ranges
 from probe.edge.http.freshness import DEFAULT_S, MOST_S, cache_control
 from probe.edge.http.missing import Missing
 from probe.edge.http.request import upstream_accept
