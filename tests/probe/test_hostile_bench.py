@@ -57,7 +57,7 @@ def probe(cargo: Cargo, tmp_path: Path) -> World:
     return made
 
 
-@pytest.mark.parametrize(("where", "name", "attack"), CASES, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("where", "name", "attack"), CASES, ids=[f"{w}-{n}" for w, n, _ in CASES])
 def test_an_attack_changes_no_tree_and_keeps_nobody_out(
     cargo: Cargo,
     probe: World,
