@@ -54,7 +54,7 @@ def test_refused_with_a_line_or_as_git_says(
 
 def test_a_reader_with_a_fault_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = Tree({"f": Entry(Mode.REGULAR, b"1\n")})
-    monkeypatch.setattr("benchmarks.strange_patches.apply_patch", lambda *_: base)
+    monkeypatch.setattr("benchmarks.strange_patches.__main__.apply_patch", lambda *_: base)
     made = Made(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-1\n+2\n", "git diff")
     found = judge(made, base, base, tmp_path)
     assert found == Outcome("git diff", "", "git makes another tree", False, True)
