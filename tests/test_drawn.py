@@ -269,7 +269,7 @@ drawn_search.find_seed(
 def test_a_stopped_search_goes_on_and_finds_the_same(tmp_path: Path, stop: signal.Signals) -> None:
     """As by a power cut, and as by Ctrl-C."""
     state = tmp_path / "search.json"
-    root = Path(drawn.__file__).parent.parent
+    root = Path(drawn.__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     running = subprocess.Popen(
         [sys.executable, "-c", SLOWLY, str(state)], env=environment, stderr=subprocess.DEVNULL

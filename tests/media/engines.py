@@ -17,7 +17,7 @@ from groundstation.media.records import bundle
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 NODE = next(filter(None, map(shutil.which, ("node", "nodejs"))), None)
-SCRIPT = Path(bundle.__file__).with_name("viewer") / "rehydrate.js"
+SCRIPT = Path(bundle.__file__).parents[1] / "viewer" / "rehydrate.js"
 
 in_browser = pytest.mark.skipif(
     BROWSER is None, reason="chromium is not installed: no browser draws from a bundle here"
