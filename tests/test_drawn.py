@@ -255,7 +255,7 @@ SLOWLY = """
 import signal, sys, time
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from groundstation import drawn_search
+from groundstation.seeds import drawn_search
 drawn_search.FIRST_RANGE, drawn_search.largest_range = 4096, lambda: 4096
 drawn_search.SAVE_SECONDS = 0.0
 intervals = [(5, 1, 1 << 13), (9, 3, 1 << 14)]

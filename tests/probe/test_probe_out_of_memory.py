@@ -30,7 +30,7 @@ from shared.tree import Tree
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from shared import delta
+from shared.diff import zstd_delta as delta
 from shared.errors import RehydrationError
 
 old = bytes(range(256)) * 4096
