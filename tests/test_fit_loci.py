@@ -223,5 +223,5 @@ def test_the_report_says_what_was_fitted() -> None:
     lines = list(hunk_places.report(files))
     assert lines[0] == "6 files of 6 packages, 12 hunks"
     assert sum(line.startswith("start ") for line in lines) == len(SIZES["start"])
-    assert any(line.endswith("loci_tables.py: False") for line in lines)
+    assert any(line.endswith("hunk_place_tables.py: False") for line in lines)
     assert lines[-1].startswith("bits of written, fitted to other packages: ")
