@@ -43,8 +43,8 @@ On streams telemetry is the line's own and nobody is answered; a message there w
 stranger's in hand has left the line. Of *messages to be held* fewer than
 sixteen come between two disclosures here. A probe holds no more than that: with intervals so long
 that a stranger sends sixteen in one, lots decide who stays, and the honest message has the
-chance that room and flood leave it ([authentication.md](../docs/authentication.md)). Nobody can tell them apart before the
-key is public, so such a chain wants the link's own security
+chance that room and flood leave it ([authentication.md](../docs/authentication.md)). Nobody can
+tell them apart before the key is public, so such a chain wants the link's own security
 (SDLS) in front.
 """
 
