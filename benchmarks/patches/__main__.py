@@ -86,28 +86,21 @@ JOBS = (
 )
 
 
-_SEARCHING = (
-    "author.py",
-    "authored.py",
-    "candidate.py",
-    "definitions.py",
-    "enrich.py",
-    "moves.py",
-    "plan.py",
-    "score.py",
-    "search.py",
-    "variants.py",
-)
+_SEARCHING = ("authoring", "scoring", "search")
 
 
 def fingerprint(pin: bytes, effort: Effort) -> str:
     """Names everything that a measured size depends on, apart from the patch."""
     root = HERE.parent
     sources = [
-        *sorted((root / "shared" / "prompts").glob("*.py")),
+        *sorted((root / "shared" / "prompts").rglob("*.py")),
         *sorted((root / "shared" / "seeds").glob("*.py")),
         *sorted((root / "groundstation" / "peers").glob("*.py")),
-        *(root / "groundstation" / name for name in _SEARCHING),
+        *(
+            path
+            for room in _SEARCHING
+            for path in sorted((root / "groundstation" / room).glob("*.py"))
+        ),
     ]
     limits = (effort.seed_source, effort.max_seconds, effort.max_candidates, effort.hint)
     digest = hashlib.sha256(pin + repr(limits).encode())
