@@ -75,14 +75,14 @@ def check(world: World, flow: Flow, least: int, *, real: bool = True) -> None:
         raise BrokenError("before recovery the root holds neither tree")
     try:
         with open_probe(world.state, Quick(), clock) as probe:
-            ledger, tree = probe.state.store.ledger(), world.tree()
+            ledger, tree = probe.store.ledger(), world.tree()
             if tree not in (flow.before, flow.after) or ledger.tree != tree.digest.hex():
                 raise BrokenError("the root holds another tree than the ledger says")
             if not least <= ledger.counter <= flow.counter:
                 raise BrokenError(f"the counter is {ledger.counter}")
             if tree != flow.before and ledger.counter != flow.counter:
                 raise BrokenError("the message could be replayed")
-            if probe.state.store.journal() is not None:
+            if probe.store.journal() is not None:
                 raise BrokenError("the journal is still there")
         _check_rollback(world, flow, tree)
         now = world.tree()
@@ -103,7 +103,7 @@ def _check_rollback(world: World, flow: Flow, tree: Tree) -> None:
     possible = flow.kept[0] if tree == flow.before else ()
     possible += flow.kept[1] if tree == flow.after else ()
     with open_probe(world.state, Quick(), clock) as probe:
-        ledger = probe.state.store.ledger()
+        ledger = probe.store.ledger()
     if not ledger.previous:
         return
     if ledger.previous not in [kept.digest.hex() for kept in possible]:
