@@ -130,8 +130,9 @@ def test_a_size_is_met_exactly() -> None:
 @pytest.mark.parametrize("strategy", ["once", "AAABBB", "ABCABC"])
 def test_blind_success_is_as_reckoned(campaign, tmp_path: Path, strategy: str) -> None:
     """Three frames, each surviving with p; n copies of each."""
+    copies = "" if strategy == "once" else "copies = 2\n"
     made = campaign(
-        f'strategy = "{strategy}"\ncopies = 2\npreset = "lora-cubesat"\n'
+        f'strategy = "{strategy}"\n{copies}preset = "lora-cubesat"\n'
         "[link]\nup_ber = 0.004\n[message]\nbytes = 300\n[frames]\nmax_frame_bytes = 128\n"
     )
     from sims.planning.planner import frame_chance, frame_sizes
@@ -270,11 +271,11 @@ def test_the_same_seed_is_the_same_history(campaign) -> None:
 def test_late_frames_are_overtaken_and_sorted_out(campaign, tmp_path: Path) -> None:
     """Blind frames out of order make no message; numbered ones do, in the end."""
     text = (
-        'strategy = "{strategy}"\ncopies = 30\npreset = "lora-cubesat"\n'
+        'strategy = {strategy}\npreset = "lora-cubesat"\n'
         "[link]\nup_ber = 0.0\ndelay = 0.5\ndelay_s = 30\n"
         "[message]\nbytes = 300\n[frames]\nmax_frame_bytes = 64\n"
     )
-    blind = shares(campaign(text.format(strategy="once")), tmp_path / "a", 60)
-    numbered = shares(campaign(text.format(strategy="cop-1")), tmp_path / "b", 30)
+    blind = shares(campaign(text.format(strategy='"once"')), tmp_path / "a", 60)
+    numbered = shares(campaign(text.format(strategy='"cop-1"\ncopies = 30')), tmp_path / "b", 30)
     assert sum(each.applied for each in blind) < 40
     assert all(each.applied for each in numbered)
